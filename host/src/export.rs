@@ -1,0 +1,76 @@
+//! Exporters: what each of them has to say, and the machinery that they share.
+//!
+//! A batch goes into an exporter's bounded queue, is encoded into requests, and every request is sent until it is
+//! delivered, refused for good, or too old.
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::model::Batch;
+
+/// A destination that batches are encoded for and sent to.
+pub trait Exporter: Send + Sync + 'static {
+    /// What is sent in one go. A retry sends the same bytes.
+    type Request: Send;
+
+    /// Encodes a batch into requests, each within the destination's limits.
+    fn encode(&self, batch: &Batch) -> Encoded<Self::Request>;
+
+    /// Sends one request, once.
+    fn send(&self, request: Self::Request) -> impl Future<Output = Sent<Self::Request>> + Send;
+}
+
+/// A batch, encoded.
+#[derive(Debug)]
+pub struct Encoded<R> {
+    /// The requests, in the order in which they have to arrive.
+    pub requests: Vec<R>,
+    /// Items that are on purpose in none of the requests.
+    pub dropped: Vec<Dropped>,
+}
+
+/// Items that can't be expressed for a destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dropped {
+    /// How many items of the batch.
+    pub items: u64,
+    /// A metric label: lower case with underscores, from a fixed set.
+    pub reason: &'static str,
+    /// For the log: which, and what to do about it.
+    pub detail: String,
+}
+
+/// What became of a request. Every item of it stands in exactly one of the three.
+#[derive(Debug)]
+pub struct Sent<R> {
+    /// Items that the destination has.
+    pub delivered: u64,
+    /// Items that it will never take.
+    pub refused: Vec<DeadLetter>,
+    /// What has to be sent again: the same request, the part of it that failed, or its halves.
+    pub again: Option<Again<R>>,
+}
+
+/// Items that a destination refused for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// How many items of the batch.
+    pub items: u64,
+    /// The destination's own words, at most 1 KiB of them.
+    pub reason: String,
+    /// What was refused, where it is worth keeping.
+    pub document: Option<Bytes>,
+}
+
+/// Requests that have to be sent again.
+#[derive(Debug)]
+pub struct Again<R> {
+    /// The requests, with the number of items in each.
+    pub requests: Vec<(R, u64)>,
+    /// When, if the destination said so; otherwise the back-off decides.
+    pub after: Option<Duration>,
+    /// Why, in the destination's words.
+    pub reason: String,
+}
