@@ -1,1 +1,12 @@
 //! stage.
+mod bindings;
+mod code_cache;
+mod component;
+mod engine;
+mod guest;
+mod instance;
+mod limits;
+mod patterns;
+mod shared;
+mod ticker;
+mod wasi;
