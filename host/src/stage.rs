@@ -1,7 +1,10 @@
 //! stage.
 mod bindings;
+mod catalog;
 mod code_cache;
 mod component;
+mod configured;
+mod embedded;
 mod engine;
 mod guest;
 mod instance;

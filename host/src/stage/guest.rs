@@ -173,10 +173,10 @@ impl contract::regex::Host for Guest {
         let (mut offsets, mut bytes) = (Vec::with_capacity(entries.len() + 1), Vec::new());
         offsets.push(0);
         for entry in entries {
-            if entry as usize >= self.table.len() {
-                wasmtime::bail!("the plugin asked for table entry {entry} of {}", self.table.len());
+            match self.table.text(entry) {
+                Ok(text) => bytes.extend_from_slice(text),
+                Err(entries) => wasmtime::bail!("the plugin asked for the text of table entry {entry} of {entries}"),
             }
-            bytes.extend_from_slice(self.table.value(entry as usize));
             offsets.push(u32::try_from(bytes.len())?);
         }
         Ok(contract::regex::Texts { offsets, bytes })

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use regex::bytes::Regex;
 use regex_syntax::hir::{Hir, LookSet};
+use sluice_wire::SeparatedTexts;
 
 /// The byte after each value.
 pub(super) const SEPARATOR: u8 = 0xFF;
@@ -27,12 +28,16 @@ pub(super) struct Haystack {
     // Value `i` is bytes[offsets[i] .. offsets[i + 1] - 1]; there is one more offset than there are values.
     offsets: Vec<u32>,
     bytes: Vec<u8>,
+    /// The number that each value is known by, ascending; none if it is the position.
+    numbers: Option<Vec<u32>>,
+    /// All numbers are below it.
+    end: usize,
 }
 
 /// Where a pattern matches; one entry per match.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
-    /// Numbers of values, ascending.
+    /// The numbers that the values are known by, ascending.
     pub(super) values: Vec<u32>,
     /// First byte of each match in its value.
     pub(super) starts: Vec<u32>,
@@ -76,7 +81,10 @@ impl Pattern {
         match selected {
             None => self.find_in_run(haystack, 0..haystack.len(), |_| true, &mut found),
             Some(words) => {
-                let selects = |i: usize| words.get(i / 64).is_some_and(|word| word >> (i % 64) & 1 == 1);
+                let selects = |value: usize| {
+                    let number = haystack.number(value) as usize;
+                    words.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
+                };
                 for run in runs(haystack, selects) {
                     self.find_in_run(haystack, run, selects, &mut found);
                 }
@@ -95,8 +103,12 @@ impl Pattern {
     ) {
         if !self.whole_column {
             for value in values.filter(|value| selects(*value)) {
-                self.regex.find_iter(haystack.value(value)).for_each(|m| found.push(value, m.start(), m.end()));
+                let number = haystack.number(value);
+                self.regex.find_iter(haystack.value(value)).for_each(|m| found.push(number, m.start(), m.end()));
             }
+            return;
+        }
+        if values.is_empty() {
             return;
         }
         let mut value = values.start;
@@ -106,18 +118,18 @@ impl Pattern {
             value = haystack.value_at(start + m.start(), value);
             if selects(value) {
                 let base = haystack.offsets[value] as usize - start;
-                found.push(value, m.start() - base, m.end() - base);
+                found.push(haystack.number(value), m.start() - base, m.end() - base);
             }
         }
     }
 }
 
 impl Haystack {
-    /// Forgets all values.
-    pub(super) fn clear(&mut self) {
-        self.offsets.clear();
-        self.offsets.push(0);
-        self.bytes.clear();
+    /// Takes the texts of the attribute table, which has so many entries.
+    pub(super) fn from_separated(texts: SeparatedTexts, entries: usize) -> Self {
+        let SeparatedTexts { bytes, starts: mut offsets, entries: numbers } = texts;
+        offsets.push(bytes.len() as u32);
+        Self { offsets, bytes, numbers: Some(numbers), end: entries }
     }
 
     /// Appends a value.
@@ -129,6 +141,7 @@ impl Haystack {
         self.bytes.push(SEPARATOR);
         // A batch and the texts of a guest are far below 4 GiB.
         self.offsets.push(self.bytes.len() as u32);
+        self.end = self.len();
     }
 
     /// Takes texts from a guest: offsets that ascend within the bytes, which are UTF-8 between any two.
@@ -145,6 +158,28 @@ impl Haystack {
             haystack.push(std::str::from_utf8(value).map_err(|_| "a text is not UTF-8")?.as_bytes());
         }
         Ok(haystack)
+    }
+
+    /// The text with a number: empty if that has none.
+    ///
+    /// # Errors
+    /// How many numbers there are, if this is none.
+    pub(super) fn text(&self, number: u32) -> Result<&[u8], usize> {
+        if number as usize >= self.end {
+            return Err(self.end);
+        }
+        let value = match &self.numbers {
+            None => Some(number as usize),
+            Some(numbers) => numbers.binary_search(&number).ok(),
+        };
+        Ok(value.map_or(&[], |value| self.value(value)))
+    }
+
+    fn number(&self, value: usize) -> u32 {
+        match &self.numbers {
+            None => value as u32,
+            Some(numbers) => numbers[value],
+        }
     }
 
     /// How many values there are.
@@ -171,8 +206,8 @@ impl Haystack {
 }
 
 impl Found {
-    fn push(&mut self, value: usize, start: usize, end: usize) {
-        self.values.push(value as u32);
+    fn push(&mut self, number: u32, start: usize, end: usize) {
+        self.values.push(number);
         self.starts.push(start as u32);
         self.ends.push(end as u32);
     }

@@ -13,7 +13,7 @@ fn one_by_one(pattern: &str, values: &[String], selected: impl Fn(usize) -> bool
     let regex = regex::Regex::new(pattern).expect("a valid pattern");
     let mut found = Found::default();
     for (i, value) in values.iter().enumerate().filter(|(i, _)| selected(*i)) {
-        regex.find_iter(value).for_each(|m| found.push(i, m.start(), m.end()));
+        regex.find_iter(value).for_each(|m| found.push(i as u32, m.start(), m.end()));
     }
     found
 }
