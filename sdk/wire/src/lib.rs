@@ -11,13 +11,26 @@
 
 extern crate alloc;
 
+mod bitmap;
+mod columns;
 mod cursor;
 mod field;
+mod gather;
+mod place;
+mod projection;
+mod schema;
+mod validate;
 pub mod view;
 
+pub use columns::Columns;
 pub use field::{
     Encoding, Field, Intrinsic, Level, Natural, Read, Selector, TableRequest, UnknownIntrinsic, ValueKind,
 };
+pub use gather::{
+    BytesColumn, DictionaryColumn, Gathered, GatheredTable, LiveRows, NumberColumn, SeparatedTexts, TableOptions, Texts,
+};
+pub use projection::{MAX_COLUMNS, Projection, ProjectionError};
+pub use validate::{MAX_VALUE_NESTING, Reason, Summary, WireError, validate};
 
 /// The kind of telemetry in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
