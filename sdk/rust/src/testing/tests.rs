@@ -101,7 +101,7 @@ fn run(act: &str) -> Processed {
 fn bodies(request: &[u8]) -> Vec<String> {
     let logs = LogsView::new(request);
     let records = logs.resource_logs().flat_map(|resource| resource.scope_logs()).flat_map(|scope| scope.log_records());
-    let text = |value| if let View::Text(text) = value { text.to_owned() } else { String::new() };
+    let text = |value| if let Some(View::Text(text)) = value { text.to_owned() } else { String::new() };
     records.map(|record| text(record.body())).collect()
 }
 
