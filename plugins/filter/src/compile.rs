@@ -16,7 +16,8 @@ pub(crate) struct Compiler<'c> {
     pub(crate) context: Context,
     pub(crate) naming: Naming,
     pub(crate) slots: &'c mut Slots,
-    pub(crate) setup: &'c mut Setup,
+    /// Compiles patterns. None if the conditions are only checked, because they are not for our signal.
+    pub(crate) setup: Option<&'c mut Setup>,
 }
 
 impl Compiler<'_> {
@@ -128,12 +129,13 @@ impl Compiler<'_> {
     }
 
     fn is_match(&mut self, target: &Operand, pattern: &Operand) -> Result<Expression, Mistake> {
-        let compiled = self
-            .setup
-            .regex(&pattern::from_go(text(pattern)))
-            .map_err(|reason| Mistake::new(pattern.column, format!("bad pattern: {reason}")))?;
+        let mut patterns = Vec::new();
+        if let Some(setup) = &mut self.setup {
+            let compiled = setup.regex(&pattern::from_go(text(pattern)));
+            patterns.push(compiled.map_err(|reason| Mistake::new(pattern.column, format!("bad pattern: {reason}")))?);
+        }
         let target = Box::new(self.operand(target)?);
-        Ok(Expression::Match { patterns: vec![compiled], target, written: Written::Like })
+        Ok(Expression::Match { patterns, target, written: Written::Like })
     }
 
     fn point_attribute(&mut self, key: &str, expected: Option<String>) -> Expression {

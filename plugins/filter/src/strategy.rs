@@ -16,7 +16,7 @@ pub(crate) fn atom(expression: Expression, slots: &mut Slots) -> Test {
         let (level, strategy) = (slots.get(slot).level(), Strategy::Kinds { slot, accepted });
         return Test::Atom(Atom { expression, level, strategy });
     }
-    let mut uses = Uses { slots: Vec::new(), metric: false };
+    let mut uses = Uses { slots: Vec::new(), metric: false, member: false };
     uses.collect(&expression, Wanted::ALL);
     for (slot, wanted) in &uses.slots {
         slots.want(*slot, *wanted);
@@ -31,13 +31,18 @@ struct Uses {
     slots: Vec<(usize, Wanted)>,
     /// Whether it asks about the data points of a metric.
     metric: bool,
+    /// Whether it looks into maps or lists.
+    member: bool,
 }
 
 impl Uses {
     fn collect(&mut self, expression: &Expression, wanted: Wanted) {
         match expression {
             Expression::Literal(_) => {}
-            Expression::Read { slot, reading: Reading::Member(_) } => self.add(*slot, Wanted::PRESENCE),
+            Expression::Read { slot, reading: Reading::Member(_) } => {
+                self.member = true;
+                self.add(*slot, Wanted::PRESENCE);
+            }
             Expression::Read { slot, reading: Reading::Display } => self.add(*slot, Wanted::ALL),
             Expression::Read { slot, .. } => self.add(*slot, wanted),
             Expression::Compare { left, right, .. } => {
@@ -117,7 +122,7 @@ fn level(uses: &Uses, slots: &Slots) -> Level {
 fn choose(expression: &Expression, uses: &Uses, slots: &Slots) -> Strategy {
     let [(slot, wanted)] = uses.slots[..] else { return Strategy::Entities };
     let details = slots.get(slot);
-    if uses.metric {
+    if uses.metric || uses.member {
         return Strategy::Entities;
     }
     if let Some(strategy) = direct(expression, slot, slots) {

@@ -84,7 +84,11 @@ pub(crate) fn compare(operator: Comparison, left: &Value<'_>, right: &Value<'_>)
         (false, false) => order(left, right),
         _ => None,
     };
-    holds(operator, order)
+    match (operator, left) {
+        // These know equality only.
+        (Comparison::LessOrEqual | Comparison::GreaterOrEqual, Value::Id(_) | Value::List(_) | Value::Map(_)) => false,
+        _ => holds(operator, order),
+    }
 }
 
 /// Whether an operator accepts an order. None means that the values are unequal and have no order.

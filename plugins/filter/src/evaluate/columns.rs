@@ -73,11 +73,6 @@ impl<'b> Loaded<'b> {
         }
     }
 
-    /// What a path means where this text stands.
-    pub(super) fn read_text(&self, reading: &'b Reading, text: &'b str) -> Value<'b> {
-        meaning(reading, Value::text(text))
-    }
-
     /// The value of the field. Kinds of values for which there is no column count as nil: they make no difference.
     fn value(&self, entity: usize) -> Value<'b> {
         if let Some((types, accepted)) = self.types {
@@ -161,7 +156,8 @@ impl<'b> Loaded<'b> {
     }
 }
 
-fn meaning<'b>(reading: &Reading, value: Value<'b>) -> Value<'b> {
+/// What a path means where this value stands.
+pub(super) fn meaning<'b>(reading: &Reading, value: Value<'b>) -> Value<'b> {
     match (reading, value) {
         (Reading::Time, Value::Integer(nanoseconds)) => Value::Time(i128::from(nanoseconds)),
         (Reading::Hexadecimal, Value::Id(id)) => Value::Text(hexadecimal(&id).into()),

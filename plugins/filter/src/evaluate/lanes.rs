@@ -6,7 +6,8 @@ use sluice_sdk::{Bitmap, DictionaryColumn, Level, Texts, TextsView, ValueKind};
 
 use super::calls;
 use super::truth::Truth;
-use super::{Evaluation, columns::Loaded};
+use super::Evaluation;
+use super::columns::{Loaded, meaning};
 use crate::fields::Reading;
 use crate::program::{Atom, Expression, Strategy, Written};
 use crate::value::{Cell, Fault, Value, attribute_text, calculate, compare, like_text, negate};
@@ -135,18 +136,18 @@ impl<'b> Evaluation<'b> {
         match lanes {
             Lanes::Codes(column) => Ok(self.coded(*column, loaded, reading, lane)),
             Lanes::Mixed { column, .. } if lane <= column.values() => Ok(self.coded(*column, loaded, reading, lane)),
-            Lanes::Mixed { column, others, .. } => Ok(others[lane - column.values() - 1].clone()),
+            Lanes::Mixed { column, others, .. } => Ok(meaning(reading, others[lane - column.values() - 1].clone())),
             Lanes::Entities { level, .. } => loaded.read(reading, self.owner(*level, loaded.level, lane)),
         }
     }
 
     fn coded(&self, column: DictionaryColumn<'b>, slot: &Loaded<'b>, reading: &'b Reading, lane: usize) -> Value<'b> {
-        let text = match lane {
-            0 if slot.may_be_absent() => return Value::Nil,
-            0 => "",
-            code => column.value(code - 1),
+        let value = match lane {
+            0 if slot.may_be_absent() => Value::Nil,
+            0 => Value::text(""),
+            code => Value::text(column.value(code - 1)),
         };
-        slot.read_text(reading, text)
+        meaning(reading, value)
     }
 
     /// The entity of the level `of` that contains entity `at` of `level`.

@@ -174,7 +174,7 @@ impl<'a> Lexer<'a> {
             match next {
                 '"' => break,
                 '\n' => return self.mistake("a string can't span lines; write `\\n`"),
-                '\\' => self.escape(&mut bytes)?,
+                '\\' => self.escape(start, &mut bytes)?,
                 _ => bytes.extend_from_slice(self.take(next.len_utf8()).as_bytes()),
             }
         }
@@ -186,8 +186,10 @@ impl<'a> Lexer<'a> {
     }
 
     /// Resolves one escape, by Go's rules for double quotes.
-    fn escape(&mut self, bytes: &mut Vec<u8>) -> Result<(), Mistake> {
-        let kind = self.rest[1..].chars().next().unwrap_or('"');
+    fn escape(&mut self, start: usize, bytes: &mut Vec<u8>) -> Result<(), Mistake> {
+        let Some(kind) = self.rest[1..].chars().next() else {
+            return Err(Mistake::new(start, "this string has no closing quote"));
+        };
         let simple = match kind {
             'a' => 7,
             'b' => 8,
@@ -211,9 +213,6 @@ impl<'a> Lexer<'a> {
                 return self.mistake(format!("unknown escape `\\{other}`{hint}"));
             }
         };
-        if self.rest.len() < 2 {
-            return self.mistake("this string has no closing quote");
-        }
         self.take(2);
         bytes.push(simple);
         Ok(())
