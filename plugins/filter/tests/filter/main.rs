@@ -1,0 +1,10 @@
+//! Tests of the stage as a whole.
+
+#![allow(clippy::unwrap_used)]
+
+mod behaviour;
+mod collector;
+mod conditions;
+mod config_errors;
+mod random;
+mod zoo;
