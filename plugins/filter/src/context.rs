@@ -133,10 +133,9 @@ pub(crate) fn infer(signal: Signal, conditions: &[Condition]) -> Result<Context,
                 let segment = &path.segments[0];
                 first.get_or_insert_with(|| (segment.column, path.dotted()));
                 event |= segment.name == "spanevent";
-                let depth = contexts(signal).iter().position(|context| {
-                    path.segments.len() > 1
-                        && context.reachable(&segment.name) == Some(*context)
-                });
+                let depth = contexts(signal)
+                    .iter()
+                    .position(|context| path.segments.len() > 1 && context.reachable(&segment.name) == Some(*context));
                 deepest = match (deepest, depth) {
                     (Some(a), Some(b)) => Some(a.min(b)),
                     (a, b) => a.or(b),
@@ -150,9 +149,7 @@ pub(crate) fn infer(signal: Signal, conditions: &[Condition]) -> Result<Context,
         (Some(_), _) if metric_function && signal == Signal::Metrics => Ok(Context::Metric),
         (Some(depth), _) => Ok(contexts(signal)[depth]),
         (None, Some((column, path))) => Err(Mistake::new(column, missing(signal, &path))),
-        (None, None) => {
-            Err(Mistake::new(1, "no path tells what the condition is about; give the group a `context`"))
-        }
+        (None, None) => Err(Mistake::new(1, "no path tells what the condition is about; give the group a `context`")),
     }
 }
 

@@ -24,15 +24,19 @@ pub(crate) struct Failed(pub(crate) String);
 pub(crate) fn kept(program: &Program, batch: &Batch) -> Result<Bitmap, Failed> {
     let evaluation = Evaluation::new(program, batch);
     let mut alive = Bitmap::new(batch.rows(), true);
+    let mut failed = None;
     for step in &program.steps {
         if alive.is_clear() {
             break;
         }
-        let mut dropped = evaluation.dropped(step, &alive)?;
+        let mut dropped = evaluation.dropped(step, &alive, &mut failed);
         dropped.not();
         alive.and(&dropped);
     }
-    Ok(alive)
+    match failed {
+        Some(failed) if program.refuses_empty || !alive.is_clear() => Err(failed),
+        _ => Ok(alive),
+    }
 }
 
 /// A program together with the batch that it runs on.
@@ -48,22 +52,28 @@ impl<'b> Evaluation<'b> {
         Self { batch, slots }
     }
 
-    /// The rows for which any condition of a step is true.
-    fn dropped(&self, step: &'b Step, alive: &Bitmap) -> Result<Bitmap, Failed> {
+    /// The rows for which any condition of a step is true. Notes the first failure that is not tolerated; the rows
+    /// where it is are not asked any more.
+    fn dropped(&self, step: &'b Step, alive: &Bitmap, failed: &mut Option<Failed>) -> Bitmap {
+        let mut open = alive.clone();
         let mut dropped = Bitmap::new(self.batch.rows(), false);
         for condition in &step.conditions {
             let truth = self.test(&condition.test);
+            let mut met = self.lift(&truth.yes, truth.level);
+            met.and(&open);
             if let Some((bits, fault)) = &truth.faults {
                 let mut rows = self.lift(bits, truth.level);
-                rows.and(alive);
-                let met = rows.iter_ones().filter(|row| !dropped.get(*row)).count();
-                if met > 0 {
-                    report(step, condition, fault, met)?;
+                rows.and(&open);
+                if !rows.is_clear() && report(step, condition, fault, rows.count_ones(), failed) {
+                    rows.not();
+                    open.and(&rows);
                 }
             }
-            dropped.or(&self.lift(&truth.yes, truth.level));
+            dropped.or(&met);
+            met.not();
+            open.and(&met);
         }
-        Ok(dropped)
+        dropped
     }
 
     fn test(&self, test: &'b Test) -> Truth {
@@ -184,15 +194,17 @@ impl<'b> Evaluation<'b> {
     }
 }
 
-fn report(step: &Step, condition: &Compiled, fault: &Fault, met: usize) -> Result<(), Failed> {
-    let message =
-        || format!("condition `{}` failed for {met} {}: {}", condition.text, rows(step, met), fault.0);
+/// Follows the error mode. True if the rows are not to be asked any more.
+fn report(step: &Step, condition: &Compiled, fault: &Fault, met: usize, failed: &mut Option<Failed>) -> bool {
+    let message = || format!("condition `{}` failed for {met} {}: {}", condition.text, rows(step, met), fault.0);
     match step.errors {
-        ErrorMode::Propagate => return Err(Failed(message())),
+        ErrorMode::Propagate => {
+            failed.get_or_insert_with(|| Failed(message()));
+        }
         ErrorMode::Ignore => log::warn(&message()),
         ErrorMode::Silent => {}
     }
-    Ok(())
+    step.errors == ErrorMode::Propagate
 }
 
 /// What the rows below a context are called.

@@ -169,7 +169,9 @@ pub(crate) fn resolve(context: Context, naming: Naming, path: &Path) -> Result<R
     let first = &path.segments[0];
     match first.name.as_str() {
         "spanevent" => return Err(Mistake::new(first.column, NO_EVENTS)),
-        "otelcol" => return Err(Mistake::new(first.column, "`otelcol` is not available; conditions see telemetry only")),
+        "otelcol" => {
+            return Err(Mistake::new(first.column, "`otelcol` is not available; conditions see telemetry only"));
+        }
         "cache" => return Err(Mistake::new(first.column, "`cache` is always empty in a condition")),
         _ => {}
     }

@@ -192,11 +192,53 @@ const SIGNATURES: &[Signature] = &[
 
 /// Functions of the Collector that this stage does not have; asking for them deserves a better answer than "unknown".
 const MISSING: &[&str] = &[
-    "Append", "Base64Decode", "Base64Encode", "CommunityID", "Day", "Decode", "DeleteIndex", "ExtractGrokPatterns",
-    "ExtractPatterns", "FNV", "Format", "FormatTime", "GetXML", "Hour", "Keys", "MD5", "Minute", "Month", "Murmur3Hash",
-    "Murmur3Hash128", "Nanosecond", "ParseCSV", "ParseJSON", "ParseKeyValue", "ParseSeverity", "ParseSimplifiedXML",
-    "ParseXML", "SHA1", "SHA256", "SHA512", "Second", "SliceToMap", "Sort", "Time", "ToCamelCase", "ToKeyValueString",
-    "ToSnakeCase", "TruncateTime", "URL", "UUID", "UUIDv7", "UserAgent", "Values", "Weekday", "XXH128", "XXH3", "Year",
+    "Append",
+    "Base64Decode",
+    "Base64Encode",
+    "CommunityID",
+    "Day",
+    "Decode",
+    "DeleteIndex",
+    "ExtractGrokPatterns",
+    "ExtractPatterns",
+    "FNV",
+    "Format",
+    "FormatTime",
+    "GetXML",
+    "Hour",
+    "Keys",
+    "MD5",
+    "Minute",
+    "Month",
+    "Murmur3Hash",
+    "Murmur3Hash128",
+    "Nanosecond",
+    "ParseCSV",
+    "ParseJSON",
+    "ParseKeyValue",
+    "ParseSeverity",
+    "ParseSimplifiedXML",
+    "ParseXML",
+    "SHA1",
+    "SHA256",
+    "SHA512",
+    "Second",
+    "SliceToMap",
+    "Sort",
+    "Time",
+    "ToCamelCase",
+    "ToKeyValueString",
+    "ToSnakeCase",
+    "TruncateTime",
+    "URL",
+    "UUID",
+    "UUIDv7",
+    "UserAgent",
+    "Values",
+    "Weekday",
+    "XXH128",
+    "XXH3",
+    "Year",
 ];
 
 /// Finds the function of a call and checks that the context has it.
@@ -233,7 +275,8 @@ impl Signature {
         }
         let required = self.parameters.len() - self.optional;
         if let Some(missing) = arranged[..required].iter().position(Option::is_none) {
-            let message = format!("{} lacks its argument `{}`; it takes {}", self.name, self.parameters[missing].0, self.usage());
+            let message =
+                format!("{} lacks its argument `{}`; it takes {}", self.name, self.parameters[missing].0, self.usage());
             return Err(Mistake::new(call.column, message));
         }
         for ((_, takes), operand) in self.parameters.iter().zip(&arranged) {

@@ -68,7 +68,8 @@ impl Matcher<'_> {
         .flatten()
         .collect();
         if parts.is_empty() && self.errors.is_empty() {
-            let message = "at least one of services, span_names, span_kinds, attributes, resources, libraries is needed";
+            let message =
+                "at least one of services, span_names, span_kinds, attributes, resources, libraries is needed";
             self.errors.push(self.path.clone(), message);
         }
         Some(Test::And(parts))
@@ -171,13 +172,7 @@ impl Matcher<'_> {
     }
 
     /// Whether an entity has all of some attributes. None if there are none.
-    fn attributes(
-        &mut self,
-        context: Context,
-        key: &str,
-        kind: MatchType,
-        attributes: &[Attribute],
-    ) -> Option<Test> {
+    fn attributes(&mut self, context: Context, key: &str, kind: MatchType, attributes: &[Attribute]) -> Option<Test> {
         if attributes.is_empty() {
             return None;
         }

@@ -61,6 +61,7 @@ impl Planner<'_> {
         if config.traces.spanevent.as_ref().is_some_and(|list| !list.is_empty()) && self.signal == Signal::Traces {
             self.errors.push("traces.spanevent", NO_EVENTS);
         }
+        self.program.refuses_empty = flat.is_empty();
         if !flat.is_empty() {
             self.flat(key, flat);
         } else if !listed.is_empty() {
@@ -174,12 +175,8 @@ impl Planner<'_> {
     fn step(&mut self, context: Context, naming: Naming, errors: ErrorMode, parsed: Vec<Parsed<'_>>) {
         let mut conditions = Vec::new();
         for (path, text, condition) in parsed {
-            let mut compiler = Compiler {
-                context,
-                naming,
-                slots: &mut self.program.slots,
-                setup: self.setup.as_deref_mut(),
-            };
+            let mut compiler =
+                Compiler { context, naming, slots: &mut self.program.slots, setup: self.setup.as_deref_mut() };
             match condition.and_then(|condition| compiler.condition(&condition)) {
                 Ok(test) => conditions.push(Compiled { text: text.to_owned(), test }),
                 Err(mistake) => self.mistake(&path, text, &mistake),

@@ -15,6 +15,9 @@ use crate::value::Value;
 pub(crate) struct Program {
     pub(crate) slots: Slots,
     pub(crate) steps: Vec<Step>,
+    /// Whether a failed condition still refuses a batch of which the other conditions leave nothing. It does not with
+    /// flat conditions, as in the Collector.
+    pub(crate) refuses_empty: bool,
 }
 
 /// Conditions on one kind of thing; any that is true drops it.
@@ -90,18 +93,43 @@ pub(crate) enum Number {
 #[derive(Debug)]
 pub(crate) enum Expression {
     Literal(Value<'static>),
-    Read { slot: usize, reading: Reading },
-    Compare { operator: Comparison, left: Box<Expression>, right: Box<Expression> },
+    Read {
+        slot: usize,
+        reading: Reading,
+    },
+    Compare {
+        operator: Comparison,
+        left: Box<Expression>,
+        right: Box<Expression>,
+    },
     List(Vec<Expression>),
     Negate(Box<Expression>),
-    Arithmetic { operator: Arithmetic, left: Box<Expression>, right: Box<Expression> },
-    Call { function: Function, arguments: Vec<Expression>, keys: Vec<Key> },
+    Arithmetic {
+        operator: Arithmetic,
+        left: Box<Expression>,
+        right: Box<Expression>,
+    },
+    Call {
+        function: Function,
+        arguments: Vec<Expression>,
+        keys: Vec<Key>,
+    },
     /// Whether any of some patterns matches.
-    Match { patterns: Vec<Pattern>, target: Box<Expression>, written: Written },
+    Match {
+        patterns: Vec<Pattern>,
+        target: Box<Expression>,
+        written: Written,
+    },
     /// Whether the target is one of some texts.
-    OneOf { texts: Vec<String>, target: Box<Expression> },
+    OneOf {
+        texts: Vec<String>,
+        target: Box<Expression>,
+    },
     /// Whether the first data point of a metric that has this attribute has it with this text.
-    PointAttribute { slot: usize, expected: Option<String> },
+    PointAttribute {
+        slot: usize,
+        expected: Option<String>,
+    },
 }
 
 /// How a value becomes the text that a pattern sees.

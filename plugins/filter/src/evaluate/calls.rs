@@ -32,7 +32,6 @@ pub(super) fn call<'b>(function: Function, arguments: Vec<Value<'b>>) -> Cell<'b
         Function::Substring => substring(&arguments),
         Function::Trim | Function::TrimPrefix | Function::TrimSuffix => trim(function, &arguments),
         Function::Split => split(arguments.text(0)?, arguments.text(1)?),
-        Function::Coalesce => coalesce(arguments),
         Function::Int => to_integer(arguments.at(0)),
         Function::Double => to_double(arguments.at(0)),
         Function::String => Ok(like_text(arguments.at(0))?.map_or(Value::Nil, owned)),
@@ -54,10 +53,18 @@ pub(super) fn call<'b>(function: Function, arguments: Vec<Value<'b>>) -> Cell<'b
         | Function::Microseconds
         | Function::Nanoseconds => in_units(function, arguments.at(0)),
         // These are expressions of their own.
-        Function::IsMatch | Function::IsRootSpan | Function::HasAttrOnDatapoint | Function::HasAttrKeyOnDatapoint => {
-            Err(Fault::new("this function is not called"))
-        }
+        Function::IsMatch
+        | Function::IsRootSpan
+        | Function::HasAttrOnDatapoint
+        | Function::HasAttrKeyOnDatapoint
+        | Function::Coalesce => Fault::new("this function is not called")),
     }
+}
+
+/// The first value that is not nil. What stands behind it is not asked, and so can't fail.
+pub(super) fn coalesce<'b>(values: impl Iterator<Item = Cell<'b>>) -> Cell<'b> {
+    let mut values = values.skip_while(|value| *value == Ok(Value::Nil));
+    values.next().unwrap_or(Ok(Value::Nil))
 }
 
 /// What stands under the keys behind a call. Unlike with paths, a missing key fails.
@@ -77,6 +84,18 @@ pub(super) fn index<'b>(value: Value<'b>, keys: &[Key]) -> Cell<'b> {
         };
     }
     Ok(value)
+}
+
+/// Fails as the Collector does where a list that a condition writes down holds what it can't be searched for.
+pub(super) fn check_searchable(list: &Value<'_>) -> Result<(), Fault> {
+    let Value::List(items) = list else { return Ok(()) };
+    let odd = |item: &&Value<'_>| {
+        matches!(item, Value::Id(_) | Value::Time(_) | Value::Duration(_) | Value::Map(_) | Value::List(_))
+    };
+    match items.iter().find(odd) {
+        Some(item) => Err(Fault::new(format!("{} can't be in a list that is searched", item.kind()))),
+        None => Ok(()),
+    }
 }
 
 struct Arguments<'b>(Vec<Value<'b>>);
@@ -262,21 +281,23 @@ fn split<'b>(text: &str, delimiter: &str) -> Cell<'b> {
     Ok(Value::List(parts))
 }
 
-fn coalesce(mut arguments: Arguments<'_>) -> Cell<'_> {
-    match arguments.0.pop() {
-        Some(Value::List(values)) => Ok(values.into_iter().find(|value| *value != Value::Nil).unwrap_or(Value::Nil)),
-        _ => Ok(Value::Nil),
-    }
-}
-
 fn to_integer<'b>(value: &Value<'_>) -> Cell<'b> {
     match value {
         Value::Nil => Ok(Value::Nil),
         Value::Integer(number) => Ok(Value::Integer(*number)),
-        Value::Double(number) => Ok(Value::Integer(*number as i64)),
+        Value::Double(number) => Ok(Value::Integer(truncated(*number))),
         Value::Boolean(value) => Ok(Value::Integer(i64::from(*value))),
         Value::Text(text) => Ok(text.parse().map_or(Value::Nil, Value::Integer)),
         other => unsupported("Int", other),
+    }
+}
+
+/// The integer part. What does not fit gives the smallest integer, as in the Collector on x86-64.
+fn truncated(number: f64) -> i64 {
+    if (-9.223_372_036_854_775_808e18..9.223_372_036_854_775_808e18).contains(&number) {
+        number as i64
+    } else {
+        i64::MIN
     }
 }
 

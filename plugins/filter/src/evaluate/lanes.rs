@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use sluice_sdk::{Bitmap, DictionaryColumn, Level, Texts, TextsView, ValueKind};
 
-use super::calls;
-use super::truth::Truth;
 use super::Evaluation;
+use super::calls;
 use super::columns::{Loaded, meaning};
+use super::truth::Truth;
 use crate::fields::Reading;
+use crate::functions::Function;
 use crate::program::{Atom, Expression, Strategy, Written};
 use crate::value::{Cell, Fault, Value, attribute_text, calculate, compare, like_text, negate};
 
@@ -90,7 +91,9 @@ impl<'b> Evaluation<'b> {
         let count = lanes.count();
         match expression {
             Expression::Literal(value) => (0..count).map(|_| Ok(borrowed(value))).collect(),
-            Expression::Read { slot, reading } => (0..count).map(|lane| self.read(*slot, reading, lanes, lane)).collect(),
+            Expression::Read { slot, reading } => {
+                (0..count).map(|lane| self.read(*slot, reading, lanes, lane)).collect()
+            }
             Expression::Compare { operator, left, right } => {
                 self.pairs(left, right, lanes, |a, b| Ok(Value::Boolean(compare(*operator, a, b))))
             }
@@ -101,8 +104,24 @@ impl<'b> Evaluation<'b> {
                 self.cells(inner, lanes).into_iter().map(|cell| cell.and_then(|value| negate(&value))).collect()
             }
             Expression::List(items) => self.tuples(items, lanes, |values| Ok(Value::List(values))),
+            Expression::Call { function: Function::Coalesce, arguments, keys } => {
+                let Some(Expression::List(items)) = arguments.first() else { return vec![Ok(Value::Nil); count] };
+                let mut columns: Vec<_> = items.iter().map(|item| self.cells(item, lanes).into_iter()).collect();
+                let first = |_| {
+                    let row: Vec<Cell<'b>> = columns.iter_mut().filter_map(Iterator::next).collect();
+                    calls::index(calls::coalesce(row.into_iter())?, keys)
+                };
+                (0..count).map(first).collect()
+            }
             Expression::Call { function, arguments, keys } => {
-                self.tuples(arguments, lanes, |values| calls::call(*function, values).and_then(|v| calls::index(v, keys)))
+                let searched = matches!(function, Function::ContainsValue | Function::Index)
+                    && matches!(arguments.first(), Some(Expression::List(_)));
+                self.tuples(arguments, lanes, |values| {
+                    if searched {
+                        calls::check_searchable(&values[0])?;
+                    }
+                    calls::index(calls::call(*function, values)?, keys)
+                })
             }
             Expression::Match { patterns, target, written } => {
                 let mut found: Option<Vec<Cell<'b>>> = None;
@@ -125,7 +144,10 @@ impl<'b> Evaluation<'b> {
                     Value::Text(text) => texts.iter().any(|known| *known == text),
                     _ => false,
                 };
-                self.cells(target, lanes).into_iter().map(|cell| cell.map(|value| Value::Boolean(known(value)))).collect()
+                self.cells(target, lanes)
+                    .into_iter()
+                    .map(|cell| cell.map(|value| Value::Boolean(known(value))))
+                    .collect()
             }
             Expression::PointAttribute { slot, expected } => self.point_attributes(*slot, expected.as_deref(), lanes),
         }

@@ -44,7 +44,11 @@ pub(crate) enum Term {
     Path(Path),
     Call(Call),
     Negate(Box<Operand>),
-    Arithmetic { operator: Arithmetic, left: Box<Operand>, right: Box<Operand> },
+    Arithmetic {
+        operator: Arithmetic,
+        left: Box<Operand>,
+        right: Box<Operand>,
+    },
 }
 
 /// What to do with two numbers.

@@ -141,6 +141,15 @@ fn writes_values_as_the_collector_does() {
         (Value::Double(123456789.125), Some("123456789.125"), "123456789.125", Some("123456789.125")),
         (Value::Bytes(vec![0, 255, 16].into()), Some("00ff10"), "AP8Q", None),
         (Value::Bytes(vec![1].into()), Some("01"), "AQ==", None),
+        (Value::Time(0), Some("\"1970-01-01T00:00:00Z\""), "\"1970-01-01T00:00:00Z\"", None),
+        (Value::Time(-1), Some("\"1969-12-31T23:59:59.999999999Z\""), "\"1969-12-31T23:59:59.999999999Z\"", None),
+        (
+            Value::Time(1_709_210_096_500_000_000),
+            Some("\"2024-02-29T12:34:56.5Z\""),
+            "\"2024-02-29T12:34:56.5Z\"",
+            None,
+        ),
+        (Value::Duration(5), Some("5"), "5", None),
         (Value::Id(vec![1, 200].into()), Some("[1,200]"), "Acg=", None),
         (
             map,

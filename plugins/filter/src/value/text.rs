@@ -25,7 +25,7 @@ pub(crate) fn like_text<'v>(value: &'v Value<'_>) -> Result<Option<Cow<'v, str>>
             format!("[{}]", numbers.join(","))
         }
         Value::Duration(nanoseconds) => nanoseconds.to_string(),
-        Value::Time(_) => return Err(Fault::new("a time can't be used as text")),
+        Value::Time(time) => format!("\"{}\"", rfc3339(*time)),
         other => json(other, Escape::Html).ok_or_else(|| Fault::new("NaN and infinity can't be used as text"))?,
     };
     Ok(Some(Cow::Owned(text)))
@@ -59,6 +59,27 @@ pub(crate) fn attribute_text<'v>(value: &'v Value<'_>) -> Option<Cow<'v, str>> {
     }
 }
 
+/// A point in time in UTC: `2023-11-14T22:13:20.0000005Z`.
+fn rfc3339(nanoseconds: i128) -> String {
+    let (seconds, fraction) = (nanoseconds.div_euclid(1_000_000_000), nanoseconds.rem_euclid(1_000_000_000));
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Howard Hinnant's civil_from_days: eras of 400 years that start on 1 March.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i128::from(month <= 2);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    let mut text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+    if fraction > 0 {
+        _ = write!(text, ".{}", format!("{fraction:09}").trim_end_matches('0'));
+    }
+    text + "Z"
+}
+
 /// Bytes in lower case hexadecimal.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -88,7 +109,8 @@ fn json(value: &Value<'_>, escape: Escape) -> Option<String> {
 
 fn write_json(value: &Value<'_>, escape: Escape, out: &mut String) -> Option<()> {
     match value {
-        Value::Nil | Value::Time(_) => out.push_str("null"),
+        Value::Nil => out.push_str("null"),
+        Value::Time(time) => write_string(&rfc3339(*time), escape, out),
         Value::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
         Value::Integer(number) | Value::Duration(number) => _ = write!(out, "{number}"),
         Value::Double(number) if !number.is_finite() => return None,

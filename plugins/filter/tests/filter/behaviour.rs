@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
 use serde_json::{Value as Json, json};
-use sluice_sdk::testing::{Harness, logs as logged};
+use sluice_sdk::testing::{Harness, take_logs};
 use sluice_sdk::{Failure, Signal};
 
 fn text(key: &str, value: &str) -> KeyValue {
@@ -124,9 +124,14 @@ fn left(signal: Signal, config: &Json) -> String {
         Signal::Logs => (records(), "abc"),
         Signal::Metrics => (points(), "abcd"),
     };
-    let mut harness = Harness::<Filter>::new(&config.to_string(), signal).unwrap_or_else(|e| panic!("{config}: {e}"));
+    let mut harness = Harness::<Filter>::new(config, signal).unwrap_or_else(|e| panic!("{config}: {e}"));
     let kept = harness.process(&request).expect("an outcome").kept;
-    rows.chars().enumerate().filter(|(row, _)| kept.as_ref().is_none_or(|kept| kept.get(*row))).map(|(_, c)| c).collect()
+    rows.chars().enumerate().filter(|(row, _)| kept.get(*row)).map(|(_, name)| name).collect()
+}
+
+/// What was logged since the last question.
+fn logged() -> Vec<String> {
+    take_logs().into_iter().map(|(_, message)| message).collect()
 }
 
 fn check(signal: Signal, cases: &[(Json, &str)]) {
@@ -143,196 +148,266 @@ fn check_conditions(signal: Signal, block: &str, list: &str, cases: &[(&str, &st
 
 #[test]
 fn drops_spans_for_which_a_condition_is_true() {
-    check_conditions(Signal::Traces, "traces", "span", &[
-        (r#"attributes["http.route"] == "/health""#, "bc"),
-        (r#""/health" == span.attributes["http.route"]"#, "bc"),
-        (r#"attributes["http.route"] != "/health""#, "ad"),
-        (r#"attributes["http.route"] == nil"#, "abd"),
-        (r#"attributes["http.route"] != nil"#, "c"),
-        (r#"attributes["http.status_code"] >= 404"#, "ad"),
-        (r#"attributes["http.status_code"] == 200"#, "bcd"),
-        (r#"404 > attributes["http.status_code"]"#, "bcd"),
-        (r#"IsMatch(attributes["http.status_code"], "^[245]0")"#, ""),
-        (r#"IsMatch(attributes["http.route"], "^/c")"#, "acd"),
-        (r#"IsString(attributes["http.status_code"])"#, "abc"),
-        (r#"not IsString(attributes["http.status_code"])"#, "d"),
-        (r#"Int(attributes["http.status_code"]) == 200"#, "bc"),
-        (r#"kind == SPAN_KIND_SERVER and status.code != STATUS_CODE_ERROR"#, "bcd"),
-        (r#"kind.string == "Client" or name == "d""#, "ab"),
-        (r#"name == "a" or name == "b" and kind == 3"#, "bcd"),
-        (r#"(name == "a" or name == "b") and kind == 3"#, "abcd"),
-        (r#"resource.attributes["service.name"] == "shop" and instrumentation_scope.name == "lib""#, "cd"),
-        (r#"scope.version == "1.0""#, ""),
-        (r#"Concat([resource.attributes["service.name"], name], "/") == "cart/d""#, "abc"),
-        (r#"HasPrefix(attributes["http.route"], "/he") and true"#, "bc"),
-        (r#"trace_id == TraceID("00000000000000000000000000000000")"#, ""),
-        ("IsRootSpan()", ""),
-        ("false", "abcd"),
-        ("true", ""),
-    ]);
+    check_conditions(
+        Signal::Traces,
+        "traces",
+        "span",
+        &[
+            (r#"attributes["http.route"] == "/health""#, "bc"),
+            (r#""/health" == span.attributes["http.route"]"#, "bc"),
+            (r#"attributes["http.route"] != "/health""#, "ad"),
+            (r#"attributes["http.route"] == nil"#, "abd"),
+            (r#"attributes["http.route"] != nil"#, "c"),
+            (r#"attributes["http.status_code"] >= 404"#, "ad"),
+            (r#"attributes["http.status_code"] == 200"#, "bcd"),
+            (r#"404 > attributes["http.status_code"]"#, "bcd"),
+            (r#"IsMatch(attributes["http.status_code"], "^[245]0")"#, ""),
+            (r#"IsMatch(attributes["http.route"], "^/c")"#, "acd"),
+            (r#"IsString(attributes["http.status_code"])"#, "abc"),
+            (r#"not IsString(attributes["http.status_code"])"#, "d"),
+            (r#"Int(attributes["http.status_code"]) == 200"#, "bc"),
+            (r#"kind == SPAN_KIND_SERVER and status.code != STATUS_CODE_ERROR"#, "bcd"),
+            (r#"kind.string == "Client" or name == "d""#, "ab"),
+            (r#"name == "a" or name == "b" and kind == 3"#, "bcd"),
+            (r#"(name == "a" or name == "b") and kind == 3"#, "abcd"),
+            (r#"resource.attributes["service.name"] == "shop" and instrumentation_scope.name == "lib""#, "cd"),
+            (r#"scope.version == "1.0""#, ""),
+            (r#"Concat([resource.attributes["service.name"], name], "/") == "cart/d""#, "abc"),
+            (r#"HasPrefix(attributes["http.route"], "/he") and true"#, "bc"),
+            (r#"trace_id == TraceID("00000000000000000000000000000000")"#, ""),
+            ("IsRootSpan()", ""),
+            ("false", "abcd"),
+            ("true", ""),
+        ],
+    );
 }
 
 #[test]
 fn drops_data_points_metrics_and_resources() {
-    check_conditions(Signal::Metrics, "metrics", "metric", &[
-        (r#"name == "cpu""#, "cd"),
-        ("type == METRIC_DATA_TYPE_HISTOGRAM", "abc"),
-        ("is_monotonic == true", "abd"),
-        ("is_monotonic == nil", "c"),
-        ("aggregation_temporality == AGGREGATION_TEMPORALITY_DELTA", "abc"),
-        (r#"HasAttrKeyOnDatapoint("state")"#, "cd"),
-        // Only the first point that has the attribute counts.
-        (r#"HasAttrOnDatapoint("state", "user")"#, "abcd"),
-        (r#"HasAttrOnDatapoint("state", "idle") and unit == "1""#, "cd"),
-    ]);
-    check_conditions(Signal::Metrics, "metrics", "datapoint", &[
-        ("value_double > 1.0", "acd"),
-        ("value_int < 10", "d"),
-        ("count == 3", "abc"),
-        ("count != 3", "d"),
-        (r#"metric.name == "cpu" and attributes["state"] == "idle""#, "bcd"),
-    ]);
-    check_conditions(Signal::Metrics, "metrics", "resource", &[
-        (r#"attributes["service.name"] == "shop""#, ""),
-        (r#"attributes["service.name"] == "cart""#, "abcd"),
-    ]);
+    check_conditions(
+        Signal::Metrics,
+        "metrics",
+        "metric",
+        &[
+            (r#"name == "cpu""#, "cd"),
+            ("type == METRIC_DATA_TYPE_HISTOGRAM", "abc"),
+            ("is_monotonic == true", "abd"),
+            ("is_monotonic == nil", "c"),
+            ("aggregation_temporality == AGGREGATION_TEMPORALITY_DELTA", "abc"),
+            (r#"HasAttrKeyOnDatapoint("state")"#, "cd"),
+            // Only the first point that has the attribute counts.
+            (r#"HasAttrOnDatapoint("state", "user")"#, "abcd"),
+            (r#"HasAttrOnDatapoint("state", "idle") and unit == "1""#, "cd"),
+        ],
+    );
+    check_conditions(
+        Signal::Metrics,
+        "metrics",
+        "datapoint",
+        &[
+            ("value_double > 1.0", "acd"),
+            ("value_int < 10", "d"),
+            ("count == 3", "abc"),
+            ("count != 3", "d"),
+            (r#"metric.name == "cpu" and attributes["state"] == "idle""#, "bcd"),
+        ],
+    );
+    check_conditions(
+        Signal::Metrics,
+        "metrics",
+        "resource",
+        &[(r#"attributes["service.name"] == "shop""#, ""), (r#"attributes["service.name"] == "cart""#, "abcd")],
+    );
 }
 
 #[test]
 fn drops_log_records_by_their_bodies() {
-    check_conditions(Signal::Logs, "logs", "log_record", &[
-        (r#"body == "started""#, "bc"),
-        (r#"IsMatch(body, "^4")"#, "ac"),
-        ("body == nil", "ab"),
-        (r#"body.string == "42""#, "ac"),
-        ("body > 41", "ac"),
-        ("severity_number < SEVERITY_NUMBER_ERROR", "b"),
-        ("severity_number != SEVERITY_NUMBER_UNSPECIFIED and severity_number < SEVERITY_NUMBER_ERROR", "bc"),
-        (r#"severity_text == """#, "ab"),
-    ]);
+    check_conditions(
+        Signal::Logs,
+        "logs",
+        "log_record",
+        &[
+            (r#"body == "started""#, "bc"),
+            (r#"IsMatch(body, "^4")"#, "ac"),
+            ("body == nil", "ab"),
+            (r#"body.string == "42""#, "ac"),
+            ("body > 41", "ac"),
+            ("severity_number < SEVERITY_NUMBER_ERROR", "b"),
+            ("severity_number != SEVERITY_NUMBER_UNSPECIFIED and severity_number < SEVERITY_NUMBER_ERROR", "bc"),
+            (r#"severity_text == """#, "ab"),
+        ],
+    );
 }
 
 #[test]
 fn infers_the_context_of_flat_conditions() {
-    check(Signal::Traces, &[
-        (json!({ "trace_conditions": ["span.name == \"a\""] }), "bcd"),
-        (json!({ "trace_conditions": ["resource.attributes[\"service.name\"] == \"shop\""] }), "d"),
-        (json!({ "trace_conditions": ["resource.attributes[\"service.name\"] == \"cart\"", "span.name == \"a\""] }), "bc"),
-        (json!({ "trace_conditions": ["scope.name == \"other\""] }), "abd"),
-        (json!({ "trace_conditions": [{ "context": "SPAN", "conditions": ["name == \"a\"", "span.name == \"b\""] }] }), "cd"),
-        (
-            json!({ "trace_conditions": [
+    check(
+        Signal::Traces,
+        &[
+            (json!({ "trace_conditions": ["span.name == \"a\""] }), "bcd"),
+            (json!({ "trace_conditions": ["resource.attributes[\"service.name\"] == \"shop\""] }), "d"),
+            (
+                json!({ "trace_conditions": ["resource.attributes[\"service.name\"] == \"cart\"", "span.name == \"a\""] }),
+                "bc",
+            ),
+            (json!({ "trace_conditions": ["scope.name == \"other\""] }), "abd"),
+            (
+                json!({ "trace_conditions": [{ "context": "SPAN", "conditions": ["name == \"a\"", "span.name == \"b\""] }] }),
+                "cd",
+            ),
+            (
+                json!({ "trace_conditions": [
                 { "context": "resource", "conditions": ["attributes[\"service.name\"] == \"cart\""] },
                 { "conditions": ["span.kind == SPAN_KIND_CLIENT"] },
             ] }),
-            "ab",
-        ),
-    ]);
-    check(Signal::Metrics, &[
-        (json!({ "metric_conditions": ["metric.name == \"cpu\"", "datapoint.count == 3"] }), "c"),
-        (json!({ "metric_conditions": ["HasAttrKeyOnDatapoint(\"state\") and metric.unit == \"1\""] }), "cd"),
-    ]);
+                "ab",
+            ),
+        ],
+    );
+    check(
+        Signal::Metrics,
+        &[
+            (json!({ "metric_conditions": ["metric.name == \"cpu\"", "datapoint.count == 3"] }), "c"),
+            (json!({ "metric_conditions": ["HasAttrKeyOnDatapoint(\"state\") and metric.unit == \"1\""] }), "cd"),
+        ],
+    );
     check(Signal::Logs, &[(json!({ "log_conditions": ["log.body == \"started\""] }), "bc")]);
 }
 
 #[test]
 fn includes_and_excludes_spans() {
     let spans = |block: Json| json!({ "spans": block });
-    check(Signal::Traces, &[
-        (spans(json!({ "include": { "match_type": "strict", "services": ["shop"] } })), "abc"),
-        (spans(json!({ "exclude": { "match_type": "strict", "services": ["shop"] } })), "d"),
-        (
-            spans(json!({
-                "include": { "match_type": "strict", "services": ["shop"] },
-                "exclude": { "match_type": "regexp", "span_names": ["^[ab]$"] },
-            })),
-            "c",
-        ),
-        (spans(json!({ "include": { "match_type": "regexp", "services": ["sh.p", "c"], "span_names": ["[ad]"] } })), "ad"),
-        (spans(json!({ "include": { "match_type": "strict", "span_kinds": ["SPAN_KIND_SERVER"] } })), "ab"),
-        (spans(json!({ "include": { "match_type": "strict", "libraries": [{ "name": "lib", "version": "1.0" }] } })), "abd"),
-        (spans(json!({ "include": { "match_type": "strict", "libraries": [{ "name": "lib" }, { "name": "other" }] } })), ""),
-        (spans(json!({ "include": { "match_type": "strict", "attributes": [{ "key": "http.route" }] } })), "abd"),
-        (
-            spans(json!({ "include": { "match_type": "strict", "attributes": [{ "key": "http.status_code", "value": 200 }] } })),
-            "a",
-        ),
-        (
-            spans(json!({ "include": { "match_type": "strict", "attributes": [{ "key": "http.status_code", "value": 404 }] } })),
-            "",
-        ),
-        (
-            spans(json!({ "include": { "match_type": "regexp", "attributes": [
+    check(
+        Signal::Traces,
+        &[
+            (spans(json!({ "include": { "match_type": "strict", "services": ["shop"] } })), "abc"),
+            (spans(json!({ "exclude": { "match_type": "strict", "services": ["shop"] } })), "d"),
+            (
+                spans(json!({
+                    "include": { "match_type": "strict", "services": ["shop"] },
+                    "exclude": { "match_type": "regexp", "span_names": ["^[ab]$"] },
+                })),
+                "c",
+            ),
+            (
+                spans(
+                    json!({ "include": { "match_type": "regexp", "services": ["sh.p", "c"], "span_names": ["[ad]"] } }),
+                ),
+                "ad",
+            ),
+            (spans(json!({ "include": { "match_type": "strict", "span_kinds": ["SPAN_KIND_SERVER"] } })), "ab"),
+            (
+                spans(
+                    json!({ "include": { "match_type": "strict", "libraries": [{ "name": "lib", "version": "1.0" }] } }),
+                ),
+                "abd",
+            ),
+            (
+                spans(
+                    json!({ "include": { "match_type": "strict", "libraries": [{ "name": "lib" }, { "name": "other" }] } }),
+                ),
+                "",
+            ),
+            (spans(json!({ "include": { "match_type": "strict", "attributes": [{ "key": "http.route" }] } })), "abd"),
+            (
+                spans(
+                    json!({ "include": { "match_type": "strict", "attributes": [{ "key": "http.status_code", "value": 200 }] } }),
+                ),
+                "a",
+            ),
+            (
+                spans(
+                    json!({ "include": { "match_type": "strict", "attributes": [{ "key": "http.status_code", "value": 404 }] } }),
+                ),
+                "",
+            ),
+            (
+                spans(json!({ "include": { "match_type": "regexp", "attributes": [
                 { "key": "http.status_code", "value": "^[24]0" }, { "key": "http.route" },
             ] } })),
-            "ad",
-        ),
-        (
-            spans(json!({ "exclude": { "match_type": "strict", "resources": [{ "key": "service.name", "value": "cart" }] } })),
-            "abc",
-        ),
-    ]);
+                "ad",
+            ),
+            (
+                spans(
+                    json!({ "exclude": { "match_type": "strict", "resources": [{ "key": "service.name", "value": "cart" }] } }),
+                ),
+                "abc",
+            ),
+        ],
+    );
 }
 
 #[test]
 fn includes_and_excludes_metrics() {
     let metrics = |block: Json| json!({ "metrics": block });
-    check(Signal::Metrics, &[
-        (metrics(json!({ "include": { "match_type": "strict", "metric_names": ["cpu", "latency"] } })), "abd"),
-        (metrics(json!({ "exclude": { "match_type": "strict", "metric_names": ["cpu"] } })), "cd"),
-        (
-            metrics(json!({
-                "include": { "match_type": "regexp", "metric_names": ["^(cpu|req)"], "regexp": { "cacheenabled": true } },
-                "exclude": { "match_type": "strict", "metric_names": ["cpu"] },
-            })),
-            "c",
-        ),
-        // Attributes of the resource are a question of their own: they drop all metrics, whatever their names.
-        (
-            metrics(json!({ "exclude": {
+    check(
+        Signal::Metrics,
+        &[
+            (metrics(json!({ "include": { "match_type": "strict", "metric_names": ["cpu", "latency"] } })), "abd"),
+            (metrics(json!({ "exclude": { "match_type": "strict", "metric_names": ["cpu"] } })), "cd"),
+            (
+                metrics(json!({
+                    "include": { "match_type": "regexp", "metric_names": ["^(cpu|req)"], "regexp": { "cacheenabled": true } },
+                    "exclude": { "match_type": "strict", "metric_names": ["cpu"] },
+                })),
+                "c",
+            ),
+            // Attributes of the resource are a question of their own: they drop all metrics, whatever their names.
+            (
+                metrics(json!({ "exclude": {
                 "match_type": "strict",
                 "metric_names": ["cpu"],
                 "resource_attributes": [{ "key": "service.name", "value": "shop" }],
             } })),
-            "",
-        ),
-        (
-            metrics(json!({ "include": {
+                "",
+            ),
+            (
+                metrics(json!({ "include": {
                 "match_type": "strict",
                 "resource_attributes": [{ "key": "service.name", "value": "cart" }],
             } })),
-            "",
-        ),
-        (metrics(json!({ "include": {}, "exclude": {} })), "abcd"),
-    ]);
+                "",
+            ),
+            (metrics(json!({ "include": {}, "exclude": {} })), "abcd"),
+        ],
+    );
 }
 
 #[test]
 fn includes_and_excludes_log_records() {
     let logs = |block: Json| json!({ "logs": block });
     let severity = |min: Json, undefined: bool| {
-        logs(json!({ "include": { "match_type": "strict", "severity_number": { "min": min, "match_undefined": undefined } } }))
+        logs(
+            json!({ "include": { "match_type": "strict", "severity_number": { "min": min, "match_undefined": undefined } } }),
+        )
     };
-    check(Signal::Logs, &[
-        (severity(json!("info"), false), "ab"),
-        (severity(json!("WARN"), false), "b"),
-        (severity(json!("warn2"), true), "bc"),
-        (severity(json!(17), false), "b"),
-        (severity(json!("18"), false), ""),
-        (severity(json!(""), false), "ab"),
-        (logs(json!({ "include": { "match_type": "strict", "bodies": ["started", "42"] } })), "ab"),
-        (logs(json!({ "exclude": { "match_type": "regexp", "bodies": ["^$"] } })), "ab"),
-        (logs(json!({ "include": { "match_type": "strict", "severity_texts": ["INFO"] } })), "a"),
-        (
-            logs(json!({ "include": { "match_type": "strict", "record_attributes": [{ "key": "env", "value": "prod" }] } })),
-            "abc",
-        ),
-        (
-            logs(json!({ "exclude": { "match_type": "strict", "resource_attributes": [{ "key": "service.name" }] } })),
-            "",
-        ),
-        (logs(json!({ "include": {} })), "abc"),
-    ]);
+    check(
+        Signal::Logs,
+        &[
+            (severity(json!("info"), false), "ab"),
+            (severity(json!("WARN"), false), "b"),
+            (severity(json!("warn2"), true), "bc"),
+            (severity(json!(17), false), "b"),
+            (severity(json!("18"), false), ""),
+            (severity(json!(""), false), "ab"),
+            (logs(json!({ "include": { "match_type": "strict", "bodies": ["started", "42"] } })), "ab"),
+            (logs(json!({ "exclude": { "match_type": "regexp", "bodies": ["^$"] } })), "ab"),
+            (logs(json!({ "include": { "match_type": "strict", "severity_texts": ["INFO"] } })), "a"),
+            (
+                logs(
+                    json!({ "include": { "match_type": "strict", "record_attributes": [{ "key": "env", "value": "prod" }] } }),
+                ),
+                "abc",
+            ),
+            (
+                logs(
+                    json!({ "exclude": { "match_type": "strict", "resource_attributes": [{ "key": "service.name" }] } }),
+                ),
+                "",
+            ),
+            (logs(json!({ "include": {} })), "abc"),
+        ],
+    );
 }
 
 #[test]
@@ -354,13 +429,15 @@ fn follows_the_error_mode_when_a_condition_fails() {
     assert_eq!(left(Signal::Traces, &config("ignore", &[failing, r#"name == "b""#])), "c");
     let lines = logged();
     assert_eq!(lines.len(), 1, "{lines:?}");
-    assert!(lines[0].contains(failing) && lines[0].contains("1 row") && lines[0].contains("expected a string"), "{lines:?}");
+    assert!(
+        lines[0].contains(failing) && lines[0].contains("1 row") && lines[0].contains("expected a string"),
+        "{lines:?}"
+    );
     assert_eq!(left(Signal::Traces, &config("silent", &[failing])), "bc");
     assert_eq!(logged(), Vec::<String>::new());
 
-    let mut refuse = |conditions: &[&str]| {
-        let config = config("propagate", conditions).to_string();
-        Harness::<Filter>::new(&config, Signal::Traces).unwrap().process(&spans())
+    let refuse = |conditions: &[&str]| {
+        Harness::<Filter>::new(config("propagate", conditions), Signal::Traces).unwrap().process(&spans())
     };
     assert!(matches!(refuse(&[failing]), Err(Failure::Refused(message)) if message.contains(failing)));
     // A row that an earlier condition drops is not asked, nor is what `and` leaves out.
@@ -374,6 +451,6 @@ fn a_group_has_an_error_mode_of_its_own() {
     let group = json!({ "trace_conditions": [
         { "context": "span", "conditions": ["HasPrefix(attributes[\"http.route\"], \"/\")"], "error_mode": "propagate" },
     ] });
-    let mut harness = Harness::<Filter>::new(&group.to_string(), Signal::Traces).unwrap();
+    let mut harness = Harness::<Filter>::new(group, Signal::Traces).unwrap();
     assert!(matches!(harness.process(&spans()), Err(Failure::Refused(_))));
 }

@@ -4,7 +4,8 @@
 //! these tests with `SLUICE_FILTER_ORACLE` naming the binary.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use filter::Filter;
@@ -16,7 +17,7 @@ use crate::{conditions, zoo};
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Outcome {
+enum Outcome {
     /// These rows are left.
     Kept(Vec<usize>),
     /// The batch was refused.
@@ -25,21 +26,22 @@ pub(crate) enum Outcome {
     BadConfig(String),
 }
 
-pub(crate) fn ours(signal: Signal, config: &Value, request: &[u8], rows: usize) -> Outcome {
-    let mut harness = match Harness::<Filter>::new(&config.to_string(), signal) {
+fn ours(signal: Signal, config: &Value, request: &[u8]) -> Outcome {
+    let mut harness = match Harness::<Filter>::new(config, signal) {
         Ok(harness) => harness,
         Err(errors) => return Outcome::BadConfig(errors.to_string()),
     };
     match harness.process(request) {
         Ok(processed) => {
-            let kept = processed.kept;
-            Outcome::Kept((0..rows).filter(|row| kept.as_ref().is_none_or(|kept| kept.get(*row))).collect())
+            let kept = zoo::ids(signal, &processed.bytes);
+            assert!(kept.iter().copied().eq(processed.kept.iter_ones()), "{config}");
+            Outcome::Kept(kept)
         }
         Err(_) => Outcome::Refused,
     }
 }
 
-pub(crate) fn name(signal: Signal) -> &'static str {
+fn name(signal: Signal) -> &'static str {
     match signal {
         Signal::Traces => "traces",
         Signal::Metrics => "metrics",
@@ -61,7 +63,11 @@ fn theirs(oracle: &Path, cases: &[(Signal, Value, Vec<u8>)]) -> Vec<Outcome> {
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
     let answers = String::from_utf8(output.stdout).unwrap();
-    answers.lines().zip(cases).map(|(line, (signal, ..))| outcome(*signal, &serde_json::from_str(line).unwrap())).collect()
+    answers
+        .lines()
+        .zip(cases)
+        .map(|(line, (signal, ..))| outcome(*signal, &serde_json::from_str(line).unwrap()))
+        .collect()
 }
 
 fn outcome(signal: Signal, answer: &Value) -> Outcome {
@@ -100,47 +106,68 @@ fn unbase64(text: &str) -> Vec<u8> {
     bytes
 }
 
-fn oracle() -> Option<PathBuf> {
-    std::env::var_os("SLUICE_FILTER_ORACLE").map(PathBuf::from)
+/// How many made-up configurations each signal has.
+const CASES: u64 = 320;
+const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/collector.txt");
+
+fn cases(signal: Signal, seeds: Range<u64>) -> Vec<(Signal, Value, Vec<u8>)> {
+    seeds.map(|seed| (signal, conditions::config(signal, seed), zoo::request(signal, seed % 7))).collect()
+}
+
+/// One line per case: the signal, the number, and which rows were dropped.
+fn line(signal: Signal, seed: u64, outcome: &Outcome, rows: usize) -> String {
+    let result = match outcome {
+        Outcome::Refused => "refused".to_owned(),
+        Outcome::BadConfig(error) => format!("bad {error}"),
+        Outcome::Kept(kept) => {
+            let dropped = (0..rows).filter(|row| !kept.contains(row)).map(|row| row.to_string());
+            dropped.collect::<Vec<_>>().join(" ")
+        }
+    };
+    format!("{} {seed}: {result}", name(signal)).trim_end().to_owned()
+}
+
+fn lines(seeds: &Range<u64>, ask: impl Fn(&[(Signal, Value, Vec<u8>)]) -> Vec<Outcome>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for signal in [Signal::Traces, Signal::Metrics, Signal::Logs] {
+        let cases = cases(signal, seeds.clone());
+        let answers = ask(&cases);
+        assert_eq!(answers.len(), cases.len());
+        for ((seed, outcome), (.., request)) in seeds.clone().zip(&answers).zip(&cases) {
+            lines.push(line(signal, seed, outcome, zoo::ids(signal, request).len()));
+        }
+    }
+    lines
 }
 
 #[test]
-fn agrees_with_the_collector_on_made_up_conditions() {
-    let Some(oracle) = oracle() else { return };
-    let count: u64 = std::env::var("CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(500);
-    let first: u64 = std::env::var("FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
-    let mut failures = 0;
-    for signal in [Signal::Traces, Signal::Metrics, Signal::Logs] {
-        let mut cases = Vec::new();
-        let mut rows = Vec::new();
-        for seed in first..first + count {
-            let (request, count) = zoo::request(signal, seed % 7);
-            cases.push((signal, conditions::config(signal, seed), request));
-            rows.push(count);
-        }
-        let answers = theirs(&oracle, &cases);
-        assert_eq!(answers.len(), cases.len());
-        let (mut refused, mut bad, mut dropped) = (0, 0, 0);
-        for (((signal, config, request), rows), theirs) in cases.iter().zip(&rows).zip(&answers) {
-            let ours = ours(*signal, config, request, *rows);
-            match theirs {
-                Outcome::BadConfig(_) => bad += 1,
-                Outcome::Refused => refused += 1,
-                Outcome::Kept(kept) if kept.len() < *rows => dropped += 1,
-                Outcome::Kept(_) => {}
+fn agrees_with_the_collector_on_made_up_configurations() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let first = number("FIRST").unwrap_or(0);
+    let seeds = first..first + number("CASES").unwrap_or(CASES);
+    let theirs = match std::env::var_os("SLUICE_FILTER_ORACLE") {
+        Some(oracle) => {
+            let theirs = lines(&seeds, |cases| theirs(Path::new(&oracle), cases));
+            if seeds == (0..CASES) {
+                std::fs::write(RECORDED, theirs.join("\n") + "\n").expect("the recording is written");
             }
-            let same = match (&ours, theirs) {
-                (Outcome::BadConfig(_), Outcome::BadConfig(_)) => true,
-                (ours, theirs) => ours == theirs,
-            };
-            if !same {
-                failures += 1;
-                if failures < 40 {
-                    println!("{config}\n  ours   {ours:?}\n  theirs {theirs:?}");
-                }
-            }
+            theirs
         }
-        println!("{}: {} cases, {dropped} drop, {refused} refused, {bad} bad", name(signal), cases.len());
-    }
-    assert_eq!(failures, 0);
+        None => std::fs::read_to_string(RECORDED).expect("the recording").lines().map(str::to_owned).collect(),
+    };
+    let ours =
+        lines(&seeds, |cases| cases.iter().map(|(signal, config, request)| ours(*signal, config, request)).collect());
+    assert_eq!(ours.len(), theirs.len());
+    let differences: Vec<String> = ours
+        .iter()
+        .zip(&theirs)
+        .filter(|(ours, theirs)| ours != theirs)
+        .map(|(ours, theirs)| {
+            let (name, seed) = ours.split_once(':').and_then(|(case, _)| case.split_once(' ')).expect("a case");
+            let signal =
+                *[Signal::Traces, Signal::Metrics, Signal::Logs].iter().find(|s| self::name(**s) == name).unwrap();
+            format!("{}\n  ours   {ours}\n  theirs {theirs}", conditions::config(signal, seed.parse().unwrap()))
+        })
+        .collect();
+    assert!(differences.is_empty(), "{} of {}:\n{}", differences.len(), ours.len(), differences.join("\n"));
 }

@@ -1,23 +1,63 @@
 //! Makes up conditions out of everything that the language has.
 
+use serde_json::{Value, json};
 use sluice_sdk::Signal;
 
+use crate::legacy;
 use crate::random::Random;
 
-/// A configuration with one made-up list of conditions, as JSON.
-pub(crate) fn config(signal: Signal, seed: u64) -> serde_json::Value {
+/// A made-up configuration, as JSON.
+pub(crate) fn config(signal: Signal, seed: u64) -> Value {
     let mut random = Random::new(seed ^ 0xc0ffee);
-    let contexts: &[&str] = match signal {
-        Signal::Traces => &["traces.span", "traces.span", "traces.resource"],
-        Signal::Metrics => &["metrics.metric", "metrics.datapoint", "metrics.datapoint", "metrics.resource"],
-        Signal::Logs => &["logs.log_record", "logs.log_record", "logs.resource"],
-    };
-    let place = *random.pick(&contexts.iter().collect::<Vec<_>>());
-    let (block, list) = place.split_once('.').expect("a block and a list");
+    match seed % 8 {
+        6 => legacy::config(signal, &mut random),
+        7 => groups(signal, &mut random),
+        _ => lists(signal, &mut random),
+    }
+}
+
+fn contexts(signal: Signal) -> &'static [&'static str] {
+    match signal {
+        Signal::Traces => &["span", "span", "resource"],
+        Signal::Metrics => &["metric", "datapoint", "datapoint", "resource"],
+        Signal::Logs => &["log_record", "log_record", "resource"],
+    }
+}
+
+fn conditions(random: &mut Random, list: &str) -> Vec<String> {
     let count = 1 + random.below(2);
-    let conditions: Vec<String> = (0..count).map(|_| Writer { random: &mut random, list }.condition(2)).collect();
-    let mode = *random.pick(&[&"ignore", &"ignore", &"silent", &"propagate"]);
-    serde_json::json!({ "error_mode": mode, block: { list: conditions } })
+    (0..count).map(|_| Writer { random, list }.condition(2)).collect()
+}
+
+fn mode(random: &mut Random) -> &'static str {
+    random.pick(&["ignore", "ignore", "silent", "propagate"])
+}
+
+fn lists(signal: Signal, random: &mut Random) -> Value {
+    let list = random.pick(contexts(signal));
+    let conditions = conditions(random, list);
+    let block = match signal {
+        Signal::Traces => "traces",
+        Signal::Metrics => "metrics",
+        Signal::Logs => "logs",
+    };
+    json!({ "error_mode": mode(random), block: { list: conditions } })
+}
+
+fn groups(signal: Signal, random: &mut Random) -> Value {
+    let count = 1 + random.below(2);
+    let group = |_| {
+        let list = random.pick(contexts(signal));
+        let context = if list == "log_record" { "log" } else { list };
+        json!({ "context": context, "conditions": conditions(random, list), "error_mode": mode(random) })
+    };
+    let groups: Vec<Value> = (0..count).map(group).collect();
+    let key = match signal {
+        Signal::Traces => "trace_conditions",
+        Signal::Metrics => "metric_conditions",
+        Signal::Logs => "log_conditions",
+    };
+    json!({ key: groups })
 }
 
 struct Writer<'r> {
@@ -81,8 +121,15 @@ const SPAN: &[&str] = &[
     "dropped_links_count",
 ];
 const METRIC: &[&str] = &[
-    "name", "metric.name", "description", "unit", "type", "aggregation_temporality", "is_monotonic",
-    "metadata[\"text\"]", "metadata[\"mixed\"]",
+    "name",
+    "metric.name",
+    "description",
+    "unit",
+    "type",
+    "aggregation_temporality",
+    "is_monotonic",
+    "metadata[\"text\"]",
+    "metadata[\"mixed\"]",
 ];
 const POINT: &[&str] = &[
     "metric.name",
@@ -124,13 +171,54 @@ const LOG: &[&str] = &[
     "dropped_attributes_count",
 ];
 const LITERALS: &[&str] = &[
-    "\"/health\"", "\"GET\"", "\"\"", "\"42\"", "\"shop\"", "\"lib.a\"", "\"INFO\"", "\"th:8\"", "\"Server\"", "nil", "nil",
-    "true", "false", "0", "1", "-7", "42", "200", "1.5", "0.0", "1e3.", "-7.25", "0x01", "0x474554",
-    "\"0102030405060708090a0b0c0d0e0f10\"", "1700000000000000000", "9223372036854775807", "[\"a\"]", "[]",
+    "\"/health\"",
+    "\"GET\"",
+    "\"\"",
+    "\"42\"",
+    "\"shop\"",
+    "\"lib.a\"",
+    "\"INFO\"",
+    "\"th:8\"",
+    "\"Server\"",
+    "nil",
+    "nil",
+    "true",
+    "false",
+    "0",
+    "1",
+    "-7",
+    "42",
+    "200",
+    "1.5",
+    "0.0",
+    "1e3.",
+    "-7.25",
+    "0x01",
+    "0x474554",
+    "\"0102030405060708090a0b0c0d0e0f10\"",
+    "1700000000000000000",
+    "9223372036854775807",
+    "[\"a\"]",
+    "[]",
 ];
 const PATTERNS: &[&str] = &[
-    "^/health", "G.T", "(?i)get", "^$", "^-?\\\\d+$", "[[:alpha:]]+", "shop|cart", "\\\\bget\\\\b", "^\\\\w+$", "<b>", "u003c",
-    "k", "^\\\\{", "true", "^1\\\\.5", "^[^/]*$", "\\\\s",
+    "^/health",
+    "G.T",
+    "(?i)get",
+    "^$",
+    "^-?\\\\d+$",
+    "[[:alpha:]]+",
+    "shop|cart",
+    "\\\\bget\\\\b",
+    "^\\\\w+$",
+    "<b>",
+    "u003c",
+    "k",
+    "^\\\\{",
+    "true",
+    "^1\\\\.5",
+    "^[^/]*$",
+    "\\\\s",
 ];
 
 impl Writer<'_> {
@@ -148,7 +236,7 @@ impl Writer<'_> {
     }
 
     fn leaf(&mut self) -> String {
-        let operator = *self.random.pick(&[&"==", &"==", &"!=", &"<", &"<=", &">", &">="]);
+        let operator = self.random.pick(&["==", "==", "!=", "<", "<=", ">", ">="]);
         match self.random.below(10) {
             0..=3 => format!("{} {operator} {}", self.path(), self.literal()),
             4 => format!("{} {operator} {}", self.path(), self.path()),
@@ -235,7 +323,9 @@ impl Writer<'_> {
             10 => format!("IsInCIDR({path}, [\"10.0.0.0/8\"])"),
             11 if self.list == "span" => "IsRootSpan()".to_owned(),
             12 if self.list == "span" => "trace_id == TraceID(0x0102030405060708090a0b0c0d0e0f10)".to_owned(),
-            11 if self.list == "metric" => format!("HasAttrKeyOnDatapoint(\"{}\")", self.random.pick(&["text", "empty"])),
+            11 if self.list == "metric" => {
+                format!("HasAttrKeyOnDatapoint(\"{}\")", self.random.pick(&["text", "empty"]))
+            }
             12 if self.list == "metric" => {
                 format!("HasAttrOnDatapoint(\"{}\", \"{}\")", self.random.pick(&["text", "mixed"]), "GET")
             }

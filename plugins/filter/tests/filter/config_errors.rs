@@ -6,7 +6,7 @@ use sluice_sdk::Signal;
 use sluice_sdk::testing::Harness;
 
 fn errors(config: &serde_json::Value) -> Vec<String> {
-    let errors = Harness::<Filter>::new(&config.to_string(), Signal::Traces).map(|_| ()).expect_err("a mistake");
+    let errors = Harness::<Filter>::new(config, Signal::Traces).map(|_| ()).expect_err("a mistake");
     errors.iter().map(|error| format!("{}: {}", error.path, error.message)).collect()
 }
 
@@ -16,7 +16,10 @@ fn names_the_condition_and_the_column() {
     let cases = [
         ("nmae == \"a\"", "column 1: unknown path `nmae` for spans, did you mean `name`?"),
         ("span.nmae == \"a\"", "column 6: unknown path `span.nmae` for spans, did you mean `name`?"),
-        ("name == \"a\" and atributes[\"k\"] == 1", "column 17: unknown path `atributes` for spans, did you mean `attributes`?"),
+        (
+            "name == \"a\" and atributes[\"k\"] == 1",
+            "column 17: unknown path `atributes` for spans, did you mean `attributes`?",
+        ),
         ("resorce.attributes[\"k\"] == 1", "column 1: unknown path `resorce.attributes` for spans"),
         ("resource.name == \"a\"", "column 10: unknown path `resource.name` for resources"),
         ("metric.name == \"a\"", "column 1: unknown path `metric.name` for spans"),
@@ -35,13 +38,22 @@ fn names_the_condition_and_the_column() {
         ("IsMatch(name, patern=\"a\")", "column 22: IsMatch has no parameter `patern`, did you mean `pattern`?"),
         ("IsMatch(target=name, \"a\")", "column 22: an argument without a name can't follow one with a name"),
         ("IsMatch(name, target=\"a\")", "column 22: IsMatch has two values for `target`"),
-        ("IsMatch(name, attributes[\"p\"])", "column 15: IsMatch wants a string, since it can't differ from row to row here"),
+        (
+            "IsMatch(name, attributes[\"p\"])",
+            "column 15: IsMatch wants a string, since it can't differ from row to row here",
+        ),
         ("IsMatch(name, \"(\")", "column 15: bad pattern"),
         ("HasPrefix(name, 5)", "column 17: HasPrefix wants a string here"),
         ("Concat(name, \"-\") == \"a\"", "column 8: Concat wants a list in brackets here"),
         ("Len(name)", "column 1: Len does not give true or false; compare it with something"),
-        ("ConvertCase(name, \"snake\") == \"a\"", "column 19: ConvertCase supports \"lower\" and \"upper\", not \"snake\""),
-        ("kind == SPAN_KIND_SERVR", "column 9: unknown symbol SPAN_KIND_SERVR for spans, did you mean `SPAN_KIND_SERVER`?"),
+        (
+            "ConvertCase(name, \"snake\") == \"a\"",
+            "column 19: ConvertCase supports \"lower\" and \"upper\", not \"snake\"",
+        ),
+        (
+            "kind == SPAN_KIND_SERVR",
+            "column 9: unknown symbol SPAN_KIND_SERVR for spans, did you mean `SPAN_KIND_SERVER`?",
+        ),
         ("resource.attributes[\"a\"] ==", "column 28: expected a value, found the end"),
     ];
     for (condition, message) in cases {
@@ -60,8 +72,16 @@ fn says_where_a_block_is_wrong() {
         (json!({ "trace_conditions": ["spanevent.name == \"a\""] }), "trace_conditions[0]", "single span events"),
         (json!({ "trace_conditions": ["name == \"a\""] }), "trace_conditions[0]", "write `span.name` or"),
         (json!({ "trace_conditions": ["true"] }), "trace_conditions[0]", "no path tells"),
-        (json!({ "trace_conditions": ["span.name == \"a\" and kind == 1"] }), "trace_conditions[0]", "write `span.kind`"),
-        (json!({ "trace_conditions": ["span.name == \"a\"", "span.kind"] }), "trace_conditions[1]", "column 1: this value"),
+        (
+            json!({ "trace_conditions": ["span.name == \"a\" and kind == 1"] }),
+            "trace_conditions[0]",
+            "write `span.kind`",
+        ),
+        (
+            json!({ "trace_conditions": ["span.name == \"a\"", "span.kind"] }),
+            "trace_conditions[1]",
+            "column 1: this value",
+        ),
         (
             json!({ "trace_conditions": ["span.name == \"a\"", { "conditions": ["true"] }] }),
             "trace_conditions",
@@ -135,8 +155,5 @@ fn finds_all_mistakes_of_all_signals_at_once() {
     });
     let found = errors(&config);
     let paths: Vec<&str> = found.iter().filter_map(|error| error.split(": ").next()).collect();
-    assert_eq!(
-        paths,
-        ["traces.span[0]", "traces.span[2]", "metrics.datapoint[0]", "logs.include.severity_number.min"]
-    );
+    assert_eq!(paths, ["traces.span[0]", "traces.span[2]", "metrics.datapoint[0]", "logs.include.severity_number.min"]);
 }

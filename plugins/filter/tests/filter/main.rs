@@ -6,5 +6,6 @@ mod behaviour;
 mod collector;
 mod conditions;
 mod config_errors;
+mod legacy;
 mod random;
 mod zoo;

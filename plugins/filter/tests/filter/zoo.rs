@@ -9,8 +9,8 @@ use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point;
 use opentelemetry_proto::tonic::metrics::v1::{
-    ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint, Metric,
-    NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint,
+    ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint,
+    ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
@@ -22,10 +22,10 @@ use crate::random::Random;
 pub(crate) const TEXTS: &[&str] =
     &["/health", "/metrics", "GET", "get", "", "42", "-7", "true", "1.5", "Größe <b>", "a b", "10.1.2.3", "1h30m"];
 
-/// A request, encoded, and the number of its rows.
-pub(crate) fn request(signal: Signal, seed: u64) -> (Vec<u8>, usize) {
+/// A request, encoded.
+pub(crate) fn request(signal: Signal, seed: u64) -> Vec<u8> {
     let mut zoo = Zoo { random: Random::new(seed), rows: 0 };
-    let bytes = match signal {
+    match signal {
         Signal::Traces => {
             let resource_spans = (0..3).map(|_| zoo.resource_spans()).collect();
             ExportTraceServiceRequest { resource_spans }.encode_to_vec()
@@ -38,8 +38,7 @@ pub(crate) fn request(signal: Signal, seed: u64) -> (Vec<u8>, usize) {
             let resource_logs = (0..3).map(|_| zoo.resource_logs()).collect();
             ExportLogsServiceRequest { resource_logs }.encode_to_vec()
         }
-    };
-    (bytes, zoo.rows)
+    }
 }
 
 /// The numbers of the rows of an encoded request.
