@@ -10,11 +10,13 @@ use bytes::Bytes;
 
 use crate::model::Batch;
 
+pub mod client;
 pub mod dead_letter;
 pub mod queue;
 pub mod report;
 pub mod retry;
 pub mod rolling_file;
+pub mod sign;
 
 #[cfg(test)]
 pub(crate) mod testing;

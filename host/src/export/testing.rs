@@ -1,5 +1,7 @@
 //! What the exporters' tests share: batches, and a report that adds up.
 
+pub(crate) mod server;
+
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
