@@ -1,4 +1,23 @@
-//! The OTLP wire format.
+//! The OTLP wire format: validates, reads as views or columns, edits by splicing, joins, splits and writes requests.
+//!
+//! A batch of telemetry is the bytes of an OTLP export request, and stays it from socket to socket. Everything here
+//! works on those bytes; nothing does I/O, and nothing panics whatever the bytes are.
+//!
+//! Singular fields that occur more than once are read as protobuf says: the last scalar and the last member of a
+//! `oneof` count, messages are merged. One case is simpler than that: of several `value` fields of one `KeyValue`
+//! (or several bodies of one log record) the last that has a member counts, even if two hold arrays or maps.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod cursor;
+mod field;
+pub mod view;
+
+pub use field::{
+    Encoding, Field, Intrinsic, Level, Natural, Read, Selector, TableRequest, UnknownIntrinsic, ValueKind,
+};
 
 /// The kind of telemetry in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
