@@ -59,6 +59,7 @@ pub(crate) struct Connector {
     tcp: HttpConnector,
     tls: Arc<ClientTls>,
     proxies: Arc<Matcher>,
+    always_tunnel: bool,
 }
 
 /// A connection.
@@ -77,7 +78,12 @@ impl Connector {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(TCP_KEEPALIVE));
-        Ok(Self { tcp, tls: Arc::new(tls), proxies: Arc::new(proxies(proxy_url)?) })
+        Ok(Self { tcp, tls: Arc::new(tls), proxies: Arc::new(proxies(proxy_url)?), always_tunnel: false })
+    }
+
+    /// For a protocol that no HTTP proxy understands: asks `HTTPS_PROXY` for a tunnel even in the clear.
+    pub(crate) fn through_tunnels(self) -> Self {
+        Self { always_tunnel: true, ..self }
     }
 
     /// Opens a connection to the authority of an `http` or `https` address.
@@ -90,16 +96,20 @@ impl Connector {
 
     async fn open(&self, destination: &Uri) -> Result<Stream, ConnectError> {
         let secure = destination.scheme() == Some(&Scheme::HTTPS);
-        let proxy = self.proxies.intercept(destination);
+        let tunnel = secure || self.always_tunnel;
+        let proxy = match tunnel {
+            true => self.proxies.intercept(&as_https(destination)),
+            false => self.proxies.intercept(destination),
+        };
         let socks = proxy.as_ref().is_some_and(|proxy| is_socks(proxy));
         let io = match &proxy {
             Some(proxy) if socks => self.through_socks(proxy, destination).await?,
-            Some(proxy) if secure => self.through_tunnel(proxy, destination).await?,
+            Some(proxy) if tunnel => self.through_tunnel(proxy, destination).await?,
             Some(proxy) => self.tcp(proxy.uri()).await.map_err(|reason| proxy_error(proxy, reason))?,
             None => self.tcp(destination).await.map_err(ConnectError::Network)?,
         };
         if !secure {
-            return Ok(Stream::Plain { io, proxied: proxy.is_some() && !socks });
+            return Ok(Stream::Plain { io, proxied: proxy.is_some() && !socks && !tunnel });
         }
         let name = self.tls.server_name(destination.host().unwrap_or_default())?;
         let tls = TlsConnector::from(self.tls.config(Instant::now())?);
@@ -147,6 +157,12 @@ fn proxies(proxy_url: Option<&Url>) -> Result<Matcher, String> {
         Some("http" | "socks5" | "socks5h") if uri.host().is_some() => Ok(Matcher::builder().all(url.as_str()).build()),
         _ => Err(format!("proxy_url {url}: must start with http:// or socks5://")),
     }
+}
+
+fn as_https(uri: &Uri) -> Uri {
+    let mut parts = uri.clone().into_parts();
+    parts.scheme = Some(Scheme::HTTPS);
+    Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }
 
 fn is_socks(proxy: &Intercept) -> bool {

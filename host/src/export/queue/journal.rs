@@ -7,9 +7,7 @@ use tokio::time::Instant;
 
 use crate::export::Dropped;
 use crate::export::dead_letter::Kept;
-
-/// A message that concerns the same thing is repeated this often, with what happened in between.
-const REPEAT_AFTER: Duration = Duration::from_secs(10);
+use crate::export::pace::Pace;
 
 /// Whether an exporter's destination takes anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,13 +42,6 @@ struct Failure {
     reason: String,
 }
 
-/// Lets a message through now and then, and adds up what it stands for.
-#[derive(Default)]
-struct Pace {
-    last: Option<Instant>,
-    items: u64,
-}
-
 impl Journal {
     pub(super) fn new(exporter: &str) -> Self {
         Self { exporter: exporter.to_owned(), state: Mutex::default() }
@@ -72,9 +63,6 @@ impl Journal {
 
     /// A request failed and will be sent again.
     pub(super) fn fails(&self, reason: &str, wait: Duration) {
-        if wait.is_zero() {
-            return; // not a failure, but smaller requests
-        }
         let warn = {
             let mut state = self.state();
             match &mut state.failure {
@@ -133,33 +121,9 @@ impl Journal {
     }
 }
 
-impl Pace {
-    /// Adds items; returns the sum since the last message when the next one is due.
-    fn add(&mut self, items: u64) -> Option<u64> {
-        self.items += items;
-        let now = Instant::now();
-        if self.last.is_some_and(|last| now.saturating_duration_since(last) < REPEAT_AFTER) {
-            return None;
-        }
-        self.last = Some(now);
-        Some(std::mem::take(&mut self.items))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn repeats_a_message_after_a_while_with_the_sum_in_between() {
-        let mut pace = Pace::default();
-        assert_eq!(pace.add(3), Some(3));
-        assert_eq!(pace.add(4), None);
-        tokio::time::advance(REPEAT_AFTER - Duration::from_millis(1)).await;
-        assert_eq!(pace.add(5), None);
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(pace.add(1), Some(10));
-    }
 
     #[tokio::test(start_paused = true)]
     async fn tells_how_long_a_destination_has_been_failing_and_why() {
@@ -170,13 +134,6 @@ mod tests {
         journal.fails("busy", Duration::from_secs(1));
         assert_eq!(journal.health(), Health::Fails { since: Duration::from_secs(7), reason: "busy".into() });
         journal.works();
-        assert_eq!(journal.health(), Health::Works);
-    }
-
-    #[test]
-    fn does_not_take_smaller_requests_for_a_failure() {
-        let journal = Journal::new("otlp");
-        journal.fails("too large", Duration::ZERO);
         assert_eq!(journal.health(), Health::Works);
     }
 }

@@ -61,7 +61,7 @@ impl Exporter for Scripted {
             Answer::Halves => {
                 let (left, right) = request.split_at(request.len() / 2);
                 let halves = [left, right].map(|half| (half.to_owned(), half.len() as u64));
-                Sent { again: again(halves.into(), Some(Duration::ZERO)), ..sent }
+                Sent { again: again(halves.into(), None), ..sent }
             }
             Answer::Miscounts(delivered) => Sent { delivered, ..sent },
             Answer::Never => std::future::pending().await,
@@ -225,12 +225,12 @@ async fn gives_up_what_is_too_old_and_goes_on_with_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn gives_up_at_once_without_retries() {
+async fn gives_up_at_once_without_retries_but_still_splits() {
     let retry = RetryPolicy { enabled: false, ..settings().retry };
-    let bench = Bench::new(QueueSettings { retry, ..settings() }, [failure()]);
-    assert!(bench.push("aa"));
+    let bench = Bench::new(QueueSettings { retry, ..settings() }, [Answer::Halves, failure()]);
+    assert!(bench.push("aabb"));
     bench.finish().await;
-    assert_eq!(bench.report.take(), ["dropped 2 retry_disabled"]);
+    assert_eq!(bench.report.take(), ["dropped 2 retry_disabled", "exported 2"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -60,12 +60,17 @@ async fn deliver_request<E: Exporter>(exporter: &E, shared: &Shared, request: E:
             shared.journal.works();
             continue;
         };
+        if again.requests.len() > 1 {
+            // Parts of a request that was too large: progress rather than a failure. It may go on for many requests,
+            // so let others work.
+            put_back(again, &mut pending);
+            tokio::task::yield_now().await;
+            continue;
+        }
         match backoff.next(Instant::now().into_std(), rand::random(), again.after) {
             Decision::Wait(wait) => {
                 shared.journal.fails(&again.reason, wait);
-                for (request, _) in again.requests.into_iter().rev() {
-                    pending.push_front(request);
-                }
+                put_back(again, &mut pending);
                 pause(wait, &mut phase).await;
             }
             Decision::Disabled => tally.given_up(&again, reasons::RETRY_DISABLED),
@@ -74,12 +79,14 @@ async fn deliver_request<E: Exporter>(exporter: &E, shared: &Shared, request: E:
     }
 }
 
+fn put_back<R>(again: Again<R>, pending: &mut VecDeque<R>) {
+    for (request, _) in again.requests.into_iter().rev() {
+        pending.push_front(request);
+    }
+}
+
 /// Waits; the begin of the shutdown ends it early, so that everything gets one more chance.
 async fn pause(wait: Duration, phase: &mut watch::Receiver<Phase>) {
-    if wait.is_zero() {
-        // Progress without a wait may go on for many requests: let others work.
-        return tokio::task::yield_now().await;
-    }
     let draining_already = *phase.borrow_and_update() != Phase::Running;
     tokio::select! {
         biased;

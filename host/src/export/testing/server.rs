@@ -59,8 +59,19 @@ impl Server {
         tls: Option<TlsAcceptor>,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("listener");
+        Self::accept(listener, Box::new(answer), tls)
+    }
+
+    /// The same at a socket that is there already.
+    pub(crate) fn start_at(
+        listener: TcpListener,
+        answer: impl Fn(&Seen) -> Response<Body> + Send + Sync + 'static,
+    ) -> Self {
+        Self::accept(listener, Box::new(answer), None)
+    }
+
+    fn accept(listener: TcpListener, answer: Box<Answer>, tls: Option<TlsAcceptor>) -> Self {
         let address = listener.local_addr().expect("address");
-        let answer: Box<Answer> = Box::new(answer);
         let state = Arc::new(State { answer, seen: Mutex::default(), connections: Mutex::default() });
         let accepting = Arc::clone(&state);
         tokio::spawn(async move {
