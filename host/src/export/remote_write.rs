@@ -1,0 +1,136 @@
+//! Exporters `prometheusremotewrite` and, with the names of 2021, `awsprometheusremotewrite`: metrics to Prometheus
+//! remote write 1.0, the only version that Amazon Managed Prometheus takes.
+
+mod labels;
+mod names;
+mod native;
+mod proto;
+mod request;
+mod series;
+mod translate;
+
+use std::time::SystemTime;
+
+use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue};
+use http::{StatusCode, Uri};
+
+pub(crate) use names::Naming;
+pub use request::WriteRequest;
+
+use super::client::{HttpClient, Reply, Request, SendError};
+use super::{Again, DeadLetter, Encoded, Exporter, Sent};
+use crate::model::Batch;
+
+/// Prometheus's mark for a series that has ended.
+const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
+/// What AMP takes in one request after compression, less a margin (Amazon Managed Service for Prometheus quotas).
+const MAX_COMPRESSED_BYTES: usize = 1_000_000;
+const VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
+
+/// How metrics become series.
+#[derive(Clone, Debug)]
+pub(crate) struct Translation {
+    /// How names are made.
+    pub(crate) naming: Naming,
+    /// Prefix of all names.
+    pub(crate) namespace: String,
+    /// Labels of all series; their names are valid.
+    pub(crate) external_labels: Vec<(String, String)>,
+    /// The label that names the tenant, if one does.
+    pub(crate) tenant_label: Option<String>,
+    /// Whether resource attributes become labels.
+    pub(crate) resource_labels: bool,
+    /// Whether those that name the service are left out of them.
+    pub(crate) exclude_service_attributes: bool,
+    /// Whether there is a series `target_info`.
+    pub(crate) target_info: bool,
+    /// Whether the instrumentation scope becomes labels.
+    pub(crate) scope_info: bool,
+    /// Whether types, units and descriptions are sent.
+    pub(crate) metadata: bool,
+    /// Largest request before compression.
+    pub(crate) max_request_bytes: usize,
+}
+
+/// The exporter.
+pub struct RemoteWrite {
+    client: HttpClient,
+    endpoint: Uri,
+    translation: Translation,
+}
+
+impl RemoteWrite {
+    pub(crate) fn with(client: HttpClient, endpoint: Uri, translation: Translation) -> Self {
+        Self { client, endpoint, translation }
+    }
+}
+
+impl Exporter for RemoteWrite {
+    type Request = WriteRequest;
+
+    fn encode(&self, batch: &Batch) -> Encoded<WriteRequest> {
+        let tenant = self.translation.tenant_label.is_some().then(|| batch.tenant.as_str());
+        let translated = translate::translate(&self.translation, tenant, &batch.bytes);
+        let max_bytes = self.translation.max_request_bytes;
+        let mut requests = request::pack(translated.series, max_bytes, MAX_COMPRESSED_BYTES);
+        requests.extend(request::metadata(&translated.metadata, max_bytes));
+        Encoded { requests, dropped: translated.dropped }
+    }
+
+    async fn send(&self, request: WriteRequest) -> Sent<WriteRequest> {
+        let message = Request::post(self.endpoint.clone(), "application/x-protobuf", request.body.clone())
+            .header(CONTENT_ENCODING, HeaderValue::from_static("snappy"))
+            .header(VERSION, HeaderValue::from_static("0.1.0"));
+        match self.client.send(message).await {
+            Ok(reply) => answered(request, &reply, SystemTime::now()),
+            Err(error) => failed(request, &error),
+        }
+    }
+}
+
+fn answered(request: WriteRequest, reply: &Reply, now: SystemTime) -> Sent<WriteRequest> {
+    if reply.status.is_success() {
+        return Sent { delivered: request.items(), refused: Vec::new(), again: None };
+    }
+    let reason = reply.reason();
+    if reply.status == StatusCode::PAYLOAD_TOO_LARGE {
+        return match request.halves() {
+            Ok(halves) => again(halves.into(), Some(std::time::Duration::ZERO), reason),
+            Err(request) => refuse(&request, reason),
+        };
+    }
+    let retryable = reply.status == StatusCode::TOO_MANY_REQUESTS || reply.status.is_server_error();
+    match retryable {
+        true => again(vec![request], reply.retry_after(now), reason),
+        // A part of the samples may have been taken, so the same request must not be sent again.
+        false => refuse(&request, reason),
+    }
+}
+
+fn failed(request: WriteRequest, error: &SendError) -> Sent<WriteRequest> {
+    match error.is_retryable() {
+        true => again(vec![request], None, error.to_string()),
+        false => refuse(&request, error.to_string()),
+    }
+}
+
+fn again(
+    requests: Vec<WriteRequest>,
+    after: Option<std::time::Duration>,
+    reason: String,
+) -> Sent<WriteRequest> {
+    let requests = requests.into_iter().map(|request| {
+        let items = request.items();
+        (request, items)
+    });
+    let again = Again { requests: requests.collect(), after, reason };
+    Sent { delivered: 0, refused: Vec::new(), again: Some(again) }
+}
+
+fn refuse(request: &WriteRequest, reason: String) -> Sent<WriteRequest> {
+    let dead = DeadLetter { items: request.items(), reason, document: Some(request.body.clone()) };
+    Sent { delivered: 0, refused: vec![dead], again: None }
+}
+
+#[cfg(test)]
+mod tests;
