@@ -10,6 +10,17 @@ use bytes::Bytes;
 
 use crate::model::Batch;
 
+pub mod client;
+pub mod dead_letter;
+pub mod queue;
+pub mod report;
+pub mod retry;
+pub mod rolling_file;
+pub mod sign;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
 /// A destination that batches are encoded for and sent to.
 pub trait Exporter: Send + Sync + 'static {
     /// What is sent in one go. A retry sends the same bytes.
