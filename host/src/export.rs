@@ -13,10 +13,12 @@ use crate::model::Batch;
 pub mod client;
 pub mod dead_letter;
 pub mod queue;
+pub mod remote_write;
 pub mod report;
 pub mod retry;
 pub mod rolling_file;
 pub mod sign;
+pub(crate) mod text;
 
 #[cfg(test)]
 pub(crate) mod testing;

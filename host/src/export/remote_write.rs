@@ -17,8 +17,9 @@ use http::{StatusCode, Uri};
 pub(crate) use names::Naming;
 pub use request::WriteRequest;
 
-use super::client::{HttpClient, Reply, Request, SendError};
+use super::client::{Authenticator, ClientError, HttpClient, Reply, Request, SendError};
 use super::{Again, DeadLetter, Encoded, Exporter, Sent};
+use crate::config::component::{PrometheusRemoteWriteConfig, TranslationStrategy};
 use crate::model::Batch;
 
 /// Prometheus's mark for a series that has ended.
@@ -59,9 +60,68 @@ pub struct RemoteWrite {
     translation: Translation,
 }
 
+/// Why there is no exporter.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteWriteError {
+    /// The endpoint is no address.
+    #[error("endpoint: {0}")]
+    Endpoint(#[from] http::uri::InvalidUri),
+    /// The client can't be made.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
 impl RemoteWrite {
-    pub(crate) fn with(client: HttpClient, endpoint: Uri, translation: Translation) -> Self {
-        Self { client, endpoint, translation }
+    /// The exporter of today.
+    ///
+    /// # Errors
+    /// If the endpoint or a setting of the client is of no use.
+    pub fn new(config: &PrometheusRemoteWriteConfig, authenticator: Authenticator) -> Result<Self, RemoteWriteError> {
+        let naming = match config.translation_strategy {
+            Some(TranslationStrategy::UnderscoreEscapingWithoutSuffixes) => Naming::WithoutSuffixes,
+            None if !config.add_metric_suffixes => Naming::WithoutSuffixes,
+            _ => Naming::WithSuffixes,
+        };
+        Self::with_naming(config, naming, authenticator)
+    }
+
+    /// The exporter that has the names of 2021.
+    ///
+    /// # Errors
+    /// If the endpoint or a setting of the client is of no use.
+    pub fn adot_2021(
+        config: &PrometheusRemoteWriteConfig,
+        authenticator: Authenticator,
+    ) -> Result<Self, RemoteWriteError> {
+        Self::with_naming(config, Naming::Adot2021, authenticator)
+    }
+
+    fn with_naming(
+        config: &PrometheusRemoteWriteConfig,
+        naming: Naming,
+        authenticator: Authenticator,
+    ) -> Result<Self, RemoteWriteError> {
+        let client = HttpClient::new(&config.client, authenticator)?;
+        let endpoint = config.client.endpoint.as_str().parse()?;
+        Ok(Self { client, endpoint, translation: Translation::new(config, naming) })
+    }
+}
+
+impl Translation {
+    fn new(config: &PrometheusRemoteWriteConfig, naming: Naming) -> Self {
+        let named = |(name, value): (&String, &String)| Some((names::label_name(naming, name)?, value.clone()));
+        Self {
+            naming,
+            namespace: config.namespace.clone(),
+            external_labels: config.external_labels.iter().filter_map(named).collect(),
+            tenant_label: config.tenant_label.as_ref().and_then(|label| names::label_name(naming, label)),
+            resource_labels: config.resource_to_telemetry_conversion.enabled,
+            exclude_service_attributes: config.resource_to_telemetry_conversion.exclude_service_attributes,
+            target_info: config.target_info.enabled,
+            scope_info: !config.disable_scope_info,
+            metadata: config.send_metadata,
+            max_request_bytes: usize::try_from(config.max_batch_size_bytes).unwrap_or(usize::MAX),
+        }
     }
 }
 
