@@ -44,6 +44,8 @@ pub struct PrometheusRemoteWriteConfig {
     pub translation_strategy: Option<TranslationStrategy>,
     /// Sends type, unit and help of the metrics too. Default: false.
     pub send_metadata: bool,
+    /// Label that names the tenant of each series. Default: none.
+    pub tenant_label: Option<String>,
     /// The message to send. Only remote write 1.0 is supported, which is all that Amazon Managed Prometheus takes.
     pub protobuf_message: ProtobufMessage,
     /// Removed from the collector; accepted, has no effect.
@@ -70,6 +72,7 @@ impl Default for PrometheusRemoteWriteConfig {
             add_metric_suffixes: true,
             translation_strategy: None,
             send_metadata: false,
+            tenant_label: None,
             protobuf_message: ProtobufMessage::V1,
             export_created_metric: ExportCreatedMetricConfig::default(),
         }
