@@ -13,10 +13,33 @@ use crate::telemetry::Telemetry;
 /// How many requests may wait for the batcher; what they hold is bounded by the memory budget.
 const INBOX: usize = 64;
 
+/// Batches that the batcher did not take, by their position among those that were pushed.
+#[derive(Debug)]
+pub struct Refused {
+    refusal: Refusal,
+    /// None: all of them.
+    positions: Option<Vec<usize>>,
+}
+
+impl Refused {
+    /// The reason, and of what stands for the batches that which was refused.
+    pub fn into_parts<T>(self, batches: Vec<T>) -> (Refusal, Vec<T>) {
+        let Some(positions) = self.positions else { return (self.refusal, batches) };
+        let refused = batches.into_iter().enumerate().filter(|(position, _)| positions.contains(position));
+        (self.refusal, refused.map(|(_, batch)| batch).collect())
+    }
+
+    fn all(refusal: Refusal) -> Self {
+        Self { refusal, positions: None }
+    }
+}
+
+type Answer = Result<(), Refused>;
+
 /// The way into a batcher.
 #[derive(Clone)]
 pub struct BatchHandle {
-    inbox: mpsc::Sender<(Vec<Batch>, oneshot::Sender<Result<(), Refusal>>)>,
+    inbox: mpsc::Sender<(Vec<Batch>, oneshot::Sender<Answer>)>,
 }
 
 impl BatchHandle {
@@ -24,9 +47,10 @@ impl BatchHandle {
     ///
     /// # Errors
     /// Refuses when the batcher is stopping or has too many metadata combinations.
-    pub async fn push(&self, batches: Vec<Batch>) -> Result<(), Refusal> {
+    pub async fn push(&self, batches: Vec<Batch>) -> Answer {
         let (reply, answer) = oneshot::channel();
-        let stopping = || Refusal::Busy { reason: "shutting down".into(), retry_after: Duration::from_secs(1) };
+        let stopping =
+            || Refused::all(Refusal::Busy { reason: "shutting down".into(), retry_after: Duration::from_secs(1) });
         self.inbox.send((batches, reply)).await.map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())?
     }
@@ -78,17 +102,22 @@ where
     F: Fn(Batch) -> Fut,
     Fut: Future<Output = ()>,
 {
-    async fn take(&self, batcher: &mut Batcher, batches: Vec<Batch>, reply: oneshot::Sender<Result<(), Refusal>>) {
+    async fn take(&self, batcher: &mut Batcher, batches: Vec<Batch>, reply: oneshot::Sender<Answer>) {
         let mut full = Vec::new();
-        let mut refused = Ok(());
-        for batch in batches {
+        let mut positions = Vec::new();
+        let mut refused = None;
+        for (position, batch) in batches.into_iter().enumerate() {
             match batcher.push(batch, Instant::now()) {
                 Ok(ready) => full.extend(ready),
-                Err(refusal) => refused = Err(refusal),
+                Err(refusal) => {
+                    positions.push(position);
+                    refused = Some(refusal);
+                }
             }
         }
+        let answer = refused.map_or(Ok(()), |refusal| Err(Refused { refusal, positions: Some(positions) }));
         // The sender may have gone away; its batches are here all the same.
-        let _ = reply.send(refused);
+        let _ = reply.send(answer);
         self.send(full).await;
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::fan_out::FanOut;
 use crate::batch::BatchHandle;
-use crate::model::{Batch, Refusal, Signal};
-use crate::stage::{Chain, ChainOutcome};
+use crate::model::{Batch, Refusal, Signal, TenantId};
+use crate::stage::{Chain, StageReport};
 use crate::telemetry::{Entry, Telemetry};
 
 /// A pipeline as receivers see it.
@@ -22,7 +22,7 @@ pub struct Pipeline {
 
 /// Stages that run one after the other on the sender's own task, and what comes after them.
 pub struct Segment {
-    chain: Option<Chain>,
+    chain: Option<Arc<Chain>>,
     next: Next,
     telemetry: Telemetry,
 }
@@ -53,7 +53,7 @@ impl Pipeline {
 
 impl Segment {
     /// Stages, if any, and what comes after them.
-    pub fn new(chain: Option<Chain>, next: Next, telemetry: Telemetry) -> Self {
+    pub fn new(chain: Option<Arc<Chain>>, next: Next, telemetry: Telemetry) -> Self {
         Self { chain, next, telemetry }
     }
 
@@ -63,17 +63,17 @@ impl Segment {
     /// Refuses what a stage refuses, and everything when no exporter has room. What is refused is booked as such.
     pub async fn consume(&self, batch: Batch) -> Result<(), Refusal> {
         let batches = self.run(batch)?;
-        let items: Vec<_> = batches.iter().map(|batch| (batch.tenant.clone(), batch.signal, batch.items)).collect();
-        let handed_on = match &self.next {
-            Next::Exporters(fan_out) => fan_out.deliver(batches).await,
-            Next::Batcher(batcher) => batcher.push(batches).await,
+        let sizes: Vec<_> = batches.iter().map(|batch| (batch.tenant.clone(), batch.signal, batch.items)).collect();
+        let refused = match &self.next {
+            Next::Exporters(fan_out) => fan_out.deliver(batches).await.map_err(|refusal| (refusal, sizes)),
+            Next::Batcher(batcher) => batcher.push(batches).await.map_err(|refused| refused.into_parts(sizes)),
         };
-        if let Err(refusal) = &handed_on {
-            for (tenant, signal, items) in items {
-                self.telemetry.ledger.book(&tenant, signal, Entry::Rejected(reason(refusal)), items);
+        refused.map_err(|(refusal, sizes)| {
+            for (tenant, signal, items) in sizes {
+                self.telemetry.ledger.book(&tenant, signal, Entry::Rejected(reason(&refusal)), items);
             }
-        }
-        handed_on
+            refusal
+        })
     }
 
     /// The same for a batch that nobody can be asked to send again: it waits for room, and what a stage refuses is
@@ -93,8 +93,13 @@ impl Segment {
                 }
             }
             Next::Batcher(batcher) => {
-                if let Err(refusal) = batcher.push(batches).await {
+                let sizes = batches.iter().map(|batch| (batch.tenant.clone(), batch.signal, batch.items)).collect();
+                if let Err(refused) = batcher.push(batches).await {
+                    let (refusal, sizes) = refused.into_parts(sizes);
                     tracing::error!(%refusal, "a batch processor refused data that was acknowledged before");
+                    for (tenant, signal, items) in sizes {
+                        self.telemetry.ledger.book(&tenant, signal, Entry::Dropped("refused_by_batcher"), items);
+                    }
                 }
             }
         }
@@ -104,10 +109,12 @@ impl Segment {
     fn run(&self, batch: Batch) -> Result<Vec<Batch>, Refusal> {
         let Some(chain) = &self.chain else { return Ok(vec![batch]) };
         let (tenant, signal, items) = (batch.tenant.clone(), batch.signal, batch.items);
-        match chain.run(batch) {
-            Ok(outcome) => {
-                self.book(&tenant, signal, &outcome);
-                Ok(outcome.batches)
+        let outcome = chain.run(batch);
+        outcome.stages.iter().for_each(|stage| self.measure(stage, signal));
+        match outcome.result {
+            Ok(batches) => {
+                self.book(&tenant, signal, &outcome.stages, &batches);
+                Ok(batches)
             }
             Err(refusal) => {
                 self.telemetry.ledger.book(&tenant, signal, Entry::Rejected(reason(&refusal)), items);
@@ -116,14 +123,32 @@ impl Segment {
         }
     }
 
-    fn book(&self, tenant: &crate::model::TenantId, signal: Signal, outcome: &ChainOutcome) {
+    fn book(&self, tenant: &TenantId, signal: Signal, stages: &[StageReport], batches: &[Batch]) {
         let ledger = &self.telemetry.ledger;
-        ledger.book(tenant, signal, Entry::Filtered, outcome.filtered);
-        ledger.book(tenant, signal, Entry::SampledOut, outcome.sampled);
-        ledger.book(tenant, signal, Entry::Dropped("stage_failed"), outcome.dropped);
-        for batch in outcome.batches.iter().filter(|batch| batch.tenant != *tenant) {
+        for stage in stages {
+            ledger.book(tenant, signal, Entry::Filtered, stage.filtered);
+            ledger.book(tenant, signal, Entry::SampledOut, stage.sampled_out);
+            ledger.book(tenant, signal, Entry::Dropped("stage_failed"), stage.dropped);
+        }
+        for batch in batches.iter().filter(|batch| batch.tenant != *tenant) {
             ledger.book(tenant, signal, Entry::MovedOut, batch.items);
             ledger.book(&batch.tenant, signal, Entry::MovedIn, batch.items);
+        }
+    }
+
+    fn measure(&self, stage: &StageReport, signal: Signal) {
+        let metrics = &self.telemetry.metrics;
+        let labels = &[stage.stage.as_str(), signal.name()];
+        let out = stage.rows_in.saturating_sub(stage.filtered + stage.sampled_out + stage.dropped);
+        metrics.processor_incoming.with_label_values(labels).inc_by(stage.rows_in);
+        metrics.processor_outgoing.with_label_values(labels).inc_by(out);
+        metrics.stage_edited.with_label_values(labels).inc_by(stage.edited);
+        metrics.stage_calls.with_label_values(&[stage.stage.as_str(), "ok"]).inc_by(stage.calls);
+        metrics.stage_calls.with_label_values(&[stage.stage.as_str(), "skipped"]).inc_by(stage.skipped);
+        metrics.stage_seconds.with_label_values(&[&stage.stage]).observe(stage.duration.as_secs_f64());
+        for failure in &stage.failures {
+            metrics.stage_calls.with_label_values(&[stage.stage.as_str(), failure.kind.as_str()]).inc();
+            tracing::warn!(stage = %stage.stage, policy = ?failure.policy, "{}", failure.message);
         }
     }
 }
@@ -143,11 +168,6 @@ impl Pipelines {
     /// These.
     pub fn new(pipelines: Vec<Pipeline>) -> Self {
         Self(pipelines.into())
-    }
-
-    /// Whether there is any.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// Hands the batch to each pipeline. It is accepted when all have it: a sender that is told to try again gives
