@@ -167,9 +167,13 @@ fn cut(batch: Option<Batch>, max_items: u64) -> Vec<Batch> {
     if max_items == 0 || batch.items <= max_items {
         return vec![batch];
     }
-    let parts = sluice_wire::split(batch.signal, &batch.bytes, max_items as usize, usize::MAX);
-    let slice = |part: sluice_wire::Part| Batch { bytes: part.bytes.into(), items: part.items as u64, ..batch.clone() };
-    parts.into_iter().map(slice).collect()
+    let max_items = usize::try_from(max_items).unwrap_or(usize::MAX);
+    let pieces = sluice_wire::split(batch.signal, &batch.bytes, max_items, 0);
+    let slice = |piece: sluice_wire::Piece<'_>| {
+        let bytes = Bytes::from(piece.bytes.into_owned());
+        Batch { bytes, items: u64::from(piece.records), ..batch.clone() }
+    };
+    pieces.into_iter().map(slice).collect()
 }
 
 #[cfg(test)]

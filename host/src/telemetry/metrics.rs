@@ -53,7 +53,7 @@ impl<const N: usize> PerSignal<N> {
         let mut all = Vec::with_capacity(N);
         for verb in verbs {
             let mut each = Vec::with_capacity(3);
-            for signal in [Signal::Traces, Signal::Metrics, Signal::Logs] {
+            for signal in Signal::ALL {
                 let name = format!("otelcol_{kind}_{verb}_{}", signal.items());
                 let help = format!("Number of {} that were {}.", signal.items(), verb.replace('_', " "));
                 each.push(counter(r, &name, &help, labels)?);

@@ -39,16 +39,16 @@ struct Args {
     /// Compress the requests.
     #[arg(long)]
     gzip: bool,
+    /// Value of the resource attribute `tenant`.
+    #[arg(long, default_value = "acme")]
+    tenant: String,
     /// Items per second in all; 0 sends as fast as answers come.
     #[arg(long, default_value_t = 0)]
     rate: u64,
 }
 
-/// How many different requests there are.
-const VARIETY: usize = 16;
-
 struct Plan {
-    bodies: Vec<Bytes>,
+    body: Bytes,
     headers: Vec<(&'static str, &'static str)>,
     path: &'static str,
     pause: Option<Duration>,
@@ -89,22 +89,6 @@ async fn main() -> Result<()> {
 
 fn prepare(args: &Args, signal: Signal) -> Result<Plan> {
     let grpc = args.grpc.is_some();
-    let encode = |seed: usize| -> Result<Bytes> {
-        let mut body = sluice_wire::sample::request(signal, args.items, seed as u64);
-        if args.gzip {
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            std::io::Write::write_all(&mut encoder, &body)?;
-            body = encoder.finish()?;
-        }
-        if !grpc {
-            return Ok(body.into());
-        }
-        let mut framed = BytesMut::with_capacity(body.len() + 5);
-        framed.put_u8(u8::from(args.gzip));
-        framed.put_u32(u32::try_from(body.len())?);
-        framed.put_slice(&body);
-        Ok(framed.freeze())
-    };
     let mut headers = match grpc {
         true => vec![("content-type", "application/grpc"), ("te", "trailers")],
         false => vec![("content-type", "application/x-protobuf")],
@@ -124,7 +108,7 @@ fn prepare(args: &Args, signal: Signal) -> Result<Plan> {
         Duration::from_secs_f64(args.items as f64 * args.connections as f64 / args.rate as f64)
     });
     Ok(Plan {
-        bodies: (0..VARIETY).map(encode).collect::<Result<_>>()?,
+        body: encode(args, signal)?,
         headers,
         path,
         pause,
@@ -133,17 +117,34 @@ fn prepare(args: &Args, signal: Signal) -> Result<Plan> {
     })
 }
 
+/// The body of every request, framed for gRPC.
+fn encode(args: &Args, signal: Signal) -> Result<Bytes> {
+    let mut body = sluice_wire::sample::tenant_request(signal, &args.tenant, args.items);
+    if args.gzip {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, &body)?;
+        body = encoder.finish()?;
+    }
+    if args.grpc.is_none() {
+        return Ok(body.into());
+    }
+    let mut framed = BytesMut::with_capacity(body.len() + 5);
+    framed.put_u8(u8::from(args.gzip));
+    framed.put_u32(u32::try_from(body.len())?);
+    framed.put_slice(&body);
+    Ok(framed.freeze())
+}
+
 impl Plan {
     /// The next request, until all are sent.
     fn next(&self, authority: &str, scheme: &str) -> Option<Request<Full<Bytes>>> {
-        let left = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).ok()?;
-        let body = self.bodies[left as usize % VARIETY].clone();
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).ok()?;
         let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(self.path).build().ok()?;
         let mut request = Request::post(uri).header("host", authority);
         for (name, value) in &self.headers {
             request = request.header(*name, *value);
         }
-        request.body(Full::new(body)).ok()
+        request.body(Full::new(self.body.clone())).ok()
     }
 
     async fn wait(&self, since: Instant) {
