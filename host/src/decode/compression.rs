@@ -193,3 +193,6 @@ fn snappy(body: &[u8], limit_bytes: usize, permit: &mut Permit) -> Result<Vec<u8
     snap::raw::Decoder::new().decompress(body, &mut room.out).map_err(|error| invalid("snappy", error))?;
     room.finish()
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,3 +153,103 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use http_body::Frame;
+
+    use super::*;
+
+    /// Chunks, then silence.
+    struct Slow(VecDeque<Bytes>);
+
+    impl Body for Slow {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            self.0.pop_front().map_or(Poll::Pending, |chunk| Poll::Ready(Some(Ok(Frame::data(chunk)))))
+        }
+    }
+
+    fn gather(budget: &Budget, limit_bytes: usize, chunks: &[Bytes]) -> Result<(Bytes, Permit), Rejection> {
+        let mut gather = Gather::new(budget, limit_bytes)?;
+        chunks.iter().try_for_each(|chunk| gather.push(chunk.clone()))?;
+        Ok(gather.finish())
+    }
+
+    #[test]
+    fn does_not_copy_a_single_large_chunk() {
+        let budget = Budget::new(1 << 20);
+        for (size, same) in [(KEEP_BYTES, true), (KEEP_BYTES - 1, false)] {
+            let chunk = Bytes::from(vec![1; size]);
+            let (bytes, permit) = gather(&budget, size, &[chunk.clone()]).expect("fits");
+            assert_eq!(bytes, chunk);
+            assert_eq!(bytes.as_ptr() == chunk.as_ptr(), same, "{size}");
+            assert_eq!(permit.bytes(), size);
+        }
+    }
+
+    #[test]
+    fn does_not_copy_what_follows_a_prefix_that_came_alone() {
+        let budget = Budget::new(1 << 20);
+        let mut gather = Gather::new(&budget, 1 << 20).expect("empty");
+        gather.push(Bytes::from_static(b"12345")).expect("fits");
+        assert_eq!(gather.split_prefix::<5>(), Some(*b"12345"));
+        let chunk = Bytes::from(vec![1; KEEP_BYTES]);
+        gather.push(chunk.clone()).expect("fits");
+        assert_eq!(gather.finish().0.as_ptr(), chunk.as_ptr());
+    }
+
+    #[test]
+    fn joins_chunks_in_order_up_to_the_limit() {
+        let budget = Budget::new(1 << 20);
+        let chunks: Vec<_> = (0..100_u8).map(|n| Bytes::from(vec![n; 7])).collect();
+        let (bytes, permit) = gather(&budget, 700, &chunks).expect("fits");
+        assert_eq!(bytes, chunks.concat());
+        assert_eq!(permit.bytes(), 700);
+        assert!(matches!(gather(&budget, 699, &chunks), Err(Rejection::TooLarge(_))));
+        assert_eq!(budget.used_bytes(), 700);
+    }
+
+    #[test]
+    fn takes_from_the_budget_with_every_chunk() {
+        let budget = Budget::new(20);
+        let mut gather = Gather::new(&budget, 100).expect("empty");
+        gather.push(Bytes::from_static(&[0; 12])).expect("12 of 20");
+        assert_eq!(budget.used_bytes(), 12);
+        gather.push(Bytes::from_static(&[0; 8])).expect("20 of 20");
+        assert_eq!(gather.push(Bytes::from_static(&[0; 1])), Err(Rejection::over_budget()));
+        drop(gather);
+        assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn believes_a_length_only_when_it_refuses() {
+        let budget = Budget::new(1000);
+        let mut gather = Gather::new(&budget, 2000).expect("empty");
+        assert!(matches!(gather.expect(&budget, 2001), Err(Rejection::TooLarge(_))));
+        assert!(matches!(gather.expect(&budget, u64::MAX), Err(Rejection::TooLarge(_))));
+        assert!(matches!(gather.expect(&budget, 1001), Err(Rejection::TooLarge(_))), "more than there ever is");
+        let other = budget.try_take(1).expect("1 of 1000");
+        assert_eq!(gather.expect(&budget, 1000), Err(Rejection::over_budget()));
+        drop(other);
+        assert_eq!(gather.expect(&budget, 1000), Ok(()));
+        assert_eq!(budget.used_bytes(), 0, "a claim takes nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gives_up_a_peer_that_pauses_too_long() {
+        let budget = Budget::new(1000);
+        let mut gather = Gather::new(&budget, 1000).expect("empty");
+        let body = Slow([Bytes::from_static(b"abc")].into());
+        let result = read(body, &mut gather, Duration::from_secs(30), |_| Ok(())).await;
+        assert!(matches!(result, Err(Rejection::Timeout(_))), "{result:?}");
+        assert_eq!(gather.len(), 3);
+    }
+}

@@ -86,6 +86,10 @@ impl Activity {
         self.last_ms.store(ms.max(1), Ordering::Relaxed);
     }
 
+    fn is_unused(&self) -> bool {
+        self.last_ms.load(Ordering::Relaxed) == 0
+    }
+
     fn verdict(&self, lifetime: &Lifetime, now: Instant) -> Verdict {
         let old = lifetime.age.map(|age| self.opened + age);
         if old.is_some_and(|old| now >= old) {
@@ -127,7 +131,13 @@ pub(super) async fn serve(stream: Box<dyn Stream>, shared: Arc<Shared>) {
     let Some(tls) = &shared.tls else {
         return drive(stream, &shared).await;
     };
-    match timeout(HANDSHAKE, TlsAcceptor::from(tls.current()).accept(stream)).await {
+    let mut phase = shared.phase.clone();
+    let handshake = tokio::select! {
+        biased;
+        _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
+        handshake = timeout(HANDSHAKE, TlsAcceptor::from(tls.current()).accept(stream)) => handshake,
+    };
+    match handshake {
         Ok(Ok(stream)) => drive(Box::new(stream), &shared).await,
         Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
         Err(_) => debug!("TLS handshake took too long"),
@@ -147,10 +157,7 @@ async fn drive(stream: Box<dyn Stream>, shared: &Arc<Shared>) {
     });
     let mut connection = pin!(shared.builder.serve_connection(TokioIo::new(stream), service));
     let mut phase = shared.phase.clone();
-    let mut closing = *phase.borrow_and_update() != Phase::Serving;
-    if closing {
-        connection.as_mut().graceful_shutdown();
-    }
+    let mut closing = false;
     // `None` is never: nothing limits this connection, or it may take its time to close.
     let mut alarm = Some(Instant::now() + shared.lifetime.first_request.min(HANDSHAKE));
     loop {
@@ -163,6 +170,10 @@ async fn drive(stream: Box<dyn Stream>, shared: &Arc<Shared>) {
                 return;
             }
             _ = phase.wait_for(|phase| *phase != Phase::Serving), if !closing => {
+                // A peer that has not even greeted would be waited for.
+                if activity.is_unused() {
+                    return;
+                }
                 closing = true;
                 alarm = None;
                 connection.as_mut().graceful_shutdown();
