@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice::config::types::{GrpcServerConfig, HttpServerConfig, ListenAddress};
+use sluice::config::component::{OtlpHttpConfig, OtlpProtocols, OtlpReceiverConfig};
+use sluice::config::types::{GrpcServerConfig, ListenAddress};
 use sluice::limits::Budget;
 use sluice::model::{Batch, Refusal};
 use sluice::receive::counters::Counters;
-use sluice::receive::otlp::{Deps, HttpSettings, Receiver, Settings};
+use sluice::receive::otlp::{Deps, Receiver};
 use sluice::receive::{BoxFuture, Consume};
 
 /// Prints what it gets.
@@ -23,8 +24,8 @@ impl Consume for Print {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let grpc = GrpcServerConfig { endpoint: ListenAddress::new("localhost:4317"), ..GrpcServerConfig::default() };
-    let server = HttpServerConfig { endpoint: ListenAddress::new("localhost:4318"), ..HttpServerConfig::default() };
-    let settings = Settings { grpc: Some(grpc), http: Some(HttpSettings { server, ..HttpSettings::default() }) };
+    let protocols = OtlpProtocols { grpc: Some(grpc), http: Some(OtlpHttpConfig::default()) };
+    let config = OtlpReceiverConfig { protocols };
     let consumer: Arc<dyn Consume> = Arc::new(Print);
     let deps = Deps {
         budget: Budget::new(256 << 20),
@@ -36,7 +37,7 @@ async fn main() -> anyhow::Result<()> {
         max_connections: 1024,
         drain: Duration::from_secs(10),
     };
-    let receiver = Receiver::bind(&settings, deps).await?;
+    let receiver = Receiver::bind(&config, deps).await?;
     println!("listening; Ctrl-C ends it");
     let stop = async {
         // If the signal can't be watched, the process still ends by the default action.

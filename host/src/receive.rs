@@ -12,6 +12,7 @@ mod connection;
 mod listen;
 mod rejection;
 mod server;
+mod windows;
 
 use std::future::Future;
 use std::path::PathBuf;

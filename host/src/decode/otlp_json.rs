@@ -6,6 +6,8 @@
 
 mod encode;
 mod number;
+#[cfg(test)]
+mod round_trip;
 mod schema;
 #[cfg(test)]
 mod tests;

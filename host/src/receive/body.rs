@@ -13,7 +13,7 @@ use crate::limits::{Budget, Permit};
 
 /// A single chunk of at least this size is passed on as it is. A smaller one is copied, because it would keep the
 /// connection's whole read buffer alive.
-const KEEP_BYTES: usize = 64 * 1024;
+pub(super) const KEEP_BYTES: usize = 64 * 1024;
 /// What is allocated at most on the word of a peer; beyond it the buffer grows with what arrives.
 const TRUST_BYTES: usize = 4 << 20;
 
@@ -188,7 +188,7 @@ mod tests {
         let budget = Budget::new(1 << 20);
         for (size, same) in [(KEEP_BYTES, true), (KEEP_BYTES - 1, false)] {
             let chunk = Bytes::from(vec![1; size]);
-            let (bytes, permit) = gather(&budget, size, &[chunk.clone()]).expect("fits");
+            let (bytes, permit) = gather(&budget, size, std::slice::from_ref(&chunk)).expect("fits");
             assert_eq!(bytes, chunk);
             assert_eq!(bytes.as_ptr() == chunk.as_ptr(), same, "{size}");
             assert_eq!(permit.bytes(), size);

@@ -14,14 +14,22 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
+use super::body::KEEP_BYTES;
 use super::listen::Stream;
 use super::otlp::Protocol;
 use super::tls::ServerTls;
+use super::windows::{LEAST_BYTES, Window};
 
 /// A TLS handshake that takes longer is given up.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// What a connection gets to end by itself when it is closed for idleness.
 const CLOSING: Duration = Duration::from_secs(5);
+/// Headers of a request, as HTTP/2 counts them.
+const MAX_HEADER_BYTES: u32 = 64 << 10;
+/// HTTP/2 allows no smaller limit of the frame size.
+const MIN_FRAME_BYTES: usize = 16 << 10;
+/// A frame is buffered whole before anybody sees it.
+const MAX_FRAME_BYTES: usize = 1 << 20;
 
 /// Where the receiver stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,9 +135,9 @@ pub(super) struct Shared {
 }
 
 /// Serves a connection until either side ends it.
-pub(super) async fn serve(stream: Box<dyn Stream>, shared: Arc<Shared>) {
+pub(super) async fn serve(stream: Box<dyn Stream>, shared: Arc<Shared>, window: Window) {
     let Some(tls) = &shared.tls else {
-        return drive(stream, &shared).await;
+        return drive(stream, &shared, &window).await;
     };
     let mut phase = shared.phase.clone();
     let handshake = tokio::select! {
@@ -138,13 +146,13 @@ pub(super) async fn serve(stream: Box<dyn Stream>, shared: Arc<Shared>) {
         handshake = timeout(HANDSHAKE, TlsAcceptor::from(tls.current()).accept(stream)) => handshake,
     };
     match handshake {
-        Ok(Ok(stream)) => drive(Box::new(stream), &shared).await,
+        Ok(Ok(stream)) => drive(Box::new(stream), &shared, &window).await,
         Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
         Err(_) => debug!("TLS handshake took too long"),
     }
 }
 
-async fn drive(stream: Box<dyn Stream>, shared: &Arc<Shared>) {
+async fn drive(stream: Box<dyn Stream>, shared: &Shared, window: &Window) {
     let activity = Arc::new(Activity::new(Instant::now()));
     let service = service_fn(|request: http::Request<Incoming>| {
         let running = activity.begin();
@@ -155,7 +163,9 @@ async fn drive(stream: Box<dyn Stream>, shared: &Arc<Shared>) {
             Ok::<_, std::convert::Infallible>(reply)
         }
     });
-    let mut connection = pin!(shared.builder.serve_connection(TokioIo::new(stream), service));
+    let mut builder = shared.builder.clone();
+    fit(&mut builder, window);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let mut phase = shared.phase.clone();
     let mut closing = false;
     // `None` is never: nothing limits this connection, or it may take its time to close.
@@ -196,21 +206,25 @@ async fn drive(stream: Box<dyn Stream>, shared: &Arc<Shared>) {
     }
 }
 
-/// Settings of HTTP/1 and HTTP/2 that follow from the memory budget: what a connection may hold in its own buffers,
-/// which no permit covers, must stay small against it.
-pub(super) fn builder(budget_bytes: usize) -> auto::Builder<TokioExecutor> {
-    let share = (budget_bytes / 256).clamp(64 << 10, 1 << 20) as u32;
+/// Settings that all connections have.
+pub(super) fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).max_buf_size(128 << 10);
+    builder.http1().timer(TokioTimer::new());
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(MAX_HEADER_BYTES);
+    builder
+}
+
+/// Fits the buffers of HTTP/1 and HTTP/2 into a window.
+fn fit(builder: &mut auto::Builder<TokioExecutor>, window: &Window) {
+    let bytes = window.bytes();
+    builder.http1().max_buf_size(bytes.min(2 * KEEP_BYTES));
+    let stream = (bytes / 2).max(LEAST_BYTES);
     builder
         .http2()
-        .timer(TokioTimer::new())
+        .initial_connection_window_size(bytes as u32)
+        .initial_stream_window_size(stream as u32)
         // One frame per message where the client can: then the message is never copied.
-        .max_frame_size(share)
-        .initial_stream_window_size(2 * share)
-        .initial_connection_window_size(4 * share)
-        .max_header_list_size(64 << 10);
-    builder
+        .max_frame_size((stream / 2).clamp(MIN_FRAME_BYTES, MAX_FRAME_BYTES) as u32);
 }
 
 /// `None` for the zero that means no limit.

@@ -5,7 +5,6 @@ mod grpc;
 mod http;
 mod intake;
 mod reply;
-mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -23,13 +22,14 @@ use self::grpc::Grpc;
 use self::http::Http;
 use self::intake::Intake;
 use self::reply::Reply;
-pub use self::settings::{HttpSettings, Settings};
 use super::connection::{self, Lifetime, Phase, Shared, unless_zero};
 use super::counters::Counters;
 use super::listen::{BoundAddress, Listener};
 use super::server::{Drained, Server};
 use super::tls::ServerTls;
+use super::windows::Windows;
 use super::{Consume, ReceiveError, TlsError};
+use crate::config::component::{OtlpHttpConfig, OtlpProtocols, OtlpReceiverConfig};
 use crate::config::types::{GrpcServerConfig, TlsServerConfig};
 use crate::limits::Budget;
 
@@ -73,15 +73,16 @@ impl Receiver {
     ///
     /// # Errors
     /// Settings that can't work, or an address that can't be bound.
-    pub async fn bind(settings: &Settings, deps: Deps) -> Result<Self, ReceiveError> {
+    pub async fn bind(config: &OtlpReceiverConfig, deps: Deps) -> Result<Self, ReceiveError> {
         let (phase, watching) = watch::channel(Phase::Serving);
+        let OtlpProtocols { grpc, http } = &config.protocols;
         let (drain, max_connections) = (deps.drain, deps.max_connections);
-        let budget_bytes = deps.budget.limit_bytes();
+        let windows = Windows::new(deps.budget.limit_bytes());
         let intake = Arc::new(Intake::new(deps));
         let mut receiver = Self { servers: Vec::new(), phase, grpc: None, http: None, drain };
-        if let Some(config) = &settings.grpc {
+        if let Some(config) = grpc {
             let shared = Shared {
-                builder: grpc_builder(config, budget_bytes),
+                builder: grpc_builder(config),
                 lifetime: grpc_lifetime(config),
                 tls: load_tls("grpc", config.tls.as_ref(), &["h2"])?,
                 protocol: Protocol::Grpc(Arc::new(Grpc::new(config, Arc::clone(&intake)))),
@@ -89,11 +90,16 @@ impl Receiver {
             };
             let listener = Listener::bind("grpc", &config.endpoint, config.transport).await?;
             receiver.grpc = Some(listener.address());
-            receiver.servers.push(Server { listener, shared: Arc::new(shared), max_connections });
+            receiver.servers.push(Server {
+                listener,
+                shared: Arc::new(shared),
+                max_connections,
+                windows: Arc::clone(&windows),
+            });
         }
-        if let Some(config) = &settings.http {
+        if let Some(config) = http {
             let shared = Shared {
-                builder: http_builder(config, budget_bytes),
+                builder: http_builder(config),
                 lifetime: http_lifetime(config),
                 tls: load_tls("http", config.server.tls.as_ref(), &["h2", "http/1.1"])?,
                 protocol: Protocol::Http(Arc::new(Http::new(config, intake)?)),
@@ -101,7 +107,7 @@ impl Receiver {
             };
             let listener = Listener::bind("http", &config.server.endpoint, config.server.transport).await?;
             receiver.http = Some(listener.address());
-            receiver.servers.push(Server { listener, shared: Arc::new(shared), max_connections });
+            receiver.servers.push(Server { listener, shared: Arc::new(shared), max_connections, windows });
         }
         Ok(receiver)
     }
@@ -169,8 +175,8 @@ fn load_tls(
 
 type Builder = hyper_util::server::conn::auto::Builder<hyper_util::rt::TokioExecutor>;
 
-fn grpc_builder(config: &GrpcServerConfig, budget_bytes: usize) -> Builder {
-    let mut builder = connection::builder(budget_bytes);
+fn grpc_builder(config: &GrpcServerConfig) -> Builder {
+    let mut builder = connection::builder();
     let keepalive = &config.keepalive.server_parameters;
     let streams = if config.max_concurrent_streams == 0 { STREAMS } else { config.max_concurrent_streams };
     builder
@@ -191,9 +197,9 @@ fn grpc_lifetime(config: &GrpcServerConfig) -> Lifetime {
     }
 }
 
-fn http_builder(config: &HttpSettings, budget_bytes: usize) -> Builder {
+fn http_builder(config: &OtlpHttpConfig) -> Builder {
     let server = &config.server;
-    let mut builder = connection::builder(budget_bytes);
+    let mut builder = connection::builder();
     builder
         .http1()
         .keep_alive(server.keep_alives_enabled)
@@ -202,7 +208,7 @@ fn http_builder(config: &HttpSettings, budget_bytes: usize) -> Builder {
     builder
 }
 
-fn http_lifetime(config: &HttpSettings) -> Lifetime {
+fn http_lifetime(config: &OtlpHttpConfig) -> Lifetime {
     let server = &config.server;
     Lifetime {
         first_request: unless_zero(*server.read_header_timeout).unwrap_or(2 * PATIENCE),

@@ -13,6 +13,9 @@ use crate::model::Refusal;
 /// When a peer may try again after the memory budget was exhausted: long enough for queues to move.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// Messages travel in headers, which clients limit to a few KiB in all.
+const MESSAGE_CHARS: usize = 512;
+
 /// A request that did not get through.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Rejection {
@@ -111,11 +114,11 @@ impl Rejection {
     /// The gRPC status; its details hold `RetryInfo` where it makes sense to try again, and only there: clients
     /// repeat `RESOURCE_EXHAUSTED` just in that case.
     pub(crate) fn status(&self) -> Status {
+        // Messages quote paths and names that the peer chose.
+        let message: String = self.to_string().chars().take(MESSAGE_CHARS).collect();
         match self.retry_after() {
-            Some(delay) => {
-                Status::with_error_details(self.code(), self.to_string(), ErrorDetails::with_retry_info(Some(delay)))
-            }
-            None => Status::new(self.code(), self.to_string()),
+            Some(delay) => Status::with_error_details(self.code(), message, ErrorDetails::with_retry_info(Some(delay))),
+            None => Status::new(self.code(), message),
         }
     }
 }
@@ -142,6 +145,12 @@ impl From<Refusal> for Rejection {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cuts_what_it_quotes() {
+        let status = Rejection::Unknown("\u{e9}".repeat(100_000)).status();
+        assert_eq!(status.message().chars().count(), MESSAGE_CHARS);
+    }
 
     #[test]
     fn says_retry_only_where_it_helps() {

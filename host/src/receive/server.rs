@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use super::connection::{self, Phase, Shared};
 use super::listen::Listener;
 use super::tls::ServerTls;
+use super::windows::Windows;
 
 /// Pause after a failed accept: it fails again at once while file descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -31,6 +32,7 @@ pub(super) struct Server {
     pub(super) listener: Listener,
     pub(super) shared: Arc<Shared>,
     pub(super) max_connections: usize,
+    pub(super) windows: Arc<Windows>,
 }
 
 impl Server {
@@ -39,12 +41,12 @@ impl Server {
         let mut connections = JoinSet::new();
         {
             // In its own block, so that the socket closes as soon as nothing is accepted any more.
-            let Self { listener, shared, max_connections } = self;
+            let server = self;
             tokio::select! {
                 biased;
                 _ = phase.wait_for(|phase| *phase != Phase::Serving) => {}
-                () = reload(shared.tls.clone()) => {}
-                () = accept(&listener, &shared, max_connections, &mut connections) => {}
+                () = reload(server.shared.tls.clone()) => {}
+                () = server.accept(&mut connections) => {}
             }
         }
         let ending = phase.wait_for(|phase| *phase == Phase::Ending);
@@ -58,29 +60,31 @@ impl Server {
         let _ = timeout_at(flushed, finish(&mut connections)).await;
         Drained { cut_off: connections.len() }
     }
-}
 
-async fn accept(listener: &Listener, shared: &Arc<Shared>, max_connections: usize, connections: &mut JoinSet<()>) {
-    let mut warned: Option<Instant> = None;
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok(stream) if connections.len() < max_connections => {
-                connections.spawn(connection::serve(stream, Arc::clone(shared)));
-            }
-            Ok(_) => {
-                if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
-                    warned = Some(Instant::now());
-                    warn!(endpoint = %listener.address(), max_connections, "too many connections, new ones are closed");
+    /// Accepts connections; never ends.
+    async fn accept(&self, connections: &mut JoinSet<()>) {
+        let Self { listener, shared, max_connections, windows } = self;
+        let mut warned: Option<Instant> = None;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                Some(_) = connections.join_next() => continue,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok(stream) if connections.len() < *max_connections => {
+                    connections.spawn(connection::serve(stream, Arc::clone(shared), windows.take()));
                 }
-            }
-            Err(error) => {
-                warn!(endpoint = %listener.address(), %error, "can't accept a connection");
-                sleep(ACCEPT_PAUSE).await;
+                Ok(_) => {
+                    if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+                        warned = Some(Instant::now());
+                        warn!(endpoint = %listener.address(), max_connections, "too many connections, new ones are closed");
+                    }
+                }
+                Err(error) => {
+                    warn!(endpoint = %listener.address(), %error, "can't accept a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
     }

@@ -190,3 +190,19 @@ fn knows_the_names_of_encodings() {
         assert_eq!(Encoding::from_name(name), encoding, "{name}");
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn nothing_panics(mut body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200), at in 0..64_usize) {
+        for encoding in ALL {
+            // Whatever comes of it, first of noise and then of a body with noise in it.
+            let _ = run(encoding, &body, 1 << 16, 1 << 20);
+            let mut packed = compress(encoding, &body);
+            let at = at % packed.len().max(1);
+            if let (Some(byte), Some(noise)) = (packed.get_mut(at), body.pop()) {
+                *byte = noise;
+            }
+            let _ = run(encoding, &packed, 1 << 16, 1 << 20);
+        }
+    }
+}

@@ -341,6 +341,7 @@ fn reads_values_of_every_kind() {
         (json!({"intValue": 1e3}), any(Value::IntValue(1000))),
         (json!({"intValue": "1e3"}), any(Value::IntValue(1000))),
         (json!({"doubleValue": 0}), any(Value::DoubleValue(0.0))),
+        (json!({"doubleValue": -1.4794532213017147e-89}), any(Value::DoubleValue(-1.4794532213017147e-89))),
         (json!({"doubleValue": "1.5"}), any(Value::DoubleValue(1.5))),
         (json!({"doubleValue": "-Infinity"}), any(Value::DoubleValue(f64::NEG_INFINITY))),
         (json!({"bytesValue": "+/8="}), any(Value::BytesValue(vec![0xfb, 0xff]))),

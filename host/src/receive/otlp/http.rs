@@ -14,10 +14,11 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tonic_types::pb;
 
+use super::PATIENCE;
 use super::cors::Cors;
 use super::intake::{Intake, unless_ending, unpack};
 use super::reply::Reply;
-use super::{HttpSettings, PATIENCE};
+use crate::config::component::OtlpHttpConfig;
 use crate::decode::compression::Encoding;
 use crate::decode::otlp_json;
 use crate::limits::Permit;
@@ -61,7 +62,7 @@ impl Format {
 }
 
 impl Http {
-    pub(super) fn new(config: &HttpSettings, intake: Arc<Intake>) -> Result<Self, ReceiveError> {
+    pub(super) fn new(config: &OtlpHttpConfig, intake: Arc<Intake>) -> Result<Self, ReceiveError> {
         let setting = |(key, reason)| ReceiveError::Setting { protocol: "http", key, reason };
         let server = &config.server;
         let cors = server.cors.as_ref().map(Cors::new).transpose().map_err(setting)?.flatten();
@@ -99,7 +100,7 @@ impl Http {
         }
         let (head, mut body) = request.into_parts();
         let mut response = match self.route(&head) {
-            Err(plain) => plain,
+            Err((status, text)) => plain(status, text),
             Ok((signal, format)) => {
                 let work = self.receive(signal, format, &head.headers, &mut body);
                 match unless_ending(phase, work).await {
@@ -122,16 +123,16 @@ impl Http {
         response
     }
 
-    fn route(&self, head: &::http::request::Parts) -> Result<(Signal, Format), Response<Reply>> {
+    fn route(&self, head: &::http::request::Parts) -> Result<(Signal, Format), (StatusCode, &'static str)> {
         let path = head.uri.path();
         let Some((_, signal)) = self.paths.iter().find(|(known, _)| known == path) else {
-            return Err(plain(StatusCode::NOT_FOUND, "404 page not found"));
+            return Err((StatusCode::NOT_FOUND, "404 page not found"));
         };
         if head.method != Method::POST {
-            return Err(plain(StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed, supported: [POST]"));
+            return Err((StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed, supported: [POST]"));
         }
         let Some(format) = format(&head.headers) else {
-            return Err(plain(
+            return Err((
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "415 unsupported media type, supported: [application/json, application/x-protobuf]",
             ));

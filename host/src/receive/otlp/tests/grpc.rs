@@ -122,7 +122,7 @@ async fn refuses_broken_frames_and_messages() {
     cut.pop();
     let mut flag = frame(false, &good);
     flag[0] = 2;
-    let cases: [(&[(&str, &str)], Vec<u8>, Code, &str); 9] = [
+    let cases: [(Headers<'_>, Vec<u8>, Code, &str); 9] = [
         (&[], Vec::new(), Code::Unimplemented, "no message"),
         (&[], two, Code::Unimplemented, "more than one message"),
         (&[], cut, Code::Internal, "the request ends after"),

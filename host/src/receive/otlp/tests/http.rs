@@ -100,7 +100,7 @@ async fn answers_other_methods_types_and_paths_as_the_collector_does() {
 #[tokio::test]
 async fn refuses_bad_payloads_in_the_format_of_the_request() {
     let running = start().await;
-    let cases: [(&[(&str, &str)], &[u8], &str); 6] = [
+    let cases: [(Headers<'_>, &[u8], &str); 6] = [
         (&[PROTOBUF], &[0x0a, 0x05, 1], "byte "),
         (&[JSON], br#"{"resourceSpans":[{"scopeSpans":5}]}"#, "resourceSpans[0].scopeSpans: "),
         (&[JSON], b"", "EOF while parsing"),
@@ -153,7 +153,7 @@ async fn takes_a_body_of_the_limit_and_not_a_byte_more() {
     for (body, code) in [(fits, 200), (too_large, 413)] {
         // With a Content-Length, in chunks of unknown number, and compressed.
         let length = body.len().to_string();
-        let cases: [(&[(&str, &str)], Chunks); 3] = [
+        let cases: [(Headers<'_>, Chunks); 3] = [
             (&[PROTOBUF, ("content-length", &length)], Chunks::of(body.clone())),
             (&[PROTOBUF], Chunks::split(&body, 9999)),
             (&[PROTOBUF, ("content-encoding", "gzip")], Chunks::of(gzip(&body))),

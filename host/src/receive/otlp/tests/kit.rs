@@ -19,12 +19,16 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::config::component::{OtlpHttpConfig, OtlpProtocols, OtlpReceiverConfig};
 use crate::config::types::{GrpcServerConfig, HttpServerConfig, ListenAddress};
 use crate::limits::Budget;
 use crate::model::{Batch, Refusal, Signal};
 use crate::receive::counters::Counters;
-use crate::receive::otlp::{Deps, HttpSettings, Receiver, Settings};
+use crate::receive::otlp::{Deps, Receiver};
 use crate::receive::{BoundAddress, BoxFuture, Consume, Drained};
+
+/// Names and values.
+pub(super) type Headers<'a> = &'a [(&'a str, &'a str)];
 
 pub(super) const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 pub(super) const METRICS: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
@@ -76,7 +80,7 @@ impl Consume for Sink {
 /// A receiver to be started.
 pub(super) struct Plan {
     pub(super) grpc: GrpcServerConfig,
-    pub(super) http: HttpSettings,
+    pub(super) http: OtlpHttpConfig,
     pub(super) budget_bytes: usize,
     pub(super) signals: Vec<Signal>,
     pub(super) headers: Vec<&'static str>,
@@ -90,7 +94,7 @@ impl Default for Plan {
         let server = HttpServerConfig { endpoint: endpoint(), ..HttpServerConfig::default() };
         Self {
             grpc: GrpcServerConfig { endpoint: endpoint(), ..GrpcServerConfig::default() },
-            http: HttpSettings { server, ..HttpSettings::default() },
+            http: OtlpHttpConfig { server, ..OtlpHttpConfig::default() },
             budget_bytes: 64 << 20,
             signals: vec![Signal::Traces, Signal::Metrics, Signal::Logs],
             headers: Vec::new(),
@@ -130,8 +134,9 @@ impl Plan {
             max_connections: self.max_connections,
             drain: self.drain,
         };
-        let settings = Settings { grpc: Some(self.grpc), http: Some(self.http) };
-        let receiver = Receiver::bind(&settings, deps).await.unwrap();
+        let protocols = OtlpProtocols { grpc: Some(self.grpc), http: Some(self.http) };
+        let config = OtlpReceiverConfig { protocols };
+        let receiver = Receiver::bind(&config, deps).await.unwrap();
         let (grpc, http) = (receiver.grpc_address().unwrap().clone(), receiver.http_address().unwrap().clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(receiver.serve(async move {
@@ -257,7 +262,7 @@ pub(super) fn frame(compressed: bool, message: &[u8]) -> Vec<u8> {
     framed
 }
 
-pub(super) fn call(path: &str, headers: &[(&str, &str)], body: Chunks) -> Request<Chunks> {
+pub(super) fn call(path: &str, headers: Headers<'_>, body: Chunks) -> Request<Chunks> {
     let mut request =
         Request::post(format!("http://test{path}")).header("content-type", "application/grpc").header("te", "trailers");
     for (name, value) in headers {
@@ -294,7 +299,7 @@ pub(super) async fn collect(response: Response<Incoming>) -> Response<Bytes> {
     Response::from_parts(head, body.collect().await.unwrap().to_bytes())
 }
 
-pub(super) fn request(path: &str, headers: &[(&str, &str)], body: Chunks) -> Request<Chunks> {
+pub(super) fn request(path: &str, headers: Headers<'_>, body: Chunks) -> Request<Chunks> {
     let mut request = Request::post(path).header("host", "test");
     for (name, value) in headers {
         request = request.header(*name, *value);
