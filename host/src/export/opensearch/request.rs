@@ -21,6 +21,17 @@ pub(super) struct Document {
     end: u32,
     /// Spans or log records that it stands for: one, or none if it only says what services there are.
     pub(super) items: u32,
+    /// For a document of the latter kind, which.
+    pub(super) service: Option<ServiceKey>,
+}
+
+/// A service document: its id and the day of its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ServiceKey {
+    /// The hash of service and operation.
+    pub(super) id: u64,
+    /// Days since the epoch.
+    pub(super) day: u64,
 }
 
 impl BulkRequest {
@@ -83,6 +94,7 @@ impl Packer {
     pub(super) fn add(
         &mut self,
         items: u32,
+        service: Option<ServiceKey>,
         action: impl FnOnce(&mut Vec<u8>),
         source: impl FnOnce(&mut Vec<u8>) -> Written,
     ) {
@@ -100,6 +112,7 @@ impl Packer {
                     source: source_at as u32,
                     end: end as u32,
                     items,
+                    service,
                 });
                 self.close_before_last();
             }
@@ -117,7 +130,7 @@ impl Packer {
         let moved = |at: u32| at - document.start + start;
         self.body.extend_from_slice(lines);
         let (source, end) = (moved(document.source), moved(document.end));
-        self.documents.push(Document { start, source, end, items: document.items });
+        self.documents.push(Document { start, source, end, ..*document });
     }
 
     /// When the last document made the request too large, it becomes the first of the next one.
@@ -147,7 +160,7 @@ mod tests {
     fn pack(max_bytes: usize, sources: &[&str]) -> Vec<BulkRequest> {
         let mut packer = Packer::new(max_bytes);
         for source in sources {
-            packer.add(1, |out| out.extend_from_slice(b"{}"), |out| {
+            packer.add(1, None, |out| out.extend_from_slice(b"{}"), |out| {
                 out.extend_from_slice(source.as_bytes());
                 Written::Keep
             });
@@ -189,7 +202,7 @@ mod tests {
     #[test]
     fn a_document_that_is_taken_back_leaves_nothing() {
         let mut packer = Packer::new(100);
-        packer.add(1, |out| out.push(b'x'), |_| Written::Discard);
+        packer.add(1, None, |out| out.push(b'x'), |_| Written::Discard);
         assert!(packer.finish().is_empty());
     }
 }
