@@ -42,7 +42,6 @@ pub struct SamplerConfig {
 #[serde(rename_all = "snake_case")]
 pub enum SamplerMode {
     /// A hash with 14 bits.
-    #[serde(alias = "")]
     HashSeed,
     /// Consistent sampling, relative to the sampling before.
     Proportional,
@@ -57,7 +56,7 @@ pub enum AttributeSource {
     #[serde(rename = "traceID")]
     TraceId,
     /// The attribute.
-    #[serde(rename = "record", alias = "")]
+    #[serde(rename = "record")]
     Record,
 }
 
@@ -137,7 +136,9 @@ impl SamplerConfig {
         if self.sampling_percentage == 0.0 {
             log::warn("sampling_percentage is 0: all rows are dropped but those with a sampling priority");
         } else if self.decisive_mode() == Mode::Never {
-            log::warn("sampling_percentage is less than the 14 bits of mode hash_seed can express: all rows are dropped");
+            log::warn(
+                "sampling_percentage is less than the 14 bits of mode hash_seed can express: all rows are dropped",
+            );
         }
         let no_source = self.attribute_source == AttributeSource::Record && self.from_attribute.is_empty();
         if signal == Signal::Logs && no_source && matches!(self.decisive_mode(), Mode::HashSeed(_)) {

@@ -7,6 +7,8 @@ mod hash;
 mod logs;
 mod policy;
 mod priority;
+mod record;
+mod span;
 mod spans;
 mod threshold;
 mod tracestate;

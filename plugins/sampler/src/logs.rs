@@ -7,7 +7,8 @@ use sluice_sdk::{
 };
 
 use crate::config::{AttributeSource, SamplerConfig};
-use crate::policy::{Evidence, Mode, Policy, Verdict};
+use crate::policy::{Mode, Policy, Verdict};
+use crate::record;
 use crate::threshold::{Randomness, Threshold};
 use crate::value;
 
@@ -80,11 +81,13 @@ impl Logs {
     /// Decides about all log records of a batch; also says about how many it could not decide by the rules.
     pub(crate) fn process(&mut self, batch: &Batch) -> (Outcome, u64) {
         let common = self.policy.threshold(None);
+        let (thresholds, randomness) = (batch.text(self.thresholds), batch.text(self.randomness));
         let mut answer = Answer::new(batch.rows());
         for row in 0..batch.rows() {
             let drawn = self.draw(batch, row);
-            let evidence = self.evidence(batch, row, drawn);
-            let (verdict, faulty) = self.policy.judge(evidence, self.forced(batch, row));
+            let (threshold, randomness) = (thresholds.get(row), randomness.get(row));
+            let percentage = self.percentage(batch, row);
+            let (verdict, faulty) = record::decide(&self.policy, drawn, threshold, randomness, percentage);
             answer.faulty += u64::from(faulty);
             let written = match verdict {
                 Verdict::Drop => continue,
@@ -93,8 +96,7 @@ impl Logs {
             };
             answer.keep.set(row);
             if let Some(drawn) = drawn
-                && self.policy.hashes()
-                && evidence.writable
+                && record::writes_randomness(&self.policy, threshold, randomness)
             {
                 push(&mut answer.drawn, row, |out| out.extend_from_slice(&drawn.digits()));
             }
@@ -109,9 +111,8 @@ impl Logs {
 
     /// The randomness that the record's trace id or attribute stands for.
     fn draw(&self, batch: &Batch, row: usize) -> Option<Randomness> {
-        let id = self.ids.and_then(|ids| batch.bytes(ids).get(row));
-        let id: Option<&[u8; 16]> = id.and_then(|id| id.try_into().ok()).filter(|id| **id != [0; 16]);
-        if let Some(id) = id {
+        let id: Option<&[u8; 16]> = self.ids.and_then(|ids| batch.bytes(ids).get(row)?.try_into().ok());
+        if let Some(id) = id.filter(|id| **id != [0; 16]) {
             return Some(if self.policy.hashes() {
                 Randomness::from_hash(self.policy.hash.hash(id))
             } else {
@@ -122,39 +123,11 @@ impl Logs {
         (!hashed.is_empty()).then(|| Randomness::from_hash(self.policy.hash.hash(&hashed)))
     }
 
-    fn evidence(&self, batch: &Batch, row: usize, drawn: Option<Randomness>) -> Evidence {
-        // An empty text counts as none.
-        let threshold = batch.text(self.thresholds).get(row).filter(|text| !text.is_empty());
-        let explicit = batch.text(self.randomness).get(row).filter(|text| !text.is_empty());
-        let (has_threshold, has_randomness) = (threshold.is_some(), explicit.is_some());
-        let threshold = threshold.and_then(Threshold::parse);
-        let explicit = explicit.and_then(Randomness::parse);
-        let malformed = has_threshold != threshold.is_some() || has_randomness != explicit.is_some();
-        match self.policy.mode {
-            // It asks for no randomness, and writes even where it could not read.
-            Mode::Never => {
-                Evidence { randomness: Some(Randomness::HIGHEST), threshold, writable: true, faulty: malformed }
-            }
-            // Sampling information that is already there must not be overwritten with other randomness.
-            Mode::HashSeed(_) => {
-                let faulty = malformed || has_threshold || has_randomness;
-                Evidence { randomness: drawn, threshold: None, writable: !faulty, faulty }
-            }
-            Mode::Equalizing(_) | Mode::Proportional(_) if malformed => {
-                Evidence { randomness: None, threshold: None, writable: false, faulty: true }
-            }
-            Mode::Equalizing(_) | Mode::Proportional(_) => {
-                Evidence { randomness: explicit.or(drawn), threshold, writable: true, faulty: false }
-            }
-        }
-    }
-
-    /// The threshold that the record demands: its priority is a percentage. Numbers outside of (0, 100] demand nothing.
-    fn forced(&self, batch: &Batch, row: usize) -> Option<Threshold> {
+    /// The number that the record demands to be sampled with.
+    fn percentage(&self, batch: &Batch, row: usize) -> Option<f64> {
         let (integer, double) = self.priority?;
         let integer = batch.s64(integer).get(row).map(|number| number as f64);
-        let percentage = integer.or_else(|| batch.f64(double).get(row))?;
-        Threshold::from_probability(percentage / 100.0, self.policy.precision)
+        integer.or_else(|| batch.f64(double).get(row))
     }
 }
 

@@ -101,6 +101,3 @@ impl Policy {
         (verdict, faulty)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,38 +1,41 @@
-//! Spans: randomness from trace id or tracestate, the decision written to the tracestate.
+//! Batches of spans: reads the columns, takes the short way for spans with a trace id and nothing else of interest.
 
-use sluice_sdk::{Batch, Bitmap, Bytes, F64, Field, Outcome, S64, Setup, Text, Texts, Writes};
+use sluice_sdk::{
+    Batch, Bitmap, Bytes, BytesColumn, F64, F64Column, Field, Outcome, S64, S64Column, Setup, Text, TextColumn, Texts,
+    Writes,
+};
 
-use crate::policy::{Evidence, Mode, Policy, Verdict};
+use crate::policy::Policy;
 use crate::priority::Priority;
+use crate::span::{Fate, SpanSampler};
 use crate::threshold::{Randomness, Threshold};
-use crate::tracestate::TraceState;
 
 /// How many trace ids are hashed side by side.
 const LANES: usize = 4;
+/// What an absent trace id is like.
+const NO_ID: [u8; 16] = [0; 16];
 
 /// Samples spans.
 #[derive(Debug)]
 pub(crate) struct Spans {
-    policy: Policy,
+    sampler: SpanSampler,
     ids: Bytes,
     states: Text,
-    priorities: Priorities,
-    /// For the tracestates that are not empty.
-    state: TraceState,
+    /// The attribute `sampling.priority`, which may be an integer, a double or a text.
+    priorities: (S64, F64, Text),
 }
 
-/// The attribute `sampling.priority`, which may be any kind of number.
-#[derive(Clone, Copy, Debug)]
-struct Priorities {
-    integer: S64,
-    double: F64,
-    text: Text,
+/// The columns of a batch.
+struct Columns<'a> {
+    ids: BytesColumn<'a>,
+    states: TextColumn<'a>,
+    priorities: (S64Column<'a>, F64Column<'a>, TextColumn<'a>),
 }
 
 /// The answer while it grows.
 struct Answer {
     keep: Bitmap,
-    /// Rows whose tracestate becomes `texts`.
+    /// Rows whose tracestate becomes another one, and which.
     written: Vec<u32>,
     texts: Texts,
     /// Rows whose tracestate was empty and becomes the same everywhere, because no randomness is written.
@@ -53,39 +56,29 @@ impl Spans {
         let priority = || Field::record("sampling.priority");
         setup.writes(Writes::Fields(vec![trace_state()]));
         Self {
-            policy,
+            sampler: SpanSampler::new(policy),
             ids: setup.bytes(Field::record_intrinsic("trace_id")),
             states: setup.text(trace_state()),
-            priorities: Priorities {
-                integer: setup.s64(priority()),
-                double: setup.f64(priority()),
-                text: setup.text(priority()),
-            },
-            state: TraceState::default(),
+            priorities: (setup.s64(priority()), setup.f64(priority()), setup.text(priority())),
         }
     }
 
     /// Decides about all spans of a batch; also says about how many it could not decide by the rules.
     pub(crate) fn process(&mut self, batch: &Batch) -> (Outcome, u64) {
-        let (ids, states) = (batch.bytes(self.ids), batch.text(self.states));
-        let mut answer = Answer::new(batch.rows(), &self.policy);
+        let columns = self.columns(batch);
+        let mut answer = Answer::new(batch.rows(), &self.sampler.policy);
         for first in (0..batch.rows()).step_by(LANES) {
-            let ids: [&[u8; 16]; LANES] = std::array::from_fn(|lane| {
-                let row = first + lane;
-                // A trace id of another length is as good as none.
-                let id = (row < batch.rows()).then(|| ids.get(row)).flatten();
-                id.and_then(|id| id.try_into().ok()).unwrap_or(&NO_ID)
-            });
-            let draws = self.draw(ids);
-            for row in first..batch.rows().min(first + LANES) {
-                let randomness = (*ids[row - first] != NO_ID).then_some(draws[row - first]);
-                let priority = self.priorities.get(batch, row);
-                let state = states.get(row).unwrap_or_default();
-                match randomness {
-                    Some(randomness) if priority.is_none() && state.is_empty() => {
-                        answer.decide_plain(row, randomness);
+            let rows = first..batch.rows().min(first + LANES);
+            let ids: [&[u8; 16]; LANES] = std::array::from_fn(|lane| columns.id(first + lane, batch.rows()));
+            for (row, (id, drawn)) in rows.zip(ids.into_iter().zip(self.draw(ids))) {
+                let drawn = (*id != NO_ID).then_some(drawn);
+                let (state, priority) = (columns.states.get(row).unwrap_or_default(), columns.priority(row));
+                match drawn {
+                    Some(drawn) if state.is_empty() && priority.is_none() => answer.decide_plain(row, drawn),
+                    _ => {
+                        let decision = self.sampler.decide(drawn, state, priority, &mut answer.texts.bytes);
+                        answer.add(row, decision);
                     }
-                    _ => self.decide(row, randomness, state, priority, &mut answer),
                 }
             }
         }
@@ -94,78 +87,43 @@ impl Spans {
 
     /// The randomness that each trace id stands for.
     fn draw(&self, ids: [&[u8; 16]; LANES]) -> [Randomness; LANES] {
-        if self.policy.hashes() {
-            self.policy.hash.hash_ids(ids).map(Randomness::from_hash)
+        let policy = &self.sampler.policy;
+        if policy.hashes() {
+            policy.hash.hash_ids(ids).map(Randomness::from_hash)
         } else {
             ids.map(Randomness::from_trace_id)
         }
     }
 
-    /// Decides about a span with a tracestate, a priority, or without trace id.
-    fn decide(
-        &mut self,
-        row: usize,
-        drawn: Option<Randomness>,
-        text: &str,
-        priority: Option<Priority>,
-        answer: &mut Answer,
-    ) {
-        let malformed = self.state.read(text).is_err();
-        let evidence = self.evidence(drawn, malformed);
-        let forced = priority.map(|priority| match priority {
-            Priority::Keep => Threshold::ALWAYS,
-            Priority::Drop => Threshold::NEVER,
-        });
-        let (verdict, faulty) = self.policy.judge(evidence, forced);
-        answer.faulty += u64::from(faulty);
-        let threshold = match verdict {
-            Verdict::Drop => return,
-            Verdict::Keep => return answer.keep.set(row),
-            Verdict::KeepThreshold => None,
-            Verdict::Write(threshold) => Some(threshold),
-        };
-        answer.keep.set(row);
-        // Where there was nothing to hash, contrib's sampler writes the highest randomness.
-        let randomness = self.policy.hashes().then_some(drawn.unwrap_or(Randomness::HIGHEST));
-        self.state.write(text, randomness, threshold, &mut answer.texts.bytes);
-        answer.finish(row);
-    }
-
-    fn evidence(&self, drawn: Option<Randomness>, malformed: bool) -> Evidence {
-        let (explicit, threshold) = (self.state.randomness(), self.state.threshold());
-        match self.policy.mode {
-            // It asks for no randomness, and writes even what it could not read completely.
-            Mode::Never => {
-                Evidence { randomness: Some(Randomness::HIGHEST), threshold, writable: true, faulty: malformed }
-            }
-            // Sampling information that is already there must not be overwritten with other randomness.
-            Mode::HashSeed(_) => {
-                let faulty = malformed || explicit.is_some() || threshold.is_some();
-                Evidence { randomness: drawn, threshold: None, writable: !faulty, faulty }
-            }
-            Mode::Equalizing(_) | Mode::Proportional(_) if malformed => {
-                Evidence { randomness: None, threshold: None, writable: false, faulty: true }
-            }
-            Mode::Equalizing(_) | Mode::Proportional(_) => {
-                Evidence { randomness: explicit.or(drawn), threshold, writable: true, faulty: false }
-            }
+    fn columns<'a>(&self, batch: &'a Batch) -> Columns<'a> {
+        let (integer, double, text) = self.priorities;
+        Columns {
+            ids: batch.bytes(self.ids),
+            states: batch.text(self.states),
+            priorities: (batch.s64(integer), batch.f64(double), batch.text(text)),
         }
     }
 }
 
-/// What an absent trace id is like.
-const NO_ID: [u8; 16] = [0; 16];
+impl<'a> Columns<'a> {
+    /// The trace id of a row; one of another length is as good as none.
+    #[inline]
+    fn id(&self, row: usize, rows: usize) -> &'a [u8; 16] {
+        let id = if row < rows { self.ids.get(row) } else { None };
+        id.and_then(|id| id.try_into().ok()).unwrap_or(&NO_ID)
+    }
 
-impl Priorities {
-    fn get(self, batch: &Batch, row: usize) -> Option<Priority> {
-        if let Some(number) = batch.s64(self.integer).get(row) {
-            // The sign survives the conversion.
+    #[inline]
+    fn priority(&self, row: usize) -> Option<Priority> {
+        let (integer, double, text) = self.priorities;
+        if let Some(number) = integer.get(row) {
+            // Neither zero nor the sign changes in the conversion.
             return Priority::from_number(number as f64);
         }
-        if let Some(number) = batch.f64(self.double).get(row) {
+        if let Some(number) = double.get(row) {
             return Priority::from_number(number);
         }
-        Priority::from_text(batch.text(self.text).get(row)?)
+        Priority::from_text(text.get(row)?)
     }
 }
 
@@ -184,32 +142,40 @@ impl Answer {
         if policy.hashes() {
             answer.written.reserve(rows);
             answer.texts.offsets.reserve(rows);
-            answer.texts.bytes.reserve(rows * 40);
+            answer.texts.bytes.reserve(rows * "ot=rv:01234567890123;th:0123".len());
         }
         answer
     }
 
     /// Decides about a span that has a trace id and nothing else of interest.
     #[inline]
-    fn decide_plain(&mut self, row: usize, randomness: Randomness) {
-        if !self.threshold.keeps(randomness) {
+    fn decide_plain(&mut self, row: usize, drawn: Randomness) {
+        if !self.threshold.keeps(drawn) {
+            return;
+        }
+        if let Some(alike) = &mut self.alike {
+            alike.set(row);
+            return self.keep.set(row);
+        }
+        self.texts.bytes.extend_from_slice(b"ot=rv:");
+        self.texts.bytes.extend_from_slice(&drawn.digits());
+        self.texts.bytes.push(b';');
+        self.texts.bytes.extend_from_slice(self.member.as_bytes());
+        self.add(row, (Fate::Written, false));
+    }
+
+    /// Takes the decision about a row; its tracestate, if it gets one, has been appended.
+    #[inline]
+    fn add(&mut self, row: usize, (fate, faulty): (Fate, bool)) {
+        self.faulty += u64::from(faulty);
+        if fate == Fate::Dropped {
             return;
         }
         self.keep.set(row);
-        if let Some(alike) = &mut self.alike {
-            return alike.set(row);
+        if fate == Fate::Written {
+            self.texts.offsets.push(self.texts.bytes.len() as u32);
+            self.written.push(row as u32);
         }
-        self.texts.bytes.extend_from_slice(b"ot=rv:");
-        self.texts.bytes.extend_from_slice(&randomness.digits());
-        self.texts.bytes.push(b';');
-        self.texts.bytes.extend_from_slice(self.member.as_bytes());
-        self.finish(row);
-    }
-
-    /// Ends the tracestate of a row, which has been appended.
-    fn finish(&mut self, row: usize) {
-        self.texts.offsets.push(self.texts.bytes.len() as u32);
-        self.written.push(row as u32);
     }
 
     fn into_outcome(self) -> (Outcome, u64) {

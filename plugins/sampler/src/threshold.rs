@@ -94,11 +94,11 @@ impl Randomness {
 
     /// The randomness that a 32-bit hash stands for.
     ///
-    /// The 14 low bits decide, inverted because a high randomness keeps and a low bucket kept; the other 18 fill the
-    /// middle, and the 14 bits themselves the end.
+    /// Its 14 low bits decide, inverted: a low bucket is kept, as is a high randomness. Its 14 high bits fill the
+    /// middle, and the low ones once more the end.
     pub(crate) const fn from_hash(hash: u32) -> Self {
         let bucket = (hash & 0x3fff) as u64;
-        let rest = (hash >> 14) as u64;
+        let rest = (hash >> 18) as u64;
         Self((0x3fff - bucket) << 42 | (rest ^ rest << 10) << 14 | bucket)
     }
 

@@ -58,7 +58,7 @@ impl TraceState {
                 outcome = Err(Malformed);
             } else if key == "ot" {
                 let start = start + key.len() + 1;
-                if self.read_ot(text, start, value).is_err() {
+                if self.read_ot(start, value).is_err() {
                     outcome = Err(Malformed);
                 }
             } else {
@@ -81,7 +81,11 @@ impl TraceState {
     /// Appends the tracestate that was read from `text` with its `ot` member first, perhaps with another `rv` and `th`;
     /// values that stay keep their spelling.
     pub(crate) fn write(
-        &self, text: &str, randomness: Option<Randomness>, threshold: Option<Threshold>, out: &mut Vec<u8>,
+        &self,
+        text: &str,
+        randomness: Option<Randomness>,
+        threshold: Option<Threshold>,
+        out: &mut Vec<u8>,
     ) {
         let begin = out.len();
         let separate = |out: &mut Vec<u8>| out.extend_from_slice(if out.len() == begin { b"ot=" } else { b";" });
@@ -116,8 +120,8 @@ impl TraceState {
         }
     }
 
-    /// Reads the value of the member `ot`, which stands at `start` in `text`. A second `ot` replaces the first.
-    fn read_ot(&mut self, text: &str, start: usize, value: &str) -> Result<(), Malformed> {
+    /// Reads the value of the member `ot`, which stands at `start`. A second `ot` replaces the first.
+    fn read_ot(&mut self, start: usize, value: &str) -> Result<(), Malformed> {
         self.randomness = None;
         self.threshold = None;
         self.extras.clear();
