@@ -8,11 +8,10 @@ use crate::capture::Template;
 use crate::config::{OnInvalid, TenantLabelConfig, Unmapped};
 use crate::name;
 
-/// How many values are remembered, so that their rules need not run again. A value is as long as its sender likes, but
-/// it came in a batch that fit into memory; long ones are not remembered.
+/// How many values are remembered from batch to batch, so that their rules need not run again.
 const REMEMBERED: usize = 4096;
-/// Longest value that is remembered, in bytes.
-const REMEMBERED_LENGTH: usize = 256;
+/// Longest value that can mean a tenant, in bytes; bounds what is remembered.
+const LONGEST_VALUE: usize = 1024;
 
 /// What a value turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +32,8 @@ pub(crate) struct Resolver {
     unmapped: Unmapped,
     on_invalid: OnInvalid,
     max_length: usize,
-    remembered: BTreeMap<String, Resolution>,
+    /// What the rules said about a value: the name, or that none matches.
+    remembered: BTreeMap<String, Option<String>>,
 }
 
 impl Resolver {
@@ -60,31 +60,59 @@ impl Resolver {
         })
     }
 
-    /// The tenants for some values, which are not empty. Runs each rule once over all that need it.
+    /// The tenants for some values, which are not empty. Runs each rule once over all values that need it.
     pub(crate) fn resolve(&mut self, values: &[&str]) -> Vec<Resolution> {
-        if self.rules.is_empty() {
-            return values.iter().map(|value| self.resolve_with(value, None)).collect();
+        if !self.rules.is_empty() {
+            self.run_rules(values);
         }
-        let open: Vec<&str> = values.iter().copied().filter(|value| !self.knows(value)).collect();
-        let texts: Texts = open.iter().collect();
-        let mut names: Vec<Option<String>> = vec![None; open.len()];
-        if !open.is_empty() {
-            for (pattern, template) in &self.rules {
-                for i in pattern.is_match_all(&texts).iter_ones() {
-                    names[i].get_or_insert_with(|| template.expand(open[i]));
-                }
-            }
-        }
-        let mut named = open.into_iter().zip(names).collect::<BTreeMap<_, _>>();
-        if self.remembered.len() + named.len() > REMEMBERED {
-            // Rare enough to start over; whoever sends that many values pays for it alone.
-            named.extend(values.iter().filter_map(|value| self.recall(value)));
-            self.remembered.clear();
-        }
-        values.iter().map(|value| self.look_up(value, &mut named)).collect()
+        values.iter().map(|value| self.resolution(value)).collect()
     }
 
-    fn knows(&self, value: &str) -> bool {
-        self.mapping.contains_key(value) || self.remembered.contains_key(value)
+    fn run_rules(&mut self, values: &[&str]) {
+        if self.remembered.len() >= REMEMBERED {
+            // Rare enough to start over.
+            self.remembered.clear();
+        }
+        let is_open = |value: &&&str| {
+            value.len() <= LONGEST_VALUE && !self.mapping.contains_key(**value) && !self.remembered.contains_key(**value)
+        };
+        let open: Vec<&str> = values.iter().filter(is_open).copied().collect();
+        if open.is_empty() {
+            return;
+        }
+        let texts: Texts = open.iter().collect();
+        let mut names: Vec<Option<String>> = vec![None; open.len()];
+        for (pattern, template) in &self.rules {
+            for i in pattern.is_match_all(&texts).iter_ones() {
+                names[i].get_or_insert_with(|| template.expand(open[i]));
+            }
+        }
+        self.remembered.extend(open.into_iter().map(str::to_owned).zip(names));
+    }
+
+    fn resolution(&self, value: &str) -> Resolution {
+        if value.len() > LONGEST_VALUE {
+            return self.invalid(value);
+        }
+        let by_rule = || self.remembered.get(value).cloned().flatten();
+        let name = match self.mapping.get(value).cloned().or_else(by_rule) {
+            Some(name) => name,
+            None if self.unmapped == Unmapped::Unknown => return Resolution::Unknown,
+            None => value.to_owned(),
+        };
+        match name::check(&name, self.max_length) {
+            Ok(()) => Resolution::Tenant(name),
+            Err(_) => self.invalid(&name),
+        }
+    }
+
+    fn invalid(&self, name: &str) -> Resolution {
+        match self.on_invalid {
+            OnInvalid::Unknown => Resolution::Unknown,
+            OnInvalid::Refuse => Resolution::Refused,
+            // Of a rule's result nothing may be left to repair.
+            OnInvalid::Replace if name.is_empty() => Resolution::Unknown,
+            OnInvalid::Replace => Resolution::Tenant(name::repair(name, self.max_length)),
+        }
     }
 }
