@@ -1,1 +1,15 @@
 //! stage.
+mod bindings;
+mod catalog;
+mod code_cache;
+mod component;
+mod configured;
+mod embedded;
+mod engine;
+mod guest;
+mod instance;
+mod limits;
+mod patterns;
+mod shared;
+mod ticker;
+mod wasi;
