@@ -1,5 +1,7 @@
 //! Gives every resource and row its tenant, and says so in labels and in the partition.
 
+use std::collections::BTreeMap;
+
 use sluice_sdk::{
     Batch, Bitmap, ConfigErrors, Dictionary, Entities, Failure, Field, Outcome, Setup, Texts, Writes, counter,
 };
@@ -35,10 +37,11 @@ type Code = u32;
 
 /// The tenants of a batch.
 struct Tenants<'a> {
-    names: Vec<String>,
+    /// Their names, and whether any row is theirs: a value that an earlier source hides makes nobody a tenant.
+    names: Vec<(String, bool)>,
+    codes: BTreeMap<String, Code>,
     fallback: Option<&'a str>,
     sought: &'a str,
-    limit: usize,
 }
 
 /// What a source says about the resources or rows of a batch.
@@ -48,11 +51,12 @@ enum Said<'a> {
     Record(Values<'a, Tenant>),
 }
 
-/// A tenant, or that it is not known.
+/// What is said about a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tenant {
     Known(Code),
     Unknown,
+    Refused,
 }
 
 /// Who the rows belong to.
@@ -99,24 +103,23 @@ impl Assigner {
         if batch.rows() == 0 {
             return Ok(outcome);
         }
-        let mut tenants = Tenants {
-            names: Vec::new(),
-            fallback: self.fallback.as_deref(),
-            sought: &self.sought,
-            limit: self.max_tenants,
-        };
+        let mut tenants = Tenants::new(self.fallback.as_deref(), &self.sought);
         let resolver = &mut self.resolver;
-        let said: Result<Vec<Said<'_>>, Failure> =
+        let said: Vec<Said<'_>> =
             self.sources.iter().map(|source| ask(source, batch, resolver, &mut tenants)).collect();
-        let assignment = Assignment::new(batch, &said?, &mut tenants)?;
+        let assignment = Assignment::new(batch, &said, &mut tenants)?;
+        if tenants.in_use() > self.max_tenants {
+            let message = format!("the batch has more than {} tenants (max_tenants_per_batch)", self.max_tenants);
+            return Err(Failure::refused(message));
+        }
         if assignment.unknown > 0 {
             counter::add("unknown_tenant_rows", assignment.unknown);
         }
         if let Some(label) = &self.label {
-            label.write(batch, &assignment, &tenants.names, &mut outcome);
+            label.write(batch, &assignment, &tenants, &mut outcome);
         }
         if self.partition {
-            let (names, codes) = tenants.in_use(assignment.rows);
+            let (names, codes) = tenants.partition(assignment.rows);
             outcome.partition(names, codes);
         }
         Ok(outcome)
@@ -124,78 +127,81 @@ impl Assigner {
 }
 
 /// What a source says, with one question to the resolver for all that is distinct.
-fn ask<'a>(
-    source: &Source,
-    batch: &'a Batch,
-    resolver: &mut Resolver,
-    tenants: &mut Tenants<'_>,
-) -> Result<Said<'a>, Failure> {
-    let mut resolve = |values: &[&str]| -> Result<Vec<Tenant>, Failure> {
+fn ask<'a>(source: &Source, batch: &'a Batch, resolver: &mut Resolver, tenants: &mut Tenants<'_>) -> Said<'a> {
+    let mut resolve = |values: &[&str]| -> Vec<Tenant> {
         resolver.resolve(values).into_iter().map(|resolution| tenants.tenant(resolution)).collect()
     };
-    Ok(match source {
-        Source::Resource(attribute) => Said::Resource(attribute.read(batch, resolve)?),
-        Source::Record(attribute) => Said::Record(attribute.read(batch, resolve)?),
+    match source {
+        Source::Resource(attribute) => Said::Resource(attribute.read(batch, resolve)),
+        Source::Record(attribute) => Said::Record(attribute.read(batch, resolve)),
         Source::Header(header) => {
             let value = batch.header(*header).filter(|value| !value.is_empty());
-            Said::Everywhere(value.map(|value| resolve(&[value])).transpose()?.and_then(|found| found.first().copied()))
+            Said::Everywhere(value.and_then(|value| resolve(&[value]).first().copied()))
         }
-        Source::Constant(name) => Said::Everywhere(Some(Tenant::Known(tenants.code(name)?))),
-    })
+        Source::Constant(name) => Said::Everywhere(Some(Tenant::Known(tenants.code(name)))),
+    }
 }
 
-impl Tenants<'_> {
-    fn tenant(&mut self, resolution: Resolution) -> Result<Tenant, Failure> {
+impl<'a> Tenants<'a> {
+    fn new(fallback: Option<&'a str>, sought: &'a str) -> Self {
+        Self { names: Vec::new(), codes: BTreeMap::new(), fallback, sought }
+    }
+
+    fn tenant(&mut self, resolution: Resolution) -> Tenant {
         match resolution {
-            Resolution::Tenant(name) => Ok(Tenant::Known(self.code(&name)?)),
-            Resolution::Unknown => Ok(Tenant::Unknown),
-            Resolution::Refused => {
-                Err(Failure::refused(format!("the name found in {} can't be a tenant's", self.sought)))
+            Resolution::Tenant(name) => Tenant::Known(self.code(&name)),
+            Resolution::Unknown => Tenant::Unknown,
+            Resolution::Refused => Tenant::Refused,
+        }
+    }
+
+    /// The position of a tenant in the list.
+    fn code(&mut self, name: &str) -> Code {
+        if let Some(code) = self.codes.get(name) {
+            return *code;
+        }
+        let code = self.names.len() as Code;
+        self.names.push((name.to_owned(), false));
+        self.codes.insert(name.to_owned(), code);
+        code
+    }
+
+    fn name(&self, code: Code) -> &str {
+        &self.names[code as usize].0
+    }
+
+    /// Who owns rows about which this is said.
+    fn owner(&mut self, tenant: Tenant) -> Result<Code, Failure> {
+        let code = match (tenant, self.fallback) {
+            (Tenant::Known(code), _) => code,
+            (Tenant::Unknown, Some(name)) => self.code(name),
+            (Tenant::Unknown, None) => return Err(Failure::refused(format!("no known tenant in {}", self.sought))),
+            (Tenant::Refused, _) => {
+                let message = format!("the name found in {} can't be a tenant's", self.sought);
+                return Err(Failure::refused(message));
             }
-        }
+        };
+        self.names[code as usize].1 = true;
+        Ok(code)
     }
 
-    /// The position of a tenant in the list, which is short.
-    fn code(&mut self, name: &str) -> Result<Code, Failure> {
-        if let Some(at) = self.names.iter().position(|known| known == name) {
-            return Ok(at as Code);
-        }
-        if self.names.len() == self.limit {
-            let message = format!("the batch has more than {} tenants (max_tenants_per_batch)", self.limit);
-            return Err(Failure::refused(message));
-        }
-        self.names.push(name.to_owned());
-        Ok(self.names.len() as Code - 1)
+    fn in_use(&self) -> usize {
+        self.names.iter().filter(|(_, used)| *used).count()
     }
 
-    /// The tenant of what nobody is known to own.
-    fn fallback(&mut self) -> Result<Code, Failure> {
-        match self.fallback {
-            Some(name) => self.code(name),
-            None => Err(Failure::refused(format!("no known tenant in {}", self.sought))),
-        }
-    }
-
-    /// The tenants that have rows, and the rows' codes among them: a value that a source before it hides is no tenant of
-    /// the batch.
-    fn in_use(mut self, mut rows: Vec<Code>) -> (Vec<String>, Vec<Code>) {
-        let mut used = vec![false; self.names.len()];
-        rows.iter().for_each(|code| used[*code as usize] = true);
-        if used.iter().all(|used| *used) {
-            return (self.names, rows);
-        }
-        let mut next = 0;
-        let renumbered: Vec<Code> = used
-            .iter()
-            .map(|used| {
+    /// The tenants that have rows, and the rows' codes among them.
+    fn partition(self, mut rows: Vec<Code>) -> (Vec<String>, Vec<Code>) {
+        if self.in_use() < self.names.len() {
+            let mut next = 0;
+            let renumber = |(_, used): &(String, bool)| {
                 next += Code::from(*used);
                 next.saturating_sub(1)
-            })
-            .collect();
-        rows.iter_mut().for_each(|code| *code = renumbered[*code as usize]);
-        let mut used = used.into_iter();
-        self.names.retain(|_| used.next().unwrap_or(false));
-        (self.names, rows)
+            };
+            let renumbered: Vec<Code> = self.names.iter().map(renumber).collect();
+            rows.iter_mut().for_each(|code| *code = renumbered[*code as usize]);
+        }
+        let names = self.names.into_iter().filter(|(_, used)| *used).map(|(name, _)| name).collect();
+        (names, rows)
     }
 }
 
@@ -226,7 +232,8 @@ impl Assignment {
             return Ok(());
         }
         // The first source that decides for the whole resource; only record sources before it look at rows.
-        let whole = said.iter().enumerate().find_map(|(at, said)| said.about_resource(resource).map(|found| (at, found)));
+        let whole =
+            said.iter().enumerate().find_map(|(at, said)| said.about_resource(resource).map(|found| (at, found)));
         let (before, tenant) = whole.map_or((said.len(), Tenant::Unknown), |(at, tenant)| (at, tenant));
         let by_row: Vec<&Values<'_, Tenant>> = said[..before].iter().filter_map(Said::by_row).collect();
         if by_row.is_empty() {
@@ -266,21 +273,12 @@ impl<'a> Said<'a> {
     }
 }
 
-impl Tenants<'_> {
-    fn owner(&mut self, tenant: Tenant) -> Result<Code, Failure> {
-        match tenant {
-            Tenant::Known(code) => Ok(code),
-            Tenant::Unknown => self.fallback(),
-        }
-    }
-}
-
 impl Label {
     /// Writes the label where it does not stand already: on resources with one tenant; of the others on the rows,
     /// because a resource is one entity for all its tenants.
-    fn write(&self, batch: &Batch, assignment: &Assignment, names: &[String], outcome: &mut Outcome) {
+    fn write(&self, batch: &Batch, assignment: &Assignment, tenants: &Tenants<'_>, outcome: &mut Outcome) {
         let present = batch.dictionary(self.present);
-        let name = |code: Code| names[code as usize].as_str();
+        let name = |code: Code| tenants.name(code);
         let lacking: Vec<(u32, Code)> = (0..)
             .zip(&assignment.resources)
             .filter_map(|(resource, code)| code.map(|code| (resource, code)))
@@ -304,10 +302,10 @@ impl Label {
                 outcome.set_values(Field::resource(self.key.as_str()), resources, texts);
             }
         }
-        self.write_rows(batch, assignment, names, outcome);
+        self.write_rows(batch, assignment, tenants, outcome);
     }
 
-    fn write_rows(&self, batch: &Batch, assignment: &Assignment, names: &[String], outcome: &mut Outcome) {
+    fn write_rows(&self, batch: &Batch, assignment: &Assignment, tenants: &Tenants<'_>, outcome: &mut Outcome) {
         if assignment.mixed.is_empty() {
             return;
         }
@@ -317,7 +315,7 @@ impl Label {
             resources.set(*resource as usize);
             for row in batch.resource_rows(*resource as usize) {
                 rows.push(row as u32);
-                texts.push(&names[assignment.rows[row] as usize]);
+                texts.push(tenants.name(assignment.rows[row]));
             }
         }
         // What the sender wrote there would be taken for the tenant of all its rows.

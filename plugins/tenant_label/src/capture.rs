@@ -55,8 +55,9 @@ impl Template {
                 rest = after;
                 continue;
             }
-            let (name, after) = reference_name(reference)
-                .ok_or_else(|| format!("{template:?} has a $ without a group; write $1, ${{name}}, or $$ for a dollar sign"))?;
+            let (name, after) = reference_name(reference).ok_or_else(|| {
+                format!("{template:?} has a $ without a group; write $1, ${{name}}, or $$ for a dollar sign")
+            })?;
             parts.push(referenced(name, pattern)?);
             rest = after;
         }

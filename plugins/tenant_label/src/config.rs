@@ -184,11 +184,17 @@ impl TenantLabelConfig {
                     errors.push(at("key"), "the attribute's key or the header's name is missing");
                 }
                 if !source.value.is_empty() {
-                    errors.push(at("value"), "only a constant has a value; give the attribute's key or the header's name as key");
+                    errors.push(
+                        at("value"),
+                        "only a constant has a value; give the attribute's key or the header's name as key",
+                    );
                 }
             }
             if constant.is_some_and(|constant| constant < i) {
-                errors.push(format!("sources[{i}]"), "never reached, because a constant stands before it; put the constant last");
+                errors.push(
+                    format!("sources[{i}]"),
+                    "never reached, because a constant stands before it; put the constant last",
+                );
             }
         }
     }
@@ -216,21 +222,42 @@ mod tests {
         for (json, expected) in [
             ("{}".to_owned(), "sources: at least one source is needed"),
             (r#"{"sources": [{"from": "resource"}]}"#.into(), "sources[0].key: the attribute's key"),
-            (r#"{"sources": [{"from": "header", "key": "a", "value": "b"}]}"#.into(), "sources[0].value: only a constant"),
+            (
+                r#"{"sources": [{"from": "header", "key": "a", "value": "b"}]}"#.into(),
+                "sources[0].value: only a constant",
+            ),
             (r#"{"sources": [{"from": "constant"}]}"#.into(), "sources[0].value: a tenant's name must not be empty"),
-            (r#"{"sources": [{"from": "constant", "value": "a", "key": "b"}]}"#.into(), "sources[0].key: a constant has no key"),
+            (
+                r#"{"sources": [{"from": "constant", "value": "a", "key": "b"}]}"#.into(),
+                "sources[0].key: a constant has no key",
+            ),
             (
                 r#"{"sources": [{"from": "constant", "value": "a"}, {"from": "record", "key": "b"}]}"#.into(),
                 "sources[1]: never reached",
             ),
-            (format!(r#"{{{source}, "mapping": {{"a": "b/c"}}}}"#), r#"mapping["a"]: a tenant's name must not contain '/'"#),
-            (format!(r#"{{{source}, "rules": [{{"regex": "a|(b)", "tenant": "$1"}}]}}"#), "rules[0].tenant: $1 needs a pattern"),
-            (format!(r#"{{{source}, "rules": [{{"regex": "a", "tenant": ""}}]}}"#), "rules[0].tenant: a tenant's name must not be empty"),
+            (
+                format!(r#"{{{source}, "mapping": {{"a": "b/c"}}}}"#),
+                r#"mapping["a"]: a tenant's name must not contain '/'"#,
+            ),
+            (
+                format!(r#"{{{source}, "rules": [{{"regex": "a|(b)", "tenant": "$1"}}]}}"#),
+                "rules[0].tenant: $1 needs a pattern",
+            ),
+            (
+                format!(r#"{{{source}, "rules": [{{"regex": "a", "tenant": ""}}]}}"#),
+                "rules[0].tenant: a tenant's name must not be empty",
+            ),
             (format!(r#"{{{source}, "default": ".."}}"#), "default: a tenant's name must not begin with '.'"),
             (format!(r#"{{{source}, "max_length": 0}}"#), "max_length: 0 is out of range; use 1 to 200"),
             (format!(r#"{{{source}, "max_length": 201}}"#), "max_length: 201 is out of range"),
-            (format!(r#"{{{source}, "max_tenants_per_batch": 10001}}"#), "max_tenants_per_batch: 10001 is out of range"),
-            (format!(r#"{{{source}, "max_length": 3, "default": "four"}}"#), "default: a tenant's name must not be longer than 3"),
+            (
+                format!(r#"{{{source}, "max_tenants_per_batch": 10001}}"#),
+                "max_tenants_per_batch: 10001 is out of range",
+            ),
+            (
+                format!(r#"{{{source}, "max_length": 3, "default": "four"}}"#),
+                "default: a tenant's name must not be longer than 3",
+            ),
             (format!(r#"{{{source}, "label": "", "partition": false}}"#), "label: without a label"),
         ] {
             let config: TenantLabelConfig = serde_json::from_str(&json).expect(&json);

@@ -74,7 +74,9 @@ impl Resolver {
             self.remembered.clear();
         }
         let is_open = |value: &&&str| {
-            value.len() <= LONGEST_VALUE && !self.mapping.contains_key(**value) && !self.remembered.contains_key(**value)
+            value.len() <= LONGEST_VALUE
+                && !self.mapping.contains_key(**value)
+                && !self.remembered.contains_key(**value)
         };
         let open: Vec<&str> = values.iter().filter(is_open).copied().collect();
         if open.is_empty() {

@@ -44,24 +44,18 @@ impl Attribute {
     }
 
     /// Its values in a batch; `resolve` is asked once for all that are distinct, and answers for each.
-    pub(crate) fn read<'a, T: Copy, E>(
-        self,
-        batch: &'a Batch,
-        resolve: impl FnOnce(&[&str]) -> Result<Vec<T>, E>,
-    ) -> Result<Values<'a, T>, E> {
+    pub(crate) fn read<'a, T: Copy>(self, batch: &'a Batch, resolve: impl FnOnce(&[&str]) -> Vec<T>) -> Values<'a, T> {
         let (texts, integers) = (batch.dictionary(self.text), batch.s64(self.integer));
-        let distinct: BTreeMap<i64, String> = (0..integers.len())
-            .filter_map(|i| integers.get(i))
-            .map(|number| (number, number.to_string()))
-            .collect();
+        let distinct: BTreeMap<i64, String> =
+            (0..integers.len()).filter_map(|i| integers.get(i)).map(|number| (number, number.to_string())).collect();
         let values: Vec<&str> = texts.texts().iter().chain(distinct.values().map(String::as_str)).collect();
         // An empty text is no tenant; asking about it would only complicate the answer.
         let asked: Vec<&str> = values.iter().copied().filter(|value| !value.is_empty()).collect();
-        let mut answers = resolve(&asked)?.into_iter();
+        let mut answers = resolve(&asked).into_iter();
         let mut answer = |value: &str| if value.is_empty() { None } else { answers.next() };
         let by_code = values[..texts.values()].iter().map(|value| answer(value)).collect();
         let by_integer = distinct.iter().map(|(number, text)| (*number, answer(text))).collect();
-        Ok(Values { texts, integers, by_code, by_integer })
+        Values { texts, integers, by_code, by_integer }
     }
 }
 
