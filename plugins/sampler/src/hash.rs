@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn hashes_ids_side_by_side_as_one_by_one() {
         let ids: Vec<[u8; 16]> =
-            (0..4u8).map(|i| core::array::from_fn(|at| i.wrapping_mul(61) ^ at as u8 * 17)).collect();
+            (0..4u8).map(|i| core::array::from_fn(|at| i.wrapping_mul(61) ^ (at as u8 * 17))).collect();
         let hasher = Fnv::seeded(22);
         let together = hasher.hash_ids([&ids[0], &ids[1], &ids[2], &ids[3]]);
         assert_eq!(together.to_vec(), ids.iter().map(|id| hasher.hash(id)).collect::<Vec<_>>());

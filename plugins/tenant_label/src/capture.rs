@@ -88,7 +88,9 @@ fn referenced(name: &str, pattern: &str) -> Result<Part, String> {
         return Ok(Part::Whole);
     }
     let group = Group::of(pattern).ok_or_else(|| {
-        format!("${name} needs a pattern of fixed text, one group and fixed text, such as team-(.+)-prod; this one is {pattern:?}")
+        format!(
+            "${name} needs a pattern of fixed text, one group and fixed text, such as team-(.+)-prod; this one is {pattern:?}"
+        )
     })?;
     if name != "1" && group.name.as_deref() != Some(name) {
         return Err(format!("the pattern has no group {name:?}; use $1 for its only group"));
@@ -136,7 +138,8 @@ fn group_name(rest: &str) -> Option<(Option<String>, &str)> {
 /// What follows the group whose parenthesis was read; `None` if it holds another capturing group.
 fn skip_group(rest: &str) -> Option<&str> {
     let mut depth = 1;
-    let mut class = false;
+    // Where the first closing bracket that can end the class at hand may stand.
+    let mut class = None;
     let mut characters = rest.char_indices();
     while let Some((at, character)) = characters.next() {
         match character {
@@ -144,16 +147,16 @@ fn skip_group(rest: &str) -> Option<&str> {
                 characters.next();
             }
             // Classes may lie in each other; none that needs telling apart occurs in names of tenants.
-            '[' if class => return None,
-            '[' => class = true,
-            ']' if class && !matches!(rest[..at].as_bytes(), [.., b'['] | [.., b'[', b'^']) => class = false,
-            '(' if !class => {
+            '[' if class.is_some() => return None,
+            '[' => class = Some(at + if rest[at..].starts_with("[^") { 3 } else { 2 }),
+            ']' if class.is_some_and(|first| at >= first) => class = None,
+            '(' if class.is_none() => {
                 if !rest[at + 1..].starts_with("?:") {
                     return None;
                 }
                 depth += 1;
             }
-            ')' if !class => {
+            ')' if class.is_none() => {
                 depth -= 1;
                 if depth == 0 {
                     return Some(&rest[at + 1..]);
@@ -178,6 +181,8 @@ mod tests {
             (r"a\.b\((\d+|x(?:y|[^)(]z))\)", "a.b(42)", Some("42")),
             (r"(?P<name>[\])]+)/", "])/", Some("])")),
             ("([]x]+)", "]", Some("]")),
+            ("([^]x]+)", "a", Some("a")),
+            (r"([\[])(?:x])", "[x]", None),
             ("über(.)", "übera", Some("a")),
             ("(a)|b", "a", None),
             ("(a)+", "a", None),
