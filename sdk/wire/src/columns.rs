@@ -17,7 +17,7 @@ use crate::projection::Projection;
 
 pub(crate) use dictionary::Dictionary;
 pub(crate) use extract::{data_message, is_replaced};
-pub(crate) use pair::{Pair, parse_pair};
+pub(crate) use pair::parse_pair;
 pub(crate) use store::Store;
 pub(crate) use table::{Entry, NO_PARENT};
 
@@ -174,7 +174,7 @@ impl Columns {
     pub fn text<'a>(&self, bytes: &'a [u8], read: usize, entity: usize) -> Option<&'a str> {
         let slice = match self.store(read)? {
             Store::Text(slices) => *slices.get(entity)?,
-            Store::Dictionary { codes, values } => values.value(*codes.get(entity)?)?,
+            Store::Dictionary { codes, values, .. } => values.value(*codes.get(entity)?)?,
             _ => return None,
         };
         slice.is_present().then(|| core::str::from_utf8(slice.of(bytes)).ok()).flatten()
@@ -227,6 +227,13 @@ impl Columns {
     pub fn entry_text<'a>(&self, bytes: &'a [u8], entry: usize) -> Option<&'a str> {
         let slice = self.table.as_ref()?.entries.get(entry)?.text()?;
         core::str::from_utf8(slice.of(bytes)).ok()
+    }
+
+    /// The column of texts that was read from a field.
+    pub(crate) fn text_store(&self, field: &crate::Field) -> Option<&Store> {
+        let texts = |stored: &&Stored| matches!(stored.encoding, Encoding::Text | Encoding::Dictionary);
+        let found = self.stores.iter().filter(texts).find(|stored| stored.field == *field);
+        found.map(|stored| &stored.store)
     }
 
     pub(crate) fn store(&self, read: usize) -> Option<&Store> {

@@ -194,7 +194,7 @@ impl Columns {
             _ => None,
         };
         Some(match &stored.store {
-            Store::Dictionary { codes, values } => Gathered::Dictionary(DictionaryColumn {
+            Store::Dictionary { codes, values, .. } => Gathered::Dictionary(DictionaryColumn {
                 codes: pick(codes, rows),
                 values: Texts::gather(bytes, values.values().iter().copied()),
             }),

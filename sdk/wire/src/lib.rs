@@ -17,9 +17,15 @@ mod cursor;
 mod field;
 mod gather;
 mod place;
+mod plan;
 mod projection;
 mod schema;
+mod splice;
+mod split;
 mod validate;
+mod writer;
+#[cfg(feature = "sample")]
+pub mod sample;
 pub mod view;
 
 pub use columns::Columns;
@@ -29,8 +35,12 @@ pub use field::{
 pub use gather::{
     BytesColumn, DictionaryColumn, Gathered, GatheredTable, LiveRows, NumberColumn, SeparatedTexts, TableOptions, Texts,
 };
+pub use plan::{EditError, EditPlan, EditValue, EditValues, Entities};
 pub use projection::{MAX_COLUMNS, Projection, ProjectionError};
+pub use splice::{Part, splice};
+pub use split::{Piece, concat, split};
 pub use validate::{MAX_VALUE_NESTING, Reason, Summary, WireError, validate};
+pub use writer::*;
 
 /// The kind of telemetry in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

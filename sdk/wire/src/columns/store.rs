@@ -13,6 +13,8 @@ pub(crate) enum Store {
     Dictionary {
         /// 0 for absent.
         codes: Vec<u32>,
+        /// Where each entity's own text starts; the dictionary has the first with the same text.
+        starts: Vec<u32>,
         values: Dictionary,
     },
     Text(Vec<Slice>),
@@ -38,7 +40,9 @@ impl Raw {
 impl Store {
     pub(crate) fn new(encoding: Encoding) -> Self {
         match encoding {
-            Encoding::Dictionary => Self::Dictionary { codes: Vec::new(), values: Dictionary::default() },
+            Encoding::Dictionary => {
+                Self::Dictionary { codes: Vec::new(), starts: Vec::new(), values: Dictionary::default() }
+            }
             Encoding::Text => Self::Text(Vec::new()),
             Encoding::Bytes => Self::Bytes(Vec::new()),
             Encoding::Kind => Self::Kind(Vec::new()),
@@ -50,8 +54,9 @@ impl Store {
 
     pub(crate) fn clear(&mut self) {
         match self {
-            Self::Dictionary { codes, values } => {
+            Self::Dictionary { codes, starts, values } => {
                 codes.clear();
+                starts.clear();
                 values.clear();
             }
             Self::Text(slices) | Self::Bytes(slices) => slices.clear(),
@@ -75,7 +80,10 @@ impl Store {
     /// Makes all entities up to `entities` have a value.
     pub(crate) fn finish(&mut self, entities: usize) {
         match self {
-            Self::Dictionary { codes, .. } => codes.resize(entities, 0),
+            Self::Dictionary { codes, starts, .. } => {
+                codes.resize(entities, 0);
+                starts.resize(entities, 0);
+            }
             Self::Text(slices) | Self::Bytes(slices) => slices.resize(entities, Slice::ABSENT),
             Self::Numbers { values, present } => {
                 values.resize(entities, 0);
@@ -97,12 +105,13 @@ impl Store {
     #[inline]
     pub(crate) fn set(&mut self, bytes: &[u8], encoding: Encoding, entity: usize, raw: Raw) {
         match self {
-            Self::Dictionary { codes, values } => {
+            Self::Dictionary { codes, starts, values } => {
                 let code = match raw.kind {
                     ValueKind::Text => values.code(bytes, Slice::unpack(raw.bits)),
                     _ => 0,
                 };
                 put(codes, entity, 0, code);
+                put(starts, entity, 0, (raw.bits >> 32) as u32);
             }
             Self::Text(slices) => {
                 let slice = if raw.kind == ValueKind::Text { Slice::unpack(raw.bits) } else { Slice::ABSENT };
