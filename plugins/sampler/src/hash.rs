@@ -20,7 +20,7 @@ impl Fnv {
 
     /// The hashes of several trace ids. Each is a chain of 16 dependent multiplications: side by side they fill the
     /// multiplier's pipeline.
-    pub(crate) fn hash_ids<const N: usize>(self, ids: [&[u8; 16]; N]) -> [u32; N] {
+    pub(crate) fn hash_ids<const N: usize>(self, ids: &[[u8; 16]; N]) -> [u32; N] {
         let mut hashes = [self.0; N];
         for byte in 0..16 {
             for (hash, id) in hashes.iter_mut().zip(ids) {
@@ -54,10 +54,9 @@ mod tests {
 
     #[test]
     fn hashes_ids_side_by_side_as_one_by_one() {
-        let ids: Vec<[u8; 16]> =
-            (0..4u8).map(|i| core::array::from_fn(|at| i.wrapping_mul(61) ^ (at as u8 * 17))).collect();
+        let ids: [[u8; 16]; 4] = core::array::from_fn(|i| core::array::from_fn(|at| (i * 61) as u8 ^ (at * 17) as u8));
         let hasher = Fnv::seeded(22);
-        let together = hasher.hash_ids([&ids[0], &ids[1], &ids[2], &ids[3]]);
+        let together = hasher.hash_ids(&ids);
         assert_eq!(together.to_vec(), ids.iter().map(|id| hasher.hash(id)).collect::<Vec<_>>());
     }
 }

@@ -104,8 +104,7 @@ impl Randomness {
 
     /// The randomness of a trace id as W3C Trace Context level 2 has it: its last 56 bits.
     pub(crate) fn from_trace_id(id: &[u8; 16]) -> Self {
-        let [.., a, b, c, d, e, f, g] = *id;
-        Self(u64::from_be_bytes([0, a, b, c, d, e, f, g]))
+        Self(u128::from_be_bytes(*id) as u64 % RANGE)
     }
 
     /// Reads an `rv` value: 14 hexadecimal digits.
@@ -137,24 +136,21 @@ fn parse_hex(digits: &str) -> Option<u64> {
     Some(value)
 }
 
-/// All pairs of hexadecimal digits, so that a value is written byte by byte.
-const PAIRS: [[u8; 2]; 256] = {
-    let digits = b"0123456789abcdef";
-    let mut pairs = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
-        byte += 1;
-    }
-    pairs
-};
-
 fn hex14(value: u64) -> [u8; DIGITS] {
     let mut digits = [0; DIGITS];
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(&value.to_be_bytes()[1..]) {
-        pair.copy_from_slice(&PAIRS[*byte as usize]);
-    }
+    digits[..6].copy_from_slice(&hex8((value >> 32) as u32)[2..]);
+    digits[6..].copy_from_slice(&hex8(value as u32));
     digits
+}
+
+/// Eight digits at once: spreads the nibbles over the bytes of a word, then adds what makes a character of each.
+fn hex8(value: u32) -> [u8; 8] {
+    let pairs = (u64::from(value) | u64::from(value) << 16) & 0x0000_ffff_0000_ffff;
+    let bytes = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
+    let nibbles = (bytes | bytes << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    let letters = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    let gap = u64::from(b'a' - b'0' - 10);
+    (nibbles + 0x3030_3030_3030_3030 + letters * gap).to_be_bytes()
 }
 
 #[cfg(test)]

@@ -67,7 +67,9 @@ fn lines(bytes: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
     for logs in request.resource_logs {
         lines.push(format!("[{}]", shown(&logs.resource.unwrap_or_default().attributes)));
-        lines.extend(logs.scope_logs.iter().flat_map(|scope| &scope.log_records).map(|record| shown(&record.attributes)));
+        lines.extend(
+            logs.scope_logs.iter().flat_map(|scope| &scope.log_records).map(|record| shown(&record.attributes)),
+        );
     }
     lines
 }
@@ -210,11 +212,8 @@ fn remembers_what_the_rules_said_and_forgets_it_in_time() {
     for round in 0..7 {
         let records = (0..1000).map(|i| json!({"t": format!("{}{round}-{i}", ["a", "b", "c"][i % 3])})).collect();
         let processed = stage.process(&request(&vec![(json!({}), records)])).unwrap();
-        let sizes: Vec<(String, usize)> = processed
-            .partitions
-            .iter()
-            .map(|(tenant, bytes)| (tenant.clone(), lines(bytes).len() - 1))
-            .collect();
+        let sizes: Vec<(String, usize)> =
+            processed.partitions.iter().map(|(tenant, bytes)| (tenant.clone(), lines(bytes).len() - 1)).collect();
         assert_eq!(sizes, [("a".into(), 334), ("b".into(), 333), ("default".into(), 333)], "{round}");
     }
 }
@@ -296,7 +295,10 @@ fn does_only_what_it_is_asked_for() {
     let unlabelled = process(json!({"sources": sources, "label": ""}), &resources, &[]).unwrap();
     assert_eq!(partitions(&unlabelled), owned(&[("a", &["[t=a]", ""]), ("b", &["[t=b]", ""])]));
     let whole = process(json!({"sources": sources, "label": "l", "partition": false}), &resources, &[]).unwrap();
-    assert_eq!((whole.partitions.len(), lines(&whole.bytes)), (0, vec!["[l=a t=a]".into(), "".into(), "[l=b t=b]".into(), "".into()]));
+    assert_eq!(
+        (whole.partitions.len(), lines(&whole.bytes)),
+        (0, vec!["[l=a t=a]".into(), "".into(), "[l=b t=b]".into(), "".into()])
+    );
 }
 
 #[test]
@@ -306,8 +308,9 @@ fn splits_the_points_of_a_metric() {
     let metric = Metric { name: "m".into(), unit: "1".into(), data: Some(Data::Gauge(gauge)), ..Default::default() };
     let scope_metrics = vec![ScopeMetrics { metrics: vec![metric], ..Default::default() }];
     let resource = resource(&json!({"host": "h"}));
-    let request =
-        ExportMetricsServiceRequest { resource_metrics: vec![ResourceMetrics { resource, scope_metrics, ..Default::default() }] };
+    let request = ExportMetricsServiceRequest {
+        resource_metrics: vec![ResourceMetrics { resource, scope_metrics, ..Default::default() }],
+    };
     let config = json!({"sources": [{"from": "record", "key": "t"}]});
     let mut stage = Harness::<TenantLabel>::new(config, Signal::Metrics).unwrap();
     let processed = stage.process(&request.encode_to_vec()).unwrap();
@@ -332,8 +335,14 @@ fn splits_the_points_of_a_metric() {
 #[test]
 fn tells_a_bad_pattern_from_a_bad_name() {
     for (config, expected) in [
-        (json!({"sources": [{"from": "resource", "key": "t"}], "rules": [{"regex": "a(", "tenant": "b"}]}), "rules[0].regex: "),
-        (json!({"sources": [{"from": "resource", "key": "t"}], "rules": [{"regex": "a", "tenant": "b c"}]}), "rules[0].tenant: "),
+        (
+            json!({"sources": [{"from": "resource", "key": "t"}], "rules": [{"regex": "a(", "tenant": "b"}]}),
+            "rules[0].regex: ",
+        ),
+        (
+            json!({"sources": [{"from": "resource", "key": "t"}], "rules": [{"regex": "a", "tenant": "b c"}]}),
+            "rules[0].tenant: ",
+        ),
         (json!({}), "sources: at least one source is needed"),
     ] {
         let error = Harness::<TenantLabel>::new(&config, Signal::Logs).unwrap_err().to_string();
