@@ -59,7 +59,9 @@ fn build(root: &Path, names: &[String]) -> PathBuf {
     let target = out.ancestors().nth(4).unwrap_or(&out).join("guests");
     let mut cargo = Command::new(variable("CARGO"));
     cargo.current_dir(root).args(["build", "--release", "--target", GUEST_TARGET, "--target-dir"]).arg(&target);
-    names.iter().for_each(|name| drop(cargo.args(["--package", &format!("sluice-{name}")])));
+    for name in names {
+        cargo.args(["--package", &format!("sluice-{name}")]);
+    }
     // What this build was asked for is not meant for the guests: flags, and the wrapper by which clippy checks.
     for (name, _) in env::vars_os() {
         let foreign = name.to_str().is_some_and(|name| {

@@ -79,10 +79,10 @@ pub(super) struct Asked<'a> {
 
 /// A checked answer.
 pub(super) struct Answer {
-    /// The plan with this answer's drops, edits and partition.
+    /// The plan with this answer's drops and edits.
     pub(super) plan: EditPlan,
-    /// Names of the parts of the partition, if it made one.
-    pub(super) tenants: Option<Vec<String>>,
+    /// Names of tenants, and for each row of the original batch a position among them.
+    pub(super) tenants: Option<(Vec<String>, Vec<u32>)>,
     /// Fields and entries that the edits concern.
     pub(super) edited: u64,
 }
@@ -230,10 +230,7 @@ impl Asked<'_> {
             self.live.iter().zip(codes).for_each(|(row, code)| wide[row] = code);
             wide
         };
-        // No rows and no tenants is a partition into nothing.
-        let parts = tenants.len().max(1) as u32;
-        answer.plan.partition(codes, parts).map_err(|error| AnswerError::Edit { number: 0, error })?;
-        answer.tenants = (!tenants.is_empty()).then_some(tenants);
+        answer.tenants = Some((tenants, codes));
         Ok(())
     }
 

@@ -14,6 +14,8 @@ use super::shared::lock;
 
 /// The largest file that is looked at; what a stage accepts is its limit `component_mib`.
 const MAX_COMPONENT_BYTES: u64 = 256 << 20;
+/// Contents that are remembered, refused ones included.
+const MAX_LOADED: usize = 256;
 /// Files of the directory that are looked at.
 const MAX_FILES: usize = 1_000;
 
@@ -138,9 +140,12 @@ impl Catalog {
         &self.0.engine
     }
 
-    /// Forgets what nobody uses any more, so that a directory that changes for months takes no memory.
+    /// Forgets what nobody uses once there is much of it, so that a directory that changes for months takes no memory.
     pub(super) fn forget_unused(&self) {
-        lock(&self.0.loaded).retain(|_, loaded| loaded.as_ref().is_ok_and(|plugin| Arc::strong_count(plugin) > 1));
+        let mut loaded = lock(&self.0.loaded);
+        if loaded.len() > MAX_LOADED {
+            loaded.retain(|_, loaded| loaded.as_ref().is_ok_and(|plugin| Arc::strong_count(plugin) > 1));
+        }
     }
 
     fn find_built_in(&self, name: &str, refused: Vec<Refused>) -> Result<Arc<Plugin>, CatalogError> {

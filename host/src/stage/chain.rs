@@ -7,17 +7,20 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
-use sluice_wire::{Projection, Read};
+use sluice_wire::{Columns, MAX_COLUMNS, Projection, ProjectionError, Read, TableRequest};
 
 use super::catalog::Catalog;
 use super::component::{Drops, OnError, Plugin};
 use super::configured::{Configured, Mistake};
-use super::declared::Table;
 use super::limits::StageLimits;
 use super::shared::{Shared, lock};
 use crate::model::{Batch, Signal};
 
 pub use report::{ChainOutcome, FailureKind, StageFailure, StageReport};
+pub(super) use run::check_replacement;
+
+/// Buffers for columns that a chain keeps; more exist only while more threads run batches at the same time.
+const MAX_IDLE_COLUMNS: usize = 16;
 
 /// A stage as a configuration has it.
 #[derive(Clone, Debug)]
@@ -70,6 +73,7 @@ pub(super) struct Plan {
     pub(super) segments: Vec<Segment>,
     /// Rows that one pass takes: the least of the stages' limits.
     pub(super) rows: usize,
+    idle_columns: Mutex<Vec<Columns>>,
 }
 
 /// A configured stage.
@@ -122,7 +126,7 @@ impl Chain {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let plan = ArcSwap::from_pointee(Plan::new(signal, configured));
+        let plan = ArcSwap::from_pointee(Plan::new(signal, configured).map_err(|error| vec![error])?);
         Ok(Self { catalog: catalog.clone(), signal, stages, plan, changing: Mutex::new(()) })
     }
 
@@ -180,8 +184,15 @@ impl Chain {
                 }
             }
         }
-        if !changes.is_empty() {
-            self.plan.store(Arc::new(Plan::new(self.signal, stages)));
+        if changes.is_empty() {
+            return (changes, errors);
+        }
+        match Plan::new(self.signal, stages) {
+            Ok(plan) => self.plan.store(Arc::new(plan)),
+            Err(error) => {
+                changes.clear();
+                errors.push(error);
+            }
         }
         (changes, errors)
     }
@@ -251,37 +262,52 @@ impl Configurable {
 }
 
 impl Plan {
-    fn new(signal: Signal, stages: Vec<Arc<Stage>>) -> Self {
+    fn new(signal: Signal, stages: Vec<Arc<Stage>>) -> Result<Self, StageConfigError> {
         let rows = stages.iter().map(|stage| stage.configured.limits.rows as usize).min().unwrap_or(usize::MAX);
-        Self { segments: segments(signal, &stages), rows, stages }
+        let segments = segments(signal, &stages).map_err(|error| {
+            let stage = stages.first().map_or_else(String::new, |stage| stage.configured.shared.stage.clone());
+            StageConfigError { stage, path: String::new(), message: error.to_string() }
+        })?;
+        Ok(Self { segments, rows, stages, idle_columns: Mutex::default() })
+    }
+
+    fn take_columns(&self) -> Columns {
+        lock(&self.idle_columns).pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, columns: Columns) {
+        let mut idle = lock(&self.idle_columns);
+        if idle.len() < MAX_IDLE_COLUMNS {
+            idle.push(columns);
+        }
     }
 }
 
-fn segments(signal: Signal, stages: &[Arc<Stage>]) -> Vec<Segment> {
+/// Puts neighbours into one segment as long as they ask for the same table and for no more columns than one projection
+/// can have.
+fn segments(signal: Signal, stages: &[Arc<Stage>]) -> Result<Vec<Segment>, ProjectionError> {
     let mut segments = Vec::new();
     let mut group: Vec<usize> = Vec::new();
-    let mut table: Option<Table> = None;
+    let mut table: Option<TableRequest> = None;
+    let mut reads = 0;
     for (position, stage) in stages.iter().enumerate() {
-        let asked = stage.configured.declared.table;
-        if let (Some(table), Some(asked)) = (table, asked)
-            && table.request != asked.request
-        {
-            segments.extend(Segment::new(signal, stages, std::mem::take(&mut group)));
-            self::clear(&mut group);
+        let declared = &stage.configured.declared;
+        let asked = declared.table.map(|table| table.request);
+        let columns = declared.all_reads().count();
+        if (table.is_some() && asked.is_some() && table != asked) || reads + columns > MAX_COLUMNS {
+            segments.push(Segment::new(signal, stages, std::mem::take(&mut group))?);
+            (table, reads) = (None, 0);
         }
-        table = asked.or(table);
+        table = table.or(asked);
+        reads += columns;
         group.push(position);
     }
-    segments.extend(Segment::new(signal, stages, group));
-    segments
-}
-
-fn clear(group: &mut Vec<usize>) {
-    group.clear();
+    segments.push(Segment::new(signal, stages, group)?);
+    Ok(segments)
 }
 
 impl Segment {
-    fn new(signal: Signal, stages: &[Arc<Stage>], positions: Vec<usize>) -> Option<Self> {
+    fn new(signal: Signal, stages: &[Arc<Stage>], positions: Vec<usize>) -> Result<Self, ProjectionError> {
         let mut reads: Vec<Read> = Vec::new();
         let mut table = None;
         let mut numbered = Vec::with_capacity(positions.len());
@@ -291,9 +317,7 @@ impl Segment {
             reads.extend(declared.all_reads());
             table = table.or(declared.table.map(|table| table.request));
         }
-        // Each stage's own projection was checked when it was configured, and 4096 columns take 16 stages at least.
-        let projection = Projection::new(signal, &reads, table).ok()?;
-        Some(Self { projection, stages: numbered })
+        Ok(Self { projection: Projection::new(signal, &reads, table)?, stages: numbered })
     }
 }
 

@@ -97,9 +97,9 @@ impl Configured {
         self.declared.table.is_some() && self.plugin.capabilities().iter().any(|name| name == "regex")
     }
 
-    /// The same plugin and configuration, as another version of the plugin would have it.
-    pub(super) fn config(&self) -> &str {
-        &self.config
+    /// The signal that it processes.
+    pub(super) fn signal(&self) -> Signal {
+        self.signal
     }
 }
 

@@ -50,6 +50,9 @@ impl Declared {
         if headers.len() > MAX_HEADERS {
             return Err(format!("it reads {} headers, {MAX_HEADERS} are allowed", headers.len()));
         }
+        if let Some(keys) = when_attributes.as_ref().filter(|keys| keys.len() > MAX_READS) {
+            return Err(format!("it names {} attributes in when-attributes, {MAX_READS} are allowed", keys.len()));
+        }
         let read = |read: types::Read| -> Result<Read, String> {
             Ok(Read { field: field(read.field)?, encoding: encoding(read.encoding) })
         };
