@@ -6,7 +6,7 @@ use sluice_sdk::{
     Batch, Bitmap, ConfigErrors, Dictionary, Entities, Failure, Field, Outcome, Setup, Texts, Writes, counter,
 };
 
-use crate::config::{OnUnknown, TenantLabelConfig};
+use crate::config::{OnUnknown, Place, SourceConfig, TenantLabelConfig};
 use crate::resolve::{Resolution, Resolver};
 use crate::source::{Source, Values};
 
@@ -326,12 +326,11 @@ impl Label {
 
 /// The sources in words, for messages to the sender. Values are not named: they may be secret.
 fn sought(config: &TenantLabelConfig) -> String {
-    use crate::config::From;
-    let describe = |source: &crate::config::SourceConfig| match source.from {
-        From::Resource => format!("resource attribute {:?}", source.key),
-        From::Record => format!("attribute {:?}", source.key),
-        From::Header => format!("header {:?}", source.key),
-        From::Constant => "the configuration".to_owned(),
+    let describe = |source: &SourceConfig| match source.from {
+        Place::Resource => format!("resource attribute {:?}", source.key),
+        Place::Record => format!("attribute {:?}", source.key),
+        Place::Header => format!("header {:?}", source.key),
+        Place::Constant => "the configuration".to_owned(),
     };
     config.sources.iter().map(describe).collect::<Vec<_>>().join(" or ")
 }

@@ -51,7 +51,7 @@ pub struct TenantLabelConfig {
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
     /// `resource`, `record`: an attribute; `header`: a header of the request; `constant`: always the same.
-    pub from: From,
+    pub from: Place,
     /// The attribute's key, or the header's name.
     #[serde(default)]
     pub key: String,
@@ -63,7 +63,7 @@ pub struct SourceConfig {
 /// A kind of place.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
-pub enum From {
+pub enum Place {
     /// An attribute of the resource.
     Resource,
     /// An attribute of the span, log record or data point.
@@ -80,8 +80,8 @@ pub enum From {
 pub struct RuleConfig {
     /// The pattern, which the whole value must match.
     pub regex: String,
-    /// The tenant's name; `$0` stands for the value, `$1` or `${name}` for the group of a pattern of the form fixed text,
-    /// one group, fixed text; `$$` for a dollar sign.
+    /// The tenant's name; `$0` stands for the value, `$1` or `${name}` for the group of a pattern of the form fixed
+    /// text, one group, fixed text; `$$` for a dollar sign.
     pub tenant: String,
 }
 
@@ -171,10 +171,10 @@ impl TenantLabelConfig {
         if self.sources.is_empty() {
             errors.push("sources", "at least one source is needed, for example {from: resource, key: tenant}");
         }
-        let constant = self.sources.iter().position(|source| source.from == From::Constant);
+        let constant = self.sources.iter().position(|source| source.from == Place::Constant);
         for (i, source) in self.sources.iter().enumerate() {
             let at = |key: &str| format!("sources[{i}].{key}");
-            if source.from == From::Constant {
+            if source.from == Place::Constant {
                 self.check_name(&at("value"), &source.value, errors);
                 if !source.key.is_empty() {
                     errors.push(at("key"), "a constant has no key; give the tenant's name as value");

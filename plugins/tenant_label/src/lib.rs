@@ -10,7 +10,7 @@ mod source;
 use sluice_sdk::{Batch, ConfigErrors, Descriptor, Drops, Failure, OnError, Outcome, Setup, Stage};
 
 use crate::assign::Assigner;
-pub use config::{From, OnInvalid, OnUnknown, RuleConfig, SourceConfig, TenantLabelConfig, Unmapped};
+pub use config::{OnInvalid, OnUnknown, Place, RuleConfig, SourceConfig, TenantLabelConfig, Unmapped};
 
 /// The stage.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ impl std::fmt::Display for Fault {
             Self::Start(character) => write!(f, "a tenant's name must not begin with {character:?}"),
             Self::Character(character) => write!(
                 f,
-                "a tenant's name must not contain {character:?}; use letters a-z and A-Z, digits, dot, hyphen and underscore"
+                "a tenant's name must not contain {character:?}; use letters a-z, A-Z, digits, dot, hyphen, underscore"
             ),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sluice_sdk::{Batch, Dictionary, DictionaryColumn, Field, Header, S64, S64Column, Setup};
 
-use crate::config::{From, SourceConfig};
+use crate::config::{Place, SourceConfig};
 
 /// A configured source.
 #[derive(Debug)]
@@ -30,10 +30,10 @@ impl Source {
     /// Declares what the source reads.
     pub(crate) fn new(config: &SourceConfig, setup: &mut Setup) -> Self {
         match config.from {
-            From::Resource => Self::Resource(Attribute::new(setup, Field::resource(config.key.as_str()))),
-            From::Record => Self::Record(Attribute::new(setup, Field::record(config.key.as_str()))),
-            From::Header => Self::Header(setup.header(&config.key)),
-            From::Constant => Self::Constant(config.value.clone()),
+            Place::Resource => Self::Resource(Attribute::new(setup, Field::resource(config.key.as_str()))),
+            Place::Record => Self::Record(Attribute::new(setup, Field::record(config.key.as_str()))),
+            Place::Header => Self::Header(setup.header(&config.key)),
+            Place::Constant => Self::Constant(config.value.clone()),
         }
     }
 }
