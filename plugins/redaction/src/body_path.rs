@@ -12,16 +12,18 @@ pub(crate) struct BodyPaths<'a> {
 impl<'a> BodyPaths<'a> {
     /// Prepares to name parts, if they are wanted.
     pub(crate) fn new(table: Table<'a>, are_wanted: bool) -> Self {
-        let length = if are_wanted { table.len() } else { 0 };
-        let mut positions = vec![0; length];
-        let mut members = vec![0_u32; length];
-        for i in 0..length {
-            if let Some(parent) = table.parent(i).filter(|_| table.owner(i) == Owner::Body) {
-                positions[i] = members[parent];
-                members[parent] += 1;
-            }
+        if !are_wanted {
+            return Self { table, positions: Vec::new() };
         }
-        Self { table, positions }
+        let mut members = vec![0_u32; table.len()];
+        let position = |i: usize| {
+            let parent = table.parent(i).filter(|_| table.owner(i) == Owner::Body);
+            parent.map_or(0, |parent| {
+                members[parent] += 1;
+                members[parent] - 1
+            })
+        };
+        Self { table, positions: (0..table.len()).map(position).collect() }
     }
 
     /// The name of an entry that belongs to a body.

@@ -73,9 +73,7 @@ impl TryFrom<String> for HashFunction {
             "hmac-sha256" => Self::HmacSha256,
             "hmac-sha512" => Self::HmacSha512,
             _ => {
-                return Err(format!(
-                    "unknown hash function {name:?}; use md5, sha1, sha3, hmac-sha256 or hmac-sha512"
-                ));
+                return Err(format!("unknown hash function {name:?}; use md5, sha1, sha3, hmac-sha256 or hmac-sha512"));
             }
         })
     }
@@ -220,14 +218,16 @@ impl Config {
                     .to_owned(),
             ));
         }
-        problems.extend(self.db_sanitizer.systems().into_iter().filter(|(_, system)| system.enabled).map(|(name, _)| {
-            (
-                format!("db_sanitizer.{name}.enabled"),
-                "database sanitizers are not supported; set it to false and mask whole queries with \
+        problems.extend(self.db_sanitizer.systems().into_iter().filter(|(_, system)| system.enabled).map(
+            |(name, _)| {
+                (
+                    format!("db_sanitizer.{name}.enabled"),
+                    "database sanitizers are not supported; set it to false and mask whole queries with \
                  blocked_key_patterns"
-                    .to_owned(),
-            )
-        }));
+                        .to_owned(),
+                )
+            },
+        ));
         problems
     }
 
@@ -238,8 +238,9 @@ impl Config {
             _ => return None,
         };
         let size = self.hmac_key.0.len();
-        (size < least)
-            .then(|| ("hmac_key".to_owned(), format!("key of {size} bytes is too short for {name}; use {least} or more")))
+        (size < least).then(|| {
+            ("hmac_key".to_owned(), format!("key of {size} bytes is too short for {name}; use {least} or more"))
+        })
     }
 }
 

@@ -27,7 +27,12 @@ impl Detector {
             return Ok(Self { what: config.what, mask });
         }
         let offered: Vec<&str> = offered.iter().map(|mask| mask.name()).collect();
-        Err(format!("mask {:?} does not go with type {}; use {}", mask.name(), config.what.name(), offered.join(" or ")))
+        Err(format!(
+            "mask {:?} does not go with type {}; use {}",
+            mask.name(),
+            config.what.name(),
+            offered.join(" or ")
+        ))
     }
 
     /// A pattern that matches in every text in which this detector may find something. It is cheap for the host to

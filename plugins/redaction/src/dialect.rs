@@ -14,13 +14,15 @@ pub(crate) struct Translated {
     /// The pattern.
     pub(crate) pattern: String,
     /// Whether the pattern surely takes no notice of asterisks: it can't consume one, and it looks at no character
-    /// beside its match. So it finds the same in a text whether or not parts elsewhere were replaced by asterisks.
+    /// beside its match. Unless it matches the empty text, it finds the same in a text whether or not parts elsewhere
+    /// were replaced by asterisks.
     pub(crate) is_blind_to_mask: bool,
 }
 
 /// Translates a pattern. One that Go would refuse may come out as it is, or as another pattern that is refused.
 pub(crate) fn translate(pattern: &str) -> Translated {
-    let mut translator = Translator { source: pattern, rest: pattern.char_indices().peekable(), out: String::new(), blind: true };
+    let mut translator =
+        Translator { source: pattern, rest: pattern.char_indices().peekable(), out: String::new(), blind: true };
     match translator.run() {
         Some(()) => Translated { pattern: translator.out, is_blind_to_mask: translator.blind },
         // Nothing that this file understands: the host's compiler says what is wrong, if anything is.

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use sluice_sdk::Matches;
 
-use crate::steps::{Found, Step};
+use crate::steps::Found;
 
 /// What to do with the values in which something was found.
 #[derive(Debug, Default, PartialEq)]
@@ -42,9 +42,10 @@ pub(crate) struct Caution<'a> {
     pub(crate) counts_changes: bool,
 }
 
-/// Joins the findings of all steps; `found` has one element per step.
-pub(crate) fn merge(steps: &[Step], mut found: Vec<Found>, caution: &Caution<'_>) -> Merged {
-    let drafts_after = drafts_after(steps, caution);
+/// Joins the findings of all steps. `blind` says of each step whether it takes no notice of masks; `found` has one
+/// element per step, or none if nothing was searched.
+pub(crate) fn merge(blind: &[bool], mut found: Vec<Found>, caution: &Caution<'_>) -> Merged {
+    let drafts_after = drafts_after(blind, caution);
     if let Some(sole) = sole_step(&found, &drafts_after, caution) {
         return Merged { masks: std::mem::take(&mut found[sole].matches), drafts: Vec::new() };
     }
@@ -58,11 +59,12 @@ pub(crate) fn merge(steps: &[Step], mut found: Vec<Found>, caution: &Caution<'_>
 
 /// For each step, whether all values in which it is the first to find something must become drafts: a later pattern
 /// might take notice of its masks, or its masks might change nothing.
-fn drafts_after(steps: &[Step], caution: &Caution<'_>) -> Vec<bool> {
-    let is_noticed_after = |next: usize| steps[next..].iter().any(|step| !step.is_blind_to_mask);
-    let may_change_nothing = |step: &Step| caution.counts_changes && !step.is_blind_to_mask;
-    let of_step = |(i, step)| caution.draft_all || may_change_nothing(step) || is_noticed_after(i + 1);
-    steps.iter().enumerate().map(of_step).collect()
+fn drafts_after(blind: &[bool], caution: &Caution<'_>) -> Vec<bool> {
+    let is_noticed_after = |next: usize| blind[next..].contains(&false);
+    let of_step = |(i, is_blind): (usize, &bool)| {
+        caution.draft_all || (caution.counts_changes && !is_blind) || is_noticed_after(i + 1)
+    };
+    blind.iter().enumerate().map(of_step).collect()
 }
 
 /// The only step that found anything, if its findings can be masked as they are.
@@ -161,3 +163,5 @@ impl<'a> Cursor<'a> {
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,5 @@
 //! The way of one batch: classify keys, search values, mask, remove, and tell.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use sluice_sdk::{Batch, Bitmap, Matches, Outcome, Owner, Pattern, Table, Texts, ValueKind};
@@ -24,8 +23,9 @@ pub(crate) struct Redactor {
     pub(crate) redact_all_types: bool,
     pub(crate) summary: Summary,
     pub(crate) has_bodies: bool,
-    /// What becomes of the empty text, for which the Collector takes values that are no text.
-    pub(crate) empty_text: OnceCell<EmptyText>,
+    /// What becomes of the empty text, for which the Collector takes values that are no text. None before the first
+    /// batch.
+    pub(crate) empty_text: Option<EmptyText>,
 }
 
 /// What becomes of the empty text.
@@ -50,6 +50,9 @@ impl Redactor {
     /// Redacts one batch.
     pub(crate) fn redact(&mut self, batch: &Batch) -> Outcome {
         let table = batch.table();
+        if self.empty_text.is_none() {
+            self.prepare();
+        }
         let classes = self.keys.classify(table.key_texts());
         if classes.is_none() && self.needs_no_plan(table) {
             return self.redact_texts(batch);
@@ -64,7 +67,7 @@ impl Redactor {
                 Treatment::Removed => Some(Deed::Redacted),
                 Treatment::Ignored => Some(Deed::Ignored),
                 _ if masked.get(entry as usize) => Some(Deed::Masked),
-                _ if changes.spared.get(entry as usize) => Some(Deed::Allowed),
+                _ if changes.spared.get(entry as usize) && !is_whole_body(table, entry) => Some(Deed::Allowed),
                 _ => None,
             };
             let writer = SummaryWriter { batch, plan: &plan, level: self.summary, changed: &changes.texts };
@@ -77,7 +80,7 @@ impl Redactor {
     fn needs_no_plan(&self, table: Table<'_>) -> bool {
         self.summary == Summary::Silent
             && !self.redact_all_types
-            && self.empty_text().masked.is_none()
+            && self.empty_text.as_ref().is_some_and(|empty| empty.masked.is_none())
             && Plan::is_needless(table, self.has_bodies)
     }
 
@@ -102,13 +105,18 @@ impl Redactor {
             ..Caution::default()
         };
         let mut changes = Changes::default();
-        self.apply(batch, merge(&self.steps, found, &caution), &mut changes, Vec::new());
+        self.apply(batch, merge(&self.blind(), found, &caution), &mut changes, Vec::new());
         changes.write(Vec::new(), &mut outcome);
         outcome
     }
 
     fn search(&self, batch: &Batch, entries: Option<&Bitmap>) -> Vec<Found> {
         self.steps.iter().map(|step| step.search(batch, entries)).collect()
+    }
+
+    /// For each step whether it takes no notice of masks.
+    fn blind(&self) -> Vec<bool> {
+        self.steps.iter().map(|step| step.is_blind_to_mask).collect()
     }
 
     /// All that is to be changed according to a plan.
@@ -129,7 +137,7 @@ impl Redactor {
                 draft_all: !self.replacement.is_constant(),
                 counts_changes,
             };
-            merge(&self.steps, found, &caution)
+            merge(&self.blind(), found, &caution)
         };
         self.apply(batch, merged, &mut changes, forms);
         self.mask_unread(plan, &mut changes);
@@ -233,7 +241,7 @@ impl Redactor {
 
     /// Does to values that are no text, and not to be read, what is done to the empty text.
     fn mask_unread(&self, plan: &Plan, changes: &mut Changes) {
-        let EmptyText { is_allowed, masked } = self.empty_text();
+        let Some(EmptyText { is_allowed, masked }) = &self.empty_text else { return };
         if *is_allowed && self.summary != Summary::Silent {
             plan.entries(Treatment::Unread).for_each(|entry| changes.spare(entry, plan.len()));
         }
@@ -242,16 +250,19 @@ impl Redactor {
         }
     }
 
-    fn empty_text(&self) -> &EmptyText {
-        self.empty_text.get_or_init(|| {
-            let is_allowed = self.allowed(&Texts::from_iter([""])).get(0);
-            let mut draft = [Draft { entry: 0, text: String::new(), next_step: 0 }];
-            if !is_allowed {
-                drafts::finish(&mut draft, &self.steps, &self.replacement);
-            }
-            let [Draft { text, .. }] = draft;
-            EmptyText { is_allowed, masked: Some(text).filter(|text| !text.is_empty()) }
-        })
+    /// Tries the patterns on the empty text.
+    fn prepare(&mut self) {
+        for step in &mut self.steps {
+            // A pattern that matches nothing at all also does so beside, and between, asterisks.
+            step.is_blind_to_mask &= !step.pattern.is_match("");
+        }
+        let is_allowed = self.allowed(&Texts::from_iter([""])).get(0);
+        let mut draft = [Draft { entry: 0, text: String::new(), next_step: 0 }];
+        if !is_allowed {
+            drafts::finish(&mut draft, &self.steps, &self.replacement);
+        }
+        let [Draft { text, .. }] = draft;
+        self.empty_text = Some(EmptyText { is_allowed, masked: Some(text).filter(|text| !text.is_empty()) });
     }
 }
 
@@ -282,6 +293,11 @@ impl Changes {
             outcome.remove_entries(removed);
         }
     }
+}
+
+/// Whether an entry is a body by itself; the Collector tells nothing about such a body if it is spared.
+fn is_whole_body(table: Table<'_>, entry: u32) -> bool {
+    table.owner(entry as usize) == Owner::Body && table.parent(entry as usize).is_none()
 }
 
 /// The entries in which something was found.

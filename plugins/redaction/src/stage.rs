@@ -1,6 +1,5 @@
 //! The stage: what it is, how its configuration becomes a `Redactor`, and what it wants to see.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use sluice_sdk::{
@@ -65,7 +64,7 @@ impl Stage for Redaction {
             redact_all_types: config.redact_all_types,
             summary: config.summary,
             has_bodies,
-            empty_text: OnceCell::new(),
+            empty_text: None,
         }))
     }
 

@@ -119,7 +119,8 @@ impl SummaryWriter<'_> {
                     outcome.set_values(Field::attribute(level, *name), entities.clone(), texts);
                 }
                 let count = |(entity, tally): &(u32, &mut Tally)| {
-                    tally.counts[deed].wrapping_add(earlier(*entity, *count_name).map_or(0, |entry| self.integer(entry)))
+                    tally.counts[deed]
+                        .wrapping_add(earlier(*entity, *count_name).map_or(0, |entry| self.integer(entry)))
                 };
                 let counts: Vec<i64> = done.iter().map(count).collect();
                 outcome.set_values(Field::attribute(level, *count_name), entities, counts);

@@ -44,7 +44,7 @@ fn takes_card_numbers_of_13_to_19_digits() {
             digits.push(check);
             let sum = luhn_sum(&digits);
             digits.pop();
-            sum % 10 == 0
+            sum.is_multiple_of(10)
         });
         digits.extend(check);
         let text: String = digits.into_iter().collect();
@@ -80,7 +80,7 @@ fn a_number_beside_a_card_hides_nothing_of_it() {
     // The order number makes a second number of 15 digits that passes the check and ends inside the card.
     let order = (200..300).find(|order| {
         let digits: Vec<char> = format!("{order}550000000000").chars().collect();
-        luhn_sum(&digits) % 10 == 0
+        luhn_sum(&digits).is_multiple_of(10)
     });
     let text = format!("order {} 5500 0000 0000 0004", order.expect("one in ten"));
     assert_eq!(masked(DetectorType::Card, DetectorMask::Last4, &text), "order #0004");
