@@ -58,6 +58,8 @@ mod outcome;
 mod pattern;
 mod setup;
 mod stage;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
 mod texts;
 
 pub use batch::Batch;

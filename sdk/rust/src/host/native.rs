@@ -23,6 +23,13 @@ pub(crate) struct State {
     buckets: BTreeMap<String, (f64, u64)>,
 }
 
+impl State {
+    /// Forgets everything but the patterns, which stages hold by their numbers.
+    pub(crate) fn reset(&mut self) {
+        *self = Self { patterns: std::mem::take(&mut self.patterns), ..Self::default() };
+    }
+}
+
 thread_local! {
     static STATE: RefCell<State> = RefCell::default();
 }
