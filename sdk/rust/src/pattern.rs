@@ -1,0 +1,50 @@
+//! Regular expressions that run on the host.
+
+use crate::bitmap::Bitmap;
+use crate::host;
+use crate::texts::{Texts, TextsView};
+
+/// A pattern that the host compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pattern(pub(crate) u32);
+
+/// Where a pattern matches in the attribute table. Entries ascend; one with several matches is there several times.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Matches {
+    /// Positions of entries.
+    pub entries: Vec<u32>,
+    /// First byte of each match in its entry's text.
+    pub starts: Vec<u32>,
+    /// First byte after each match.
+    pub ends: Vec<u32>,
+}
+
+impl Pattern {
+    /// Which of these texts match. An absent value of a text column counts as the empty text.
+    pub fn is_match_all<'a>(&self, texts: impl Into<TextsView<'a>>) -> Bitmap {
+        let texts = texts.into();
+        Bitmap::from_words(host::is_match(self.0, texts), texts.len())
+    }
+
+    /// Whether one text matches. Each call goes to the host: prefer `is_match_all` for many.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.is_match_all(&Texts::from_iter([text])).get(0)
+    }
+}
+
+impl Matches {
+    /// How many matches there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The matches as (entry, start, end).
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (usize, usize, usize)> + '_ {
+        (0..self.len()).map(|i| (self.entries[i] as usize, self.starts[i] as usize, self.ends[i] as usize))
+    }
+}
