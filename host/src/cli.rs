@@ -52,7 +52,7 @@ enum Command {
     Components(ComponentsArgs),
     /// Ask a running process whether it is ready; exit 0 only if it says 200.
     #[command(
-        after_help = "In an ECS container definition:\n  \"healthCheck\": {\"command\": [\"CMD\", \"/sluice\", \"healthcheck\"]}"
+        after_help = "Examples:\n  sluice healthcheck --endpoint http://127.0.0.1:13133/health\n  in an ECS container definition:\n    \"healthCheck\": {\"command\": [\"CMD\", \"/sluice\", \"healthcheck\"]}"
     )]
     Healthcheck(HealthcheckArgs),
     /// Print the effective configuration as YAML: merged, expanded, with defaults, secrets redacted.
