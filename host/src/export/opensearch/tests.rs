@@ -49,7 +49,8 @@ fn encode(config: &OpenSearchConfig, signal: Signal, bytes: Vec<u8>) -> Vec<(Val
 
 /// OTLP/JSON as bytes, by way of the receiver's own reader.
 fn from_json(signal: Signal, json: &str) -> Vec<u8> {
-    crate::decode::otlp_json::decode(signal, json.as_bytes()).expect("OTLP/JSON")
+    let mut permit = Budget::new(1 << 20).try_take(0).expect("nothing");
+    crate::decode::otlp_json::to_protobuf(signal, json.as_bytes(), 1 << 20, &mut permit).expect("OTLP/JSON")
 }
 
 #[test]
