@@ -144,10 +144,6 @@ impl Catalog {
         self.0.directory.as_deref()
     }
 
-    pub(super) fn engine(&self) -> &Engine {
-        &self.0.engine
-    }
-
     /// Forgets what nobody uses once there is much of it, so that a directory that changes for months takes no memory.
     pub(super) fn forget_unused(&self) {
         let mut loaded = lock(&self.0.loaded);
