@@ -15,6 +15,7 @@ pub mod dead_letter;
 pub mod otlp_grpc;
 pub(crate) mod pace;
 pub(crate) mod partial_success;
+pub mod opensearch;
 pub mod queue;
 pub mod remote_write;
 pub mod report;
