@@ -55,11 +55,6 @@ impl Guest {
         }
     }
 
-    /// Whether the guest can search the attribute table.
-    pub(super) fn has_patterns(&self) -> bool {
-        !self.patterns.is_empty()
-    }
-
     /// Takes what the guest writes to standard output or error.
     pub(super) fn stdio(&mut self, bytes: &[u8]) {
         let room = MAX_STDIO_BYTES - self.stdio_bytes.min(MAX_STDIO_BYTES);
@@ -166,6 +161,17 @@ impl contract::regex::Host for Guest {
 
     fn find_in_table(&mut self, pattern: u32, entries: Option<Vec<u64>>) -> wasmtime::Result<contract::regex::Matches> {
         let found = self.pattern(pattern)?.find(&self.table, entries.as_deref());
+        Ok(contract::regex::Matches { entries: found.values, starts: found.starts, ends: found.ends })
+    }
+
+    fn find(
+        &mut self,
+        pattern: u32,
+        offsets: Vec<u32>,
+        bytes: Vec<u8>,
+    ) -> wasmtime::Result<contract::regex::Matches> {
+        let texts = Haystack::from_guest(&offsets, &bytes).map_err(wasmtime::Error::msg)?;
+        let found = self.pattern(pattern)?.find(&texts, None);
         Ok(contract::regex::Matches { entries: found.values, starts: found.starts, ends: found.ends })
     }
 

@@ -128,7 +128,11 @@ impl<'p> Attributes<'p> {
         match (attribute.code, attribute.key) {
             (REMOVED, _) => {}
             (UNCHANGED, Key::Original(_)) => patches.copy(bytes, plan, item, out),
-            (code, key) => put_pair(bytes, plan, item, key, code, patches, out),
+            (code, key) => {
+                // The edit of the table entry that starts here is part of the code already.
+                patches.skip_to(item.at + 1);
+                put_pair(bytes, plan, item, key, code, patches, out);
+            }
         }
         patches.skip_to(item.end);
     }
