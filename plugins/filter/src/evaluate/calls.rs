@@ -57,7 +57,7 @@ pub(super) fn call<'b>(function: Function, arguments: Vec<Value<'b>>) -> Cell<'b
         | Function::IsRootSpan
         | Function::HasAttrOnDatapoint
         | Function::HasAttrKeyOnDatapoint
-        | Function::Coalesce => Fault::new("this function is not called")),
+        | Function::Coalesce => Err(Fault::new("this function is not called")),
     }
 }
 
@@ -294,11 +294,8 @@ fn to_integer<'b>(value: &Value<'_>) -> Cell<'b> {
 
 /// The integer part. What does not fit gives the smallest integer, as in the Collector on x86-64.
 fn truncated(number: f64) -> i64 {
-    if (-9.223_372_036_854_775_808e18..9.223_372_036_854_775_808e18).contains(&number) {
-        number as i64
-    } else {
-        i64::MIN
-    }
+    let limit = 2f64.powi(63);
+    if (-limit..limit).contains(&number) { number as i64 } else { i64::MIN }
 }
 
 fn to_double<'b>(value: &Value<'_>) -> Cell<'b> {
