@@ -13,6 +13,8 @@ use crate::model::Batch;
 pub mod client;
 pub mod dead_letter;
 pub mod otlp_grpc;
+pub mod otlp_http;
+pub mod otlp_json;
 pub(crate) mod pace;
 pub(crate) mod partial_success;
 pub mod queue;
