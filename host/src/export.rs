@@ -12,6 +12,7 @@ use crate::model::Batch;
 
 pub mod client;
 pub mod dead_letter;
+pub mod debug;
 pub mod otlp_grpc;
 pub mod otlp_http;
 pub mod otlp_json;
