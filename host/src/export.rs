@@ -19,10 +19,12 @@ pub mod otlp_json;
 pub(crate) mod pace;
 pub(crate) mod partial_success;
 pub mod queue;
+pub mod remote_write;
 pub mod report;
 pub mod retry;
 pub mod rolling_file;
 pub mod sign;
+pub(crate) mod text;
 
 #[cfg(test)]
 pub(crate) mod testing;

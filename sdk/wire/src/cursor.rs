@@ -71,6 +71,35 @@ impl<'a> Cursor<'a> {
         self.at
     }
 
+    /// The next byte, without going on.
+    #[inline(always)]
+    pub(crate) fn byte(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    /// Leaves out some bytes.
+    #[inline(always)]
+    pub(crate) fn skip(&mut self, bytes: usize) {
+        self.at += bytes;
+    }
+
+    /// Goes on at an offset.
+    #[inline(always)]
+    pub(crate) fn go(&mut self, to: usize) {
+        self.at = to;
+    }
+
+    /// Reads a length and says where the content ends.
+    #[inline(always)]
+    pub(crate) fn content(&mut self) -> Option<usize> {
+        let length = self.varint()?;
+        let left = self.bytes.len().checked_sub(self.at)?;
+        if length > left as u64 {
+            return self.stop();
+        }
+        Some(self.at + length as usize)
+    }
+
     /// The next field; none at the end and at what is no valid field.
     #[inline(always)]
     pub(crate) fn item(&mut self) -> Option<Item> {
@@ -128,7 +157,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn fixed64(&mut self) -> Option<u64> {
+    pub(crate) fn fixed64(&mut self) -> Option<u64> {
         match self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
             Some(bytes) => {
                 self.at += 8;
@@ -138,7 +167,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn fixed32(&mut self) -> Option<u32> {
+    pub(crate) fn fixed32(&mut self) -> Option<u32> {
         match self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
             Some(bytes) => {
                 self.at += 4;

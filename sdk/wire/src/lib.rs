@@ -11,13 +11,36 @@
 
 extern crate alloc;
 
+mod bitmap;
+mod columns;
 mod cursor;
 mod field;
+mod gather;
+mod place;
+mod plan;
+mod projection;
+mod schema;
+mod splice;
+mod split;
+mod validate;
+mod writer;
+#[cfg(feature = "sample")]
+pub mod sample;
 pub mod view;
 
+pub use columns::Columns;
 pub use field::{
     Encoding, Field, Intrinsic, Level, Natural, Read, Selector, TableRequest, UnknownIntrinsic, ValueKind,
 };
+pub use gather::{
+    BytesColumn, DictionaryColumn, Gathered, GatheredTable, LiveRows, NumberColumn, SeparatedTexts, TableOptions, Texts,
+};
+pub use plan::{EditError, EditPlan, EditValue, EditValues, Entities};
+pub use projection::{MAX_COLUMNS, Projection, ProjectionError};
+pub use splice::{Part, splice};
+pub use split::{Piece, concat, split};
+pub use validate::{MAX_VALUE_NESTING, Reason, Summary, WireError, validate};
+pub use writer::*;
 
 /// The kind of telemetry in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,4 +51,27 @@ pub enum Signal {
     Metrics,
     /// `ExportLogsServiceRequest`; its items are log records.
     Logs,
+}
+
+impl Signal {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+
+    /// Its name, as in configurations and metric labels.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
+    /// What its items are called in metric names.
+    pub const fn items(self) -> &'static str {
+        match self {
+            Self::Traces => "spans",
+            Self::Metrics => "metric_points",
+            Self::Logs => "log_records",
+        }
+    }
 }

@@ -19,3 +19,5 @@ pub use points::{
     SummaryDataPoint, ValueAtQuantile,
 };
 pub use traces::{Event, Link, ResourceSpans, ScopeSpans, Span, Status, TracesView};
+
+pub(crate) use points::zigzag;

@@ -1,6 +1,7 @@
 //! Exporter `prometheusremotewrite`: metrics to Prometheus remote write 1.0.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,8 @@ pub struct PrometheusRemoteWriteConfig {
     pub translation_strategy: Option<TranslationStrategy>,
     /// Sends type, unit and help of the metrics too. Default: false.
     pub send_metadata: bool,
+    /// Label that names the tenant of each series. Default: none.
+    pub tenant_label: Option<String>,
     /// The message to send. Only remote write 1.0 is supported, which is all that Amazon Managed Prometheus takes.
     pub protobuf_message: ProtobufMessage,
     /// Removed from the collector; accepted, has no effect.
@@ -70,6 +73,7 @@ impl Default for PrometheusRemoteWriteConfig {
             add_metric_suffixes: true,
             translation_strategy: None,
             send_metadata: false,
+            tenant_label: None,
             protobuf_message: ProtobufMessage::V1,
             export_created_metric: ExportCreatedMetricConfig::default(),
         }
@@ -88,11 +92,14 @@ pub struct RemoteWriteQueueConfig {
     /// How many requests of one batch are sent at the same time; the queue itself keeps the order. Default: 5.
     #[schemars(range(min = 1, max = 1000))]
     pub num_consumers: u32,
+    /// File that keeps what the destination refused for good, as JSON lines with the destination's reason. Default:
+    /// none; refused samples are logged and counted.
+    pub dead_letter_file: Option<PathBuf>,
 }
 
 impl Default for RemoteWriteQueueConfig {
     fn default() -> Self {
-        Self { enabled: true, queue_size: 10_000, num_consumers: 5 }
+        Self { enabled: true, queue_size: 10_000, num_consumers: 5, dead_letter_file: None }
     }
 }
 

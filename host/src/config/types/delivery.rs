@@ -1,5 +1,7 @@
 //! `retry_on_failure` and `sending_queue` of exporters.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +78,9 @@ pub struct QueueConfig {
     pub wait_for_result: bool,
     /// Joins and splits what is queued before it is sent. Default: sent as it came.
     pub batch: Option<QueueBatchConfig>,
+    /// File that keeps what the destination refused for good, as JSON lines with the destination's reason. Default:
+    /// none; refused items are logged and counted.
+    pub dead_letter_file: Option<PathBuf>,
 }
 
 impl Default for QueueConfig {
@@ -88,6 +93,7 @@ impl Default for QueueConfig {
             block_on_overflow: false,
             wait_for_result: false,
             batch: None,
+            dead_letter_file: None,
         }
     }
 }

@@ -1,0 +1,393 @@
+//! The walk over a request that fills the columns.
+
+use crate::cursor::Cursor;
+use crate::cursor::keys::{LEN_5, LEN_7, LEN_9, LEN_10, LEN_11};
+use crate::field::{Level, ValueKind};
+use crate::place::{Place, Scalar};
+use crate::projection::{Projection, owner, step};
+use crate::schema;
+
+use super::pair::{parse_pair, parse_value, plain_key};
+use super::store::{Raw, Store};
+use super::table::{NO_PARENT, New};
+use super::{Columns, Slice, Stored, Table};
+
+pub(super) fn extract(columns: &mut Columns, projection: &Projection, bytes: &[u8]) {
+    prepare(columns, projection);
+    // Offsets have 32 bits; `validate` refuses longer requests.
+    let end = u32::try_from(bytes.len()).map_or(0, |length| length as usize);
+    let table = projection.table.map(|table| {
+        [table.resources, table.scopes, table.metrics, table.records, table.events, table.links, table.exemplars, false]
+    });
+    let in_table = table.unwrap_or_default();
+    let mut walk = Walk { bytes, projection, columns, in_table, metric_end: 0, body_seen: false };
+    walk.message(schema::request(projection.signal), 0, end);
+    finish(columns, projection);
+}
+
+fn prepare(columns: &mut Columns, projection: &Projection) {
+    columns.signal = Some(projection.signal);
+    columns.rows = 0;
+    columns.resource_rows.clear();
+    columns.scope_rows.clear();
+    columns.resource_scopes.clear();
+    columns.metric_rows.clear();
+    columns.scope_metrics.clear();
+    columns.reads.clone_from(&projection.reads);
+    let same = columns.stores.len() == projection.columns.len()
+        && columns
+            .stores
+            .iter()
+            .zip(&projection.columns)
+            .all(|(stored, column)| stored.encoding == column.encoding && stored.field == column.read.field);
+    if same {
+        columns.stores.iter_mut().for_each(|stored| stored.store.clear());
+    } else {
+        let stored = |column: &crate::projection::Column| Stored {
+            field: column.read.field.clone(),
+            encoding: column.encoding,
+            store: Store::new(column.encoding),
+        };
+        columns.stores = projection.columns.iter().map(stored).collect();
+    }
+    match projection.table {
+        Some(_) => columns.table.get_or_insert_with(Table::default).clear(),
+        None => columns.table = None,
+    }
+}
+
+fn finish(columns: &mut Columns, projection: &Projection) {
+    let metrics = projection.signal == crate::Signal::Metrics;
+    let scopes = columns.scope_rows.len() as u32;
+    columns.resource_scopes.push(scopes);
+    if metrics {
+        columns.scope_metrics.push(columns.metric_rows.len() as u32);
+        columns.metric_rows.push(columns.rows);
+    }
+    columns.resource_rows.push(columns.rows);
+    columns.scope_rows.push(columns.rows);
+    for (index, column) in projection.columns.iter().enumerate() {
+        let entities = columns.entities(column.level);
+        columns.stores[index].store.finish(entities);
+    }
+}
+
+struct Walk<'a> {
+    bytes: &'a [u8],
+    projection: &'a Projection,
+    columns: &'a mut Columns,
+    /// For each owner whether the table wants its attributes.
+    in_table: [bool; 8],
+    /// Where the current metric ends.
+    metric_end: usize,
+    /// Whether the current log record has a body already.
+    body_seen: bool,
+}
+
+impl Walk<'_> {
+    /// Walks over the fields of one message.
+    fn message(&mut self, message: u8, start: usize, end: usize) {
+        let projection = self.projection;
+        let steps = &projection.steps[usize::from(message)];
+        let mut cursor = Cursor::within(self.bytes, start, end);
+        while let Some(first) = cursor.byte() {
+            let at = cursor.at();
+            let (key, step) = if first < 0x80 {
+                cursor.skip(1);
+                (u32::from(first), steps[usize::from(first)])
+            } else {
+                match cursor.key() {
+                    Some(key) => (key, self.long_step(message, key)),
+                    None => return,
+                }
+            };
+            match step {
+                step::FIXED64 => cursor.skip(8),
+                step::FIXED32 => cursor.skip(4),
+                step::VARINT => {
+                    if cursor.varint().is_none() {
+                        return;
+                    }
+                }
+                step::STOP => return,
+                _ if step >= step::CAPTURE && !self.captures_length(step) => {
+                    if !self.capture_scalar(step, &mut cursor) {
+                        return;
+                    }
+                }
+                _ => {
+                    let Some(end) = cursor.content() else {
+                        return;
+                    };
+                    self.content(step, key, at, cursor.at(), end);
+                    cursor.go(end);
+                }
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn long_step(&self, message: u8, key: u32) -> u8 {
+        if key < 128 {
+            return self.projection.steps[usize::from(message)][key as usize];
+        }
+        match (key & 7, self.projection.span_flags) {
+            (5, Some(capture)) if message == schema::SPAN && key >> 3 == 16 => capture,
+            (0, _) => step::VARINT,
+            (1, _) => step::FIXED64,
+            (2, _) => step::SKIP,
+            (5, _) => step::FIXED32,
+            _ => step::STOP,
+        }
+    }
+
+    #[inline(always)]
+    fn content(&mut self, step: u8, key: u32, at: usize, start: usize, end: usize) {
+        match step {
+            step::SKIP => {}
+            step::BODY => self.body(at, start, end),
+            step::DATA => self.data(key, start, end),
+            step::ATTRIBUTE..step::ENTER => self.attribute(step - step::ATTRIBUTE, at, start, end),
+            step::ENTER..step::CAPTURE => self.enter(step - step::ENTER, start, end),
+            _ => self.capture_slice(step, start, end),
+        }
+    }
+
+    /// Enters a message; if it is an entity's own, the entity begins.
+    #[inline(always)]
+    fn enter(&mut self, message: u8, start: usize, end: usize) {
+        let columns = &mut *self.columns;
+        match message {
+            schema::RESOURCE_SPANS | schema::RESOURCE_METRICS | schema::RESOURCE_LOGS => {
+                columns.resource_rows.push(columns.rows);
+                columns.resource_scopes.push(columns.scope_rows.len() as u32);
+            }
+            schema::SCOPE_SPANS | schema::SCOPE_METRICS | schema::SCOPE_LOGS => {
+                columns.scope_rows.push(columns.rows);
+                if message == schema::SCOPE_METRICS {
+                    columns.scope_metrics.push(columns.metric_rows.len() as u32);
+                }
+            }
+            schema::METRIC => {
+                columns.metric_rows.push(columns.rows);
+                self.metric_end = end;
+            }
+            schema::SPAN
+            | schema::LOG_RECORD
+            | schema::NUMBER_POINT
+            | schema::HISTOGRAM_POINT
+            | schema::EXPONENTIAL_HISTOGRAM_POINT
+            | schema::SUMMARY_POINT => {
+                columns.rows += 1;
+                self.body_seen = false;
+            }
+            _ => {}
+        }
+        self.message(message, start, end);
+    }
+
+    /// The number of the current entity of a level.
+    #[inline(always)]
+    fn entity(&self, level: Level) -> usize {
+        let count = match level {
+            Level::Record => self.columns.rows as usize,
+            Level::Resource => self.columns.resource_rows.len(),
+            Level::Scope => self.columns.scope_rows.len(),
+            Level::Metric => self.columns.metric_rows.len(),
+        };
+        count.wrapping_sub(1)
+    }
+
+    #[inline(always)]
+    fn attribute(&mut self, owner: u8, at: usize, start: usize, end: usize) {
+        if self.in_table.get(usize::from(owner)).is_some_and(|&wants| wants) {
+            return self.table_attribute(owner, at, start, end);
+        }
+        let Some(wanted) = self.projection.wanted.get(usize::from(owner)) else {
+            return;
+        };
+        match plain_key(self.bytes.get(start..end).unwrap_or_default()) {
+            Some(key) if !wanted.has_length(key.len()) => {}
+            _ => self.column_attribute(owner, start, end),
+        }
+    }
+
+    #[inline(never)]
+    fn column_attribute(&mut self, owner: u8, start: usize, end: usize) {
+        let pair = parse_pair(self.bytes, start, end);
+        self.fill(owner, pair.key, pair.value);
+    }
+
+    fn table_attribute(&mut self, owner: u8, at: usize, start: usize, end: usize) {
+        let pair = parse_pair(self.bytes, start, end);
+        if let Some(wanted) = self.projection.wanted.get(usize::from(owner))
+            && wanted.has_length(pair.key.length as usize)
+        {
+            self.fill(owner, pair.key, pair.value);
+        }
+        self.push(owner, at, pair.key, pair.value);
+    }
+
+    #[inline]
+    fn push(&mut self, owner: u8, at: usize, key: Slice, value: Raw) {
+        let level = match owner {
+            owner::RESOURCE => Level::Resource,
+            owner::SCOPE => Level::Scope,
+            owner::METRIC => Level::Metric,
+            _ => Level::Record,
+        };
+        let entity = self.entity(level) as u32;
+        let nested = self.projection.table.is_some_and(|table| table.nested);
+        if let Some(table) = &mut self.columns.table {
+            table.push(self.bytes, New { at, key, value, owner, entity, parent: NO_PARENT }, nested);
+        }
+    }
+
+    /// Fills the columns that want this attribute.
+    fn fill(&mut self, owner: u8, key: Slice, value: Raw) {
+        let Some(level) = [Level::Resource, Level::Scope, Level::Metric, Level::Record].get(usize::from(owner)) else {
+            return;
+        };
+        let projection = self.projection;
+        let Some(wanted) = projection.wanted[usize::from(owner)].find(key.of(self.bytes)) else {
+            return;
+        };
+        let entity = self.entity(*level);
+        for &column in &wanted.columns {
+            let stored = &mut self.columns.stores[usize::from(column)];
+            stored.store.set_first(self.bytes, stored.encoding, entity, value);
+        }
+    }
+
+    fn body(&mut self, at: usize, start: usize, end: usize) {
+        let value = match parse_value(self.bytes, start, end) {
+            Some(value) => value,
+            None if self.body_seen => return, // merging an empty message changes nothing
+            None => Raw { kind: ValueKind::Empty, bits: 0 },
+        };
+        let row = self.entity(Level::Record);
+        let projection = self.projection;
+        for capture in projection.captures.iter().filter(|capture| capture.place.scalar == Scalar::Any) {
+            self.set(&capture.columns, row, value);
+        }
+        if projection.table.is_some_and(|table| table.bodies) {
+            if self.body_seen
+                && let Some(table) = &mut self.columns.table
+            {
+                table.remove_body(row as u32);
+            }
+            self.push(owner::BODY, at, Slice::new(start, start), value);
+        }
+        self.body_seen = true;
+    }
+
+    /// Enters a metric's data unless later data of another kind replaces it.
+    fn data(&mut self, key: u32, start: usize, end: usize) {
+        let Some((message, kind)) = data_message(key) else {
+            return;
+        };
+        if is_replaced(self.bytes, key, end, self.metric_end) {
+            return;
+        }
+        let metric = self.entity(Level::Metric);
+        let projection = self.projection;
+        self.set(&projection.metric_type, metric, Raw { kind: ValueKind::Integer, bits: kind });
+        self.enter(message, start, end);
+    }
+
+    fn set(&mut self, columns: &[u16], entity: usize, value: Raw) {
+        for &column in columns {
+            let stored = &mut self.columns.stores[usize::from(column)];
+            stored.store.set(self.bytes, stored.encoding, entity, value);
+        }
+    }
+
+    #[inline(always)]
+    fn captures_length(&self, step: u8) -> bool {
+        let capture = &self.projection.captures[usize::from(step - step::CAPTURE)];
+        matches!(capture.place.scalar, Scalar::Text | Scalar::Bytes)
+    }
+
+    fn capture_slice(&mut self, step: u8, start: usize, end: usize) {
+        let projection = self.projection;
+        let capture = &projection.captures[usize::from(step - step::CAPTURE)];
+        let kind = match capture.place.scalar {
+            _ if start == end => ValueKind::Absent,
+            Scalar::Text => ValueKind::Text,
+            _ => ValueKind::Bytes,
+        };
+        let entity = self.entity(capture.level);
+        self.set(&capture.columns, entity, Raw { kind, bits: Slice::new(start, end).pack() });
+    }
+
+    /// Captures a number; says whether there was one.
+    #[inline]
+    fn capture_scalar(&mut self, step: u8, cursor: &mut Cursor<'_>) -> bool {
+        let projection = self.projection;
+        let capture = &projection.captures[usize::from(step - step::CAPTURE)];
+        let entity = self.entity(capture.level);
+        let Some((kind, bits)) = read_scalar(&capture.place, cursor) else {
+            return false;
+        };
+        let present = capture.place.explicit || bits != 0;
+        for &column in &capture.columns {
+            let stored = &mut self.columns.stores[usize::from(column)];
+            match kind {
+                ValueKind::Integer => {
+                    stored.store.set_unsigned(self.bytes, stored.encoding, entity, present.then_some(bits));
+                }
+                _ => {
+                    let raw = if present { Raw { kind, bits } } else { Raw::ABSENT };
+                    stored.store.set(self.bytes, stored.encoding, entity, raw);
+                }
+            }
+        }
+        if capture.place.rival != 0 {
+            self.clear_rival(&capture.place, entity);
+        }
+        true
+    }
+
+    /// Of two members of one `oneof` only the later counts.
+    fn clear_rival(&mut self, place: &Place, entity: usize) {
+        let projection = self.projection;
+        let is_rival = |other: &Place| other.message == place.message && other.number == place.rival;
+        for capture in projection.captures.iter().filter(|capture| is_rival(&capture.place)) {
+            self.set(&capture.columns, entity, Raw::ABSENT);
+        }
+    }
+}
+
+/// Reads the number of a field.
+#[inline(always)]
+fn read_scalar(place: &Place, cursor: &mut Cursor<'_>) -> Option<(ValueKind, u64)> {
+    Some(match place.scalar {
+        Scalar::U32 => (ValueKind::Integer, u64::from(cursor.varint()? as u32)),
+        Scalar::I32 => (ValueKind::Integer, i64::from(cursor.varint()? as i32) as u64),
+        Scalar::Zigzag => (ValueKind::Integer, i64::from(crate::view::zigzag(cursor.varint()?)) as u64),
+        Scalar::Boolean => (ValueKind::Boolean, u64::from(cursor.varint()? != 0)),
+        Scalar::Fixed32 => (ValueKind::Integer, u64::from(cursor.fixed32()?)),
+        Scalar::Fixed64 | Scalar::Signed64 => (ValueKind::Integer, cursor.fixed64()?),
+        Scalar::Double => (ValueKind::Double, cursor.fixed64()?),
+        Scalar::Text | Scalar::Bytes | Scalar::Any => return None,
+    })
+}
+
+/// The message and the type number of a metric's data, by the key of its field.
+pub(crate) fn data_message(key: u32) -> Option<(u8, u64)> {
+    match key {
+        LEN_5 => Some((schema::GAUGE, 1)),
+        LEN_7 => Some((schema::SUM, 2)),
+        LEN_9 => Some((schema::HISTOGRAM, 3)),
+        LEN_10 => Some((schema::EXPONENTIAL_HISTOGRAM, 4)),
+        LEN_11 => Some((schema::SUMMARY, 5)),
+        _ => None,
+    }
+}
+
+/// Whether the rest of a metric, `bytes[from..end]`, has data of another kind than that under `key`.
+pub(crate) fn is_replaced(bytes: &[u8], key: u32, from: usize, end: usize) -> bool {
+    let mut rest = Cursor::within(bytes, from, end);
+    core::iter::from_fn(|| rest.item()).any(|item| item.key != key && data_message(item.key).is_some())
+}

@@ -1,0 +1,144 @@
+//! Entries of the attribute table, and how nested values become entries of their own.
+
+use crate::cursor::Cursor;
+use crate::cursor::keys::{LEN_1, LEN_5, LEN_6};
+use crate::field::{Level, ValueKind};
+use crate::projection::owner;
+use crate::validate::MAX_VALUE_NESTING;
+
+use super::pair::{parse_pair, parse_value};
+use super::store::Raw;
+use super::{Slice, Table};
+
+/// What stands for "no parent".
+pub(crate) const NO_PARENT: u32 = 0;
+
+/// One attribute, body, or nested value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    /// The number, or the packed slice.
+    pub(crate) bits: u64,
+    /// Where the field that holds it starts: a `KeyValue`, a body, or an array's element. Ascends with the entries.
+    pub(crate) at: u32,
+    /// The key as a position in the dictionary, from 0.
+    pub(crate) key_code: u32,
+    pub(crate) entity: u32,
+    /// The containing entry plus 1, or `NO_PARENT`.
+    pub(crate) parent: u32,
+    pub(crate) owner: u8,
+    pub(crate) kind: u8,
+}
+
+impl Entry {
+    /// The text, if it is one.
+    #[inline(always)]
+    pub(crate) fn text(&self) -> Option<Slice> {
+        (self.kind == ValueKind::Text as u8).then(|| Slice::unpack(self.bits))
+    }
+
+    /// The level whose attribute it is.
+    pub(crate) fn level(&self) -> Option<Level> {
+        match self.owner {
+            owner::RESOURCE => Some(Level::Resource),
+            owner::SCOPE => Some(Level::Scope),
+            owner::METRIC => Some(Level::Metric),
+            owner::RECORD => Some(Level::Record),
+            _ => None,
+        }
+    }
+
+    /// The level of the entity whose number it carries.
+    pub(crate) fn entity_level(&self) -> Level {
+        self.level().unwrap_or(Level::Record)
+    }
+}
+
+impl Table {
+    pub(super) fn clear(&mut self) {
+        self.entries.clear();
+        self.keys.clear();
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, bytes: &[u8], new: New, nested: bool) {
+        let key_code = self.keys.code_in_sequence(bytes, new.key) - 1;
+        let Raw { kind, bits } = new.value;
+        let entry = Entry {
+            bits,
+            at: new.at as u32,
+            key_code,
+            entity: new.entity,
+            parent: new.parent,
+            owner: new.owner,
+            kind: kind as u8,
+        };
+        self.entries.push(entry);
+        if nested && matches!(kind, ValueKind::Array | ValueKind::Map) {
+            self.push_members(bytes, new, 1);
+        }
+    }
+
+    fn push_members(&mut self, bytes: &[u8], container: New, depth: usize) {
+        if depth >= MAX_VALUE_NESTING {
+            return;
+        }
+        let parent = self.entries.len() as u32;
+        let is_map = container.value.kind == ValueKind::Map;
+        let run = Slice::unpack(container.value.bits);
+        let mut outer = Cursor::within(bytes, run.start as usize, run.start as usize + run.length as usize);
+        while let Some(list) = outer.item() {
+            if list.key != if is_map { LEN_6 } else { LEN_5 } {
+                continue;
+            }
+            let mut inner = Cursor::within(bytes, list.start, list.end);
+            while let Some(item) = inner.item() {
+                if item.key != LEN_1 {
+                    continue;
+                }
+                let (key, value) = if is_map {
+                    let pair = parse_pair(bytes, item.start, item.end);
+                    (pair.key, pair.value)
+                } else {
+                    let empty = Raw { kind: ValueKind::Empty, bits: 0 };
+                    (Slice::new(item.start, item.start), parse_value(bytes, item.start, item.end).unwrap_or(empty))
+                };
+                let member = New { at: item.at, key, value, parent, ..container };
+                self.push(bytes, member, false);
+                if matches!(value.kind, ValueKind::Array | ValueKind::Map) {
+                    self.push_members(bytes, member, depth + 1);
+                }
+            }
+        }
+    }
+
+    /// Removes the entries of a body that another body of the same row replaces.
+    #[cold]
+    pub(super) fn remove_body(&mut self, row: u32) {
+        let old = core::mem::take(&mut self.entries);
+        let mut removed_before = 0;
+        let mut shifts = alloc::vec::Vec::with_capacity(old.len());
+        for entry in old {
+            shifts.push(removed_before);
+            if entry.owner == owner::BODY && entry.entity == row {
+                removed_before += 1;
+                continue;
+            }
+            let parent = match entry.parent {
+                NO_PARENT => NO_PARENT,
+                parent => parent - shifts.get(parent as usize - 1).copied().unwrap_or(0),
+            };
+            self.entries.push(Entry { parent, ..entry });
+        }
+    }
+}
+
+/// An entry to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct New {
+    pub(super) at: usize,
+    pub(super) key: Slice,
+    pub(super) value: Raw,
+    pub(super) owner: u8,
+    pub(super) entity: u32,
+    pub(super) parent: u32,
+}

@@ -1,0 +1,277 @@
+//! Puts columns into flat lists, as they cross to a plugin, for the rows that are still alive.
+
+mod table;
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::bitmap;
+use crate::columns::{Columns, Slice, Store};
+use crate::field::{Encoding, Level};
+
+pub use table::{GatheredTable, SeparatedTexts, TableOptions};
+
+/// The rows that are still alive, by their original numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveRows {
+    /// How many rows there were.
+    rows: usize,
+    /// None if all are alive.
+    alive: Option<Vec<u32>>,
+}
+
+impl LiveRows {
+    /// All of them.
+    pub fn all(rows: usize) -> Self {
+        Self { rows, alive: None }
+    }
+
+    /// Those whose bit is set.
+    pub fn from_bitmap(keep: &[u64], rows: usize) -> Self {
+        if bitmap::all(keep, 0, rows) {
+            return Self::all(rows);
+        }
+        let alive = bitmap::iter(keep).take_while(|&row| row < rows).map(|row| row as u32);
+        Self { rows, alive: Some(alive.collect()) }
+    }
+
+    /// How many rows are alive.
+    pub fn len(&self) -> usize {
+        self.alive.as_ref().map_or(self.rows, Vec::len)
+    }
+
+    /// Whether no row is alive.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether all rows are alive.
+    pub fn is_all(&self) -> bool {
+        self.alive.is_none()
+    }
+
+    /// The original number of the live row number `live`.
+    pub fn original(&self, live: usize) -> Option<usize> {
+        match &self.alive {
+            None => (live < self.rows).then_some(live),
+            Some(alive) => alive.get(live).map(|&row| row as usize),
+        }
+    }
+
+    /// The original numbers in order.
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.len()).filter_map(|live| self.original(live))
+    }
+
+    /// Turns a bitmap over live rows into one over all rows; rows that are dead stay 0.
+    pub fn widen(&self, live: &[u64]) -> Vec<u64> {
+        let mut wide = vec![0; bitmap::words(self.rows)];
+        match &self.alive {
+            None => {
+                for (to, from) in wide.iter_mut().zip(live) {
+                    *to = *from;
+                }
+                bitmap::trim(&mut wide, self.rows);
+            }
+            Some(alive) => {
+                let set = alive.iter().enumerate().filter(|(index, _)| bitmap::get(live, *index));
+                set.for_each(|(_, &row)| bitmap::set(&mut wide, row as usize));
+            }
+        }
+        wide
+    }
+
+    /// Turns the list of the first rows of some entities into that of their first live rows.
+    pub fn offsets(&self, first_rows: &[u32]) -> Vec<u32> {
+        let Some(alive) = &self.alive else {
+            return first_rows.to_vec();
+        };
+        let mut live = 0;
+        let mut first_live = |&row: &u32| {
+            while alive.get(live).is_some_and(|&alive| alive < row) {
+                live += 1;
+            }
+            live as u32
+        };
+        first_rows.iter().map(&mut first_live).collect()
+    }
+}
+
+/// Texts one after the other: text `i` is `bytes[offsets[i]..offsets[i + 1]]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Texts {
+    /// One more than there are texts.
+    pub offsets: Vec<u32>,
+    /// The texts' bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Texts {
+    /// How many texts there are.
+    pub fn len(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of one text.
+    pub fn get(&self, index: usize) -> Option<&[u8]> {
+        let (&start, &end) = (self.offsets.get(index)?, self.offsets.get(index + 1)?);
+        self.bytes.get(start as usize..end as usize)
+    }
+
+    pub(crate) fn gather(source: &[u8], slices: impl ExactSizeIterator<Item = Slice> + Clone) -> Self {
+        let total = slices.clone().map(|slice| slice.length as usize).sum();
+        let mut texts = Self { offsets: Vec::with_capacity(slices.len() + 1), bytes: Vec::with_capacity(total) };
+        texts.offsets.push(0);
+        for slice in slices {
+            texts.bytes.extend_from_slice(slice.of(source));
+            texts.offsets.push(texts.bytes.len() as u32);
+        }
+        texts
+    }
+}
+
+/// A dictionary column: code 0 means absent, otherwise the value is number `code - 1` of `values`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DictionaryColumn {
+    /// One per entity.
+    pub codes: Vec<u32>,
+    /// The distinct values; may hold some that only rows have that are no longer alive.
+    pub values: Texts,
+}
+
+/// A column of texts or bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BytesColumn {
+    /// A bit per entity: whether it has a value.
+    pub present: Vec<u64>,
+    /// The values; absent ones are empty.
+    pub values: Texts,
+}
+
+/// A column of numbers; absent ones are 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NumberColumn<T> {
+    /// A bit per entity: whether it has a value.
+    pub present: Vec<u64>,
+    /// The values.
+    pub values: Vec<T>,
+}
+
+/// A column as it crosses to a plugin.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Gathered {
+    /// Low-cardinality text.
+    Dictionary(DictionaryColumn),
+    /// Texts.
+    Text(BytesColumn),
+    /// Signed integers.
+    S64(NumberColumn<i64>),
+    /// Unsigned integers.
+    U64(NumberColumn<u64>),
+    /// Floating point numbers.
+    F64(NumberColumn<f64>),
+    /// Booleans: `values` is a bitmap, too.
+    Boolean(NumberColumn<u64>),
+    /// Bytes.
+    Bytes(BytesColumn),
+    /// Kinds, as numbers of `ValueKind`.
+    Kind(Vec<u8>),
+}
+
+impl Columns {
+    /// Gathers the column for the projection's read number `read`: of all entities, or of the live rows if it stands
+    /// on the record level. `bytes` are those it was extracted from. None if there is no such read.
+    pub fn gather(&self, bytes: &[u8], read: usize, live: &LiveRows) -> Option<Gathered> {
+        let column = usize::from(*self.reads.get(read)?);
+        let stored = self.stores.get(column)?;
+        let rows = match stored.field.level {
+            Level::Record => live.alive.as_deref(),
+            _ => None,
+        };
+        Some(match &stored.store {
+            Store::Dictionary { codes, values, .. } => Gathered::Dictionary(DictionaryColumn {
+                codes: pick(codes, rows),
+                values: Texts::gather(bytes, values.values().iter().copied()),
+            }),
+            Store::Text(slices) => Gathered::Text(gather_slices(bytes, slices, rows)),
+            Store::Bytes(slices) => Gathered::Bytes(gather_slices(bytes, slices, rows)),
+            Store::Kind(kinds) => Gathered::Kind(pick(kinds, rows)),
+            Store::Numbers { values, present } => {
+                let present = pick_bits(present, rows);
+                let values = pick(values, rows);
+                gather_numbers(stored.encoding, present, values)
+            }
+        })
+    }
+}
+
+fn gather_numbers(encoding: Encoding, present: Vec<u64>, values: Vec<u64>) -> Gathered {
+    match encoding {
+        Encoding::S64 => {
+            Gathered::S64(NumberColumn { present, values: values.into_iter().map(|bits| bits as i64).collect() })
+        }
+        Encoding::F64 => {
+            Gathered::F64(NumberColumn { present, values: values.into_iter().map(f64::from_bits).collect() })
+        }
+        Encoding::Boolean => Gathered::Boolean(NumberColumn { present, values: bits(&values, |&bit| bit != 0) }),
+        _ => Gathered::U64(NumberColumn { present, values }),
+    }
+}
+
+fn pick<T: Copy>(values: &[T], rows: Option<&[u32]>) -> Vec<T> {
+    match rows {
+        None => values.to_vec(),
+        Some(rows) => rows.iter().filter_map(|&row| values.get(row as usize).copied()).collect(),
+    }
+}
+
+fn pick_bits(bitmap: &[u64], rows: Option<&[u32]>) -> Vec<u64> {
+    match rows {
+        None => bitmap.to_vec(),
+        Some(rows) => bits(rows, |&row| bitmap::get(bitmap, row as usize)),
+    }
+}
+
+fn bits<T>(values: &[T], is_set: impl Fn(&T) -> bool) -> Vec<u64> {
+    let word =
+        |chunk: &[T]| chunk.iter().enumerate().fold(0, |word, (bit, value)| word | u64::from(is_set(value)) << bit);
+    values.chunks(64).map(word).collect()
+}
+
+fn gather_slices(bytes: &[u8], slices: &[Slice], rows: Option<&[u32]>) -> BytesColumn {
+    let picked;
+    let slices = match rows {
+        None => slices,
+        Some(_) => {
+            picked = pick(slices, rows);
+            &picked
+        }
+    };
+    BytesColumn {
+        present: bits(slices, |slice| slice.is_present()),
+        values: Texts::gather(bytes, slices.iter().copied()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn live_rows_renumber_what_is_left() {
+        let live = LiveRows::from_bitmap(&[0b101101], 6);
+        assert_eq!(live.iter().collect::<Vec<_>>(), [0, 2, 3, 5]);
+        assert_eq!(live.offsets(&[0, 2, 2, 5, 6]), [0, 1, 1, 3, 4]);
+        assert_eq!(live.widen(&[0b1010]), [0b100100]);
+        assert_eq!((live.original(3), live.original(4)), (Some(5), None));
+        let all = LiveRows::from_bitmap(&[0b111], 3);
+        assert!(all.is_all());
+        assert_eq!(all.widen(&[0b1111]), [0b111]);
+        assert_eq!(all.offsets(&[0, 3]), [0, 3]);
+    }
+}

@@ -1,0 +1,193 @@
+//! Gathers the attribute table, and its texts for pattern matching.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::columns::{Columns, Entry, NO_PARENT, Slice, Table};
+use crate::field::{Level, ValueKind};
+
+use super::{LiveRows, Texts};
+
+/// What of the table's values crosses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableOptions {
+    /// Texts.
+    pub text: bool,
+    /// Integers, doubles and booleans.
+    pub numbers: bool,
+    /// Parents of nested entries.
+    pub parents: bool,
+}
+
+/// The attribute table as it crosses to a plugin. All lists but `keys` have one value per entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GatheredTable {
+    /// 0 resource, 1 scope, 2 metric, 3 record, 4 span event, 5 span link, 6 exemplar, 7 log body.
+    pub owners: Vec<u8>,
+    /// The number of the resource, scope or metric; for all others the number of the live row.
+    pub entities: Vec<u32>,
+    /// The key as a position in `keys`.
+    pub key_codes: Vec<u32>,
+    /// The distinct keys; may hold some that only rows have that are no longer alive.
+    pub keys: Texts,
+    /// Numbers of `ValueKind`.
+    pub kinds: Vec<u8>,
+    /// For a nested entry the entry that contains it plus 1, else 0. Empty unless asked for.
+    pub parents: Vec<u32>,
+    /// The values that are text. Empty unless asked for.
+    pub text: Texts,
+    /// Integers as they are, doubles as their bits, booleans as 0 or 1. Empty unless asked for.
+    pub numbers: Vec<u64>,
+    /// The original number of each entry; none if they are all still there.
+    pub originals: Option<Vec<u32>>,
+}
+
+impl GatheredTable {
+    /// The original number of entry number `entry`.
+    pub fn original(&self, entry: usize) -> Option<usize> {
+        match &self.originals {
+            None => (entry < self.kinds.len()).then_some(entry),
+            Some(originals) => originals.get(entry).map(|&original| original as usize),
+        }
+    }
+}
+
+/// Texts of the table one after the other, with a separator after each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeparatedTexts {
+    /// The texts and separators.
+    pub bytes: Vec<u8>,
+    /// Where each text starts; ascending.
+    pub starts: Vec<u32>,
+    /// The entry that each text comes from, by the number that it was asked for.
+    pub entries: Vec<u32>,
+}
+
+impl SeparatedTexts {
+    /// The text in which an offset lies, as a position in `entries`, and the offset in that text.
+    pub fn locate(&self, offset: usize) -> Option<(usize, usize)> {
+        let text = self.starts.partition_point(|&start| start as usize <= offset).checked_sub(1)?;
+        Some((text, offset - *self.starts.get(text)? as usize))
+    }
+}
+
+impl Columns {
+    /// The original numbers of the table's entries that live rows, or what stands above rows, have; none if that are
+    /// all of them.
+    pub fn live_entries(&self, live: &LiveRows) -> Option<Vec<u32>> {
+        let alive = live.alive.as_deref()?;
+        let table = self.table.as_ref()?;
+        let mut row = 0;
+        let mut is_alive = |entry: &Entry| {
+            if entry.entity_level() != Level::Record {
+                return true;
+            }
+            while alive.get(row).is_some_and(|&alive| alive < entry.entity) {
+                row += 1;
+            }
+            alive.get(row) == Some(&entry.entity)
+        };
+        let entries = table.entries.iter().enumerate();
+        Some(entries.filter(|(_, entry)| is_alive(entry)).map(|(index, _)| index as u32).collect())
+    }
+
+    /// Gathers the attribute table, without the entries of rows that are no longer alive. `bytes` are those it was
+    /// extracted from. None if the projection has no table.
+    pub fn gather_table(&self, bytes: &[u8], options: TableOptions, live: &LiveRows) -> Option<GatheredTable> {
+        let table = self.table.as_ref()?;
+        let originals = self.live_entries(live);
+        let picked: Vec<Entry>;
+        let entries = match &originals {
+            None => &table.entries,
+            Some(originals) => {
+                picked = originals.iter().filter_map(|&entry| table.entries.get(entry as usize).copied()).collect();
+                &picked
+            }
+        };
+        Some(GatheredTable {
+            owners: entries.iter().map(|entry| entry.owner).collect(),
+            entities: entities(entries, live),
+            key_codes: entries.iter().map(|entry| entry.key_code).collect(),
+            keys: Texts::gather(bytes, table.keys.values().iter().copied()),
+            kinds: entries.iter().map(|entry| entry.kind).collect(),
+            parents: if options.parents { parents(entries, originals.as_deref(), table) } else { Vec::new() },
+            text: if options.text { texts(bytes, entries) } else { Texts::default() },
+            numbers: if options.numbers { entries.iter().map(number).collect() } else { Vec::new() },
+            originals,
+        })
+    }
+
+    /// The texts of some entries, by original number; values that are not text are empty.
+    pub fn table_texts(&self, bytes: &[u8], entries: impl ExactSizeIterator<Item = u32> + Clone) -> Texts {
+        let text = |entry: u32| self.text_slice(entry).unwrap_or(Slice { start: 0, length: 0 });
+        Texts::gather(bytes, entries.map(text))
+    }
+
+    /// Gathers the texts of some entries for pattern matching, each followed by `separator`, a byte that is no UTF-8.
+    /// Entries come as pairs of the number that the caller knows them by and the original number; those that are not
+    /// text are left out.
+    pub fn separated_texts(
+        &self,
+        bytes: &[u8],
+        entries: impl Iterator<Item = (u32, u32)>,
+        separator: u8,
+        texts: &mut SeparatedTexts,
+    ) {
+        texts.bytes.clear();
+        texts.starts.clear();
+        texts.entries.clear();
+        for (number, original) in entries {
+            let Some(slice) = self.text_slice(original) else {
+                continue;
+            };
+            texts.starts.push(texts.bytes.len() as u32);
+            texts.entries.push(number);
+            texts.bytes.extend_from_slice(slice.of(bytes));
+            texts.bytes.push(separator);
+        }
+    }
+
+    fn text_slice(&self, entry: u32) -> Option<Slice> {
+        self.table.as_ref()?.entries.get(entry as usize)?.text()
+    }
+}
+
+fn entities(entries: &[Entry], live: &LiveRows) -> Vec<u32> {
+    let Some(alive) = live.alive.as_deref() else {
+        return entries.iter().map(|entry| entry.entity).collect();
+    };
+    let mut row = 0;
+    let mut renumber = |entry: &Entry| {
+        if entry.entity_level() != Level::Record {
+            return entry.entity;
+        }
+        while alive.get(row).is_some_and(|&alive| alive < entry.entity) {
+            row += 1;
+        }
+        row as u32
+    };
+    entries.iter().map(&mut renumber).collect()
+}
+
+/// Renumbers parents; an entry and its parent are alive together.
+fn parents(entries: &[Entry], originals: Option<&[u32]>, table: &Table) -> Vec<u32> {
+    let Some(originals) = originals else {
+        return entries.iter().map(|entry| entry.parent).collect();
+    };
+    let mut renumbered = vec![NO_PARENT; table.entries.len() + 1];
+    for (index, &original) in originals.iter().enumerate() {
+        renumbered[original as usize + 1] = index as u32 + 1;
+    }
+    entries.iter().map(|entry| renumbered[entry.parent as usize]).collect()
+}
+
+fn texts(bytes: &[u8], entries: &[Entry]) -> Texts {
+    Texts::gather(bytes, entries.iter().map(|entry| entry.text().unwrap_or(Slice { start: 0, length: 0 })))
+}
+
+fn number(entry: &Entry) -> u64 {
+    match ValueKind::from_code(entry.kind) {
+        Some(ValueKind::Integer | ValueKind::Double | ValueKind::Boolean) => entry.bits,
+        _ => 0,
+    }
+}

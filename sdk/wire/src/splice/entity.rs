@@ -1,0 +1,271 @@
+//! Writes one entity with the edits of its own fields and attributes.
+
+use alloc::vec::Vec;
+
+use crate::bitmap;
+use crate::cursor::{Cursor, Item, LEN, len_key};
+use crate::field::Level;
+use crate::place::{self, Place};
+use crate::plan::{AttributeEdit, EditPlan, IntrinsicEdits, REMOVED, UNCHANGED};
+use crate::schema;
+
+use super::attributes::Attributes;
+use super::value::put_intrinsic;
+use super::{Out, Splicer};
+
+/// Of the bits for written fields the one for added attributes.
+const ATTRIBUTES: u64 = 1 << 63;
+
+/// The plan's edits by level.
+pub(super) struct Prepared<'p> {
+    /// For each level the intrinsic fields with edits, with their places in each message that an entity can be.
+    intrinsics: [Vec<(&'p IntrinsicEdits, Vec<(u8, Place)>)>; 4],
+    attributes: [Vec<&'p AttributeEdit>; 4],
+}
+
+impl<'p> Prepared<'p> {
+    pub(super) fn new(plan: &'p EditPlan) -> Self {
+        let mut prepared = Self { intrinsics: Default::default(), attributes: Default::default() };
+        for edits in &plan.intrinsics {
+            let messages = place::entity_messages(plan.signal, edits.level);
+            let places = |&message: &u8| place::places(message, edits.intrinsic).map(move |place| (message, place));
+            prepared.intrinsics[edits.level as usize].push((edits, messages.iter().flat_map(places).collect()));
+        }
+        for edit in &plan.attributes {
+            prepared.attributes[edit.level as usize].push(edit);
+        }
+        prepared
+    }
+}
+
+/// A field to write, or to leave out.
+#[derive(Clone, Copy, Debug)]
+struct Write {
+    place: Place,
+    code: u32,
+}
+
+/// The edits of one entity.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Current<'p> {
+    message: u8,
+    writes: Vec<Write>,
+    /// Which of `writes` are written; and `ATTRIBUTES`.
+    written: u64,
+    attributes: Attributes<'p>,
+    edits_attributes: bool,
+    /// Where attributes stand: wrapper and number.
+    attribute_place: (u32, u32),
+    /// The numbers below 64 of fields that need a look.
+    numbers: u64,
+}
+
+impl Current<'_> {
+    fn look_at(&mut self, number: u32) {
+        self.numbers |= 1 << number.min(63);
+    }
+
+    #[inline(always)]
+    fn is_looked_at(&self, number: u32) -> bool {
+        self.numbers >> number.min(63) & 1 == 1
+    }
+}
+
+impl<'a, 'p> Splicer<'a, 'p> {
+    /// Collects the edits of an entity; says whether there are any but patches.
+    pub(super) fn begin(&mut self, level: Level, entity: usize, message: u8, item: &Item) -> bool {
+        if !bitmap::get(&self.plan.touched[level as usize], entity) {
+            return false;
+        }
+        let current = &mut self.current;
+        current.message = message;
+        current.writes.clear();
+        current.written = 0;
+        current.numbers = 0;
+        for (edits, places) in &self.prepared.intrinsics[level as usize] {
+            let code = edits.codes.get(entity).copied().unwrap_or(UNCHANGED);
+            if code == UNCHANGED {
+                continue;
+            }
+            for &(_, place) in places.iter().filter(|(of, _)| *of == message) {
+                current.look_at(if place.wrapper == 0 { place.number } else { place.wrapper });
+                if place.rival != 0 && code != REMOVED {
+                    current.look_at(place.rival);
+                }
+                current.writes.push(Write { place, code });
+            }
+        }
+        let edits = &self.prepared.attributes[level as usize];
+        current.edits_attributes = edits.iter().any(|edit| edit.concerns(entity));
+        if current.edits_attributes {
+            current.attribute_place = place::attributes(message);
+            let (wrapper, number) = current.attribute_place;
+            current.look_at(if wrapper == 0 { number } else { wrapper });
+            let edits = edits.iter().filter(|edit| edit.concerns(entity));
+            current.attributes.work_out(self.bytes, item, (wrapper, number), &self.patches, edits, entity);
+        }
+        current.edits_attributes || !current.writes.is_empty()
+    }
+
+    /// Writes all fields of a record.
+    pub(super) fn fields(&mut self, item: &Item, part: u32, is_edited: bool) {
+        let Some(out) = self.outs.get_mut(part as usize) else {
+            return;
+        };
+        let mut cursor = Cursor::within(self.bytes, item.start, item.end);
+        while let Some(inner) = cursor.item() {
+            if !(is_edited && self.current.is_looked_at(inner.key >> 3)) {
+                self.patches.copy(self.bytes, self.plan, &inner, out);
+            } else {
+                self.current.field(self.bytes, self.plan, &mut self.patches, &inner, out);
+            }
+        }
+        if is_edited {
+            self.current.append(self.plan, out);
+        }
+    }
+
+    /// Writes a container's own field to several parts.
+    pub(super) fn own_field(&mut self, item: &Item, set: &[u32], is_edited: bool) {
+        let looked_at = is_edited && self.current.is_looked_at(item.key >> 3);
+        self.repeat(set, |splicer, out| match looked_at {
+            false => splicer.patches.copy(splicer.bytes, splicer.plan, item, out),
+            true => splicer.current.field(splicer.bytes, splicer.plan, &mut splicer.patches, item, out),
+        });
+    }
+
+    /// Writes a field of the message that stands in a container's field `wrapper`.
+    pub(super) fn wrapped_field(&mut self, wrapper: u32, item: &Item, set: &[u32], is_edited: bool) {
+        self.repeat(set, |splicer, out| match is_edited {
+            false => splicer.patches.copy(splicer.bytes, splicer.plan, item, out),
+            true => splicer.current.inner(splicer.bytes, splicer.plan, &mut splicer.patches, wrapper, item, out),
+        });
+    }
+
+    /// Ends a container's own fields.
+    pub(super) fn append(&mut self, set: &[u32]) {
+        self.repeat(set, |splicer, out| splicer.current.append(splicer.plan, out));
+    }
+
+    /// Ends the fields of the message in a container's field `wrapper`.
+    pub(super) fn append_wrapped(&mut self, wrapper: u32, set: &[u32]) {
+        self.repeat(set, |splicer, out| splicer.current.append_wrapped(splicer.plan, wrapper, out));
+    }
+
+    /// Does the same for several parts, each time from the same state.
+    fn repeat(&mut self, set: &[u32], mut write: impl FnMut(&mut Self, &mut Out<'a>)) {
+        let (written, position) = (self.current.written, self.patches.position());
+        for &part in set {
+            self.current.written = written;
+            self.patches.go(position);
+            let Some(slot) = self.outs.get_mut(part as usize) else {
+                continue;
+            };
+            let mut out = core::mem::replace(slot, Out::new(self.bytes, 0));
+            write(self, &mut out);
+            if let Some(slot) = self.outs.get_mut(part as usize) {
+                *slot = out;
+            }
+        }
+    }
+}
+
+impl Current<'_> {
+    /// Writes what becomes of a field of the entity's own message.
+    fn field(
+        &mut self,
+        bytes: &[u8],
+        plan: &EditPlan,
+        patches: &mut super::Patches<'_>,
+        item: &Item,
+        out: &mut Out<'_>,
+    ) {
+        let number = item.key >> 3;
+        let wraps = self.writes.iter().any(|write| write.place.wrapper == number)
+            || (self.edits_attributes && self.attribute_place.0 == number);
+        if !wraps || item.key & 7 != LEN {
+            return self.inner(bytes, plan, patches, 0, item, out);
+        }
+        let mark = out.open(item);
+        let mut cursor = Cursor::within(bytes, item.start, item.end);
+        while let Some(inner) = cursor.item() {
+            self.inner(bytes, plan, patches, number, &inner, out);
+        }
+        self.append_wrapped(plan, number, out);
+        out.close(mark);
+    }
+
+    /// Writes what becomes of a field of the message in field `wrapper`, or of the entity's own message if that is 0.
+    fn inner(
+        &mut self,
+        bytes: &[u8],
+        plan: &EditPlan,
+        patches: &mut super::Patches<'_>,
+        wrapper: u32,
+        item: &Item,
+        out: &mut Out<'_>,
+    ) {
+        let number = item.key >> 3;
+        let concerns = |write: &Write| {
+            let place = &write.place;
+            let same = place.number == number || (place.rival == number && write.code != REMOVED);
+            place.wrapper == wrapper && same
+        };
+        if let Some(index) = self.writes.iter().position(concerns) {
+            self.write(plan, index, out);
+            return patches.skip_to(item.end);
+        }
+        if self.edits_attributes && (wrapper, item.key) == (self.attribute_place.0, len_key(self.attribute_place.1)) {
+            return self.attributes.put(bytes, plan, item, patches, out);
+        }
+        patches.copy(bytes, plan, item, out);
+    }
+
+    /// Writes a field unless that was done.
+    fn write(&mut self, plan: &EditPlan, index: usize, out: &mut Out<'_>) {
+        let bit = 1 << index;
+        if self.written & bit == 0 {
+            self.written |= bit;
+            put_intrinsic(plan, &self.writes[index].place, self.writes[index].code, out);
+        }
+    }
+
+    /// Writes what is still to be written into the message in field `wrapper`.
+    fn append_wrapped(&mut self, plan: &EditPlan, wrapper: u32, out: &mut Out<'_>) {
+        for index in 0..self.writes.len() {
+            if self.writes[index].place.wrapper == wrapper {
+                self.write(plan, index, out);
+            }
+        }
+        let adds = self.edits_attributes && self.attribute_place.0 == wrapper && self.written & ATTRIBUTES == 0;
+        if adds {
+            self.written |= ATTRIBUTES;
+            self.attributes.put_added(plan, self.attribute_place.1, out);
+        }
+    }
+
+    /// Writes what is still to be written into the entity's own message, with wrappers that it lacks.
+    fn append(&mut self, plan: &EditPlan, out: &mut Out<'_>) {
+        self.append_wrapped(plan, 0, out);
+        if self.message == schema::METRIC {
+            return; // what a metric's data has depends on its kind
+        }
+        while let Some(wrapper) = self.missing_wrapper() {
+            let mark = out.open_key(len_key(wrapper), 1);
+            self.append_wrapped(plan, wrapper, out);
+            out.close(mark);
+        }
+    }
+
+    fn missing_wrapper(&self) -> Option<u32> {
+        let waits = |(index, write): &(usize, &Write)| {
+            write.place.wrapper != 0 && write.code != REMOVED && self.written >> index & 1 == 0
+        };
+        let field = self.writes.iter().enumerate().find(waits).map(|(_, write)| write.place.wrapper);
+        let added = self.edits_attributes
+            && self.attribute_place.0 != 0
+            && self.written & ATTRIBUTES == 0
+            && self.attributes.adds();
+        field.or(added.then_some(self.attribute_place.0))
+    }
+}

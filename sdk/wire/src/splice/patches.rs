@@ -1,0 +1,212 @@
+//! Edits of values at known places of the request, in the order of those places.
+
+use alloc::borrow::Cow;
+use alloc::vec::Vec;
+
+use crate::columns::{Columns, Entry};
+use crate::cursor::{Cursor, Item, keys};
+use crate::field::ValueKind;
+use crate::plan::{EditPlan, Kept, Mask, REMOVED, UNCHANGED};
+
+use super::Out;
+use super::value::{put_content, put_value};
+
+/// What to do at a place.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    /// The field that starts here goes.
+    Remove,
+    /// The pair that starts here gets another value.
+    Replace(u32),
+    /// The array's element that starts here becomes another.
+    ReplaceElement(u32),
+    /// Of the text that starts here the masks with these numbers become others.
+    Mask(u32, u32),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Patch {
+    at: usize,
+    change: Change,
+    /// The place of the edit in the order of all edits; masks need none.
+    order: u32,
+}
+
+/// All of them, and which is the next.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Patches<'p> {
+    patches: Vec<Patch>,
+    masks: Cow<'p, [Mask]>,
+    next: usize,
+}
+
+impl<'p> Patches<'p> {
+    pub(super) fn new(columns: &Columns, plan: &'p EditPlan) -> Self {
+        let mut masks = Cow::Borrowed(plan.masks.as_slice());
+        if !masks.is_sorted_by_key(|mask| (mask.text, mask.start)) {
+            // Stable: of masks of one range the first counts.
+            masks.to_mut().sort_by_key(|mask| (mask.text, mask.start));
+        }
+        let mut patches = Vec::with_capacity(masks.len());
+        let mut first = 0;
+        for texts in masks.chunk_by(|left, right| left.text == right.text) {
+            let last = first + texts.len();
+            let change = Change::Mask(first as u32, last as u32);
+            patches.push(Patch { at: texts[0].text as usize, change, order: 0 });
+            first = last;
+        }
+        if let Some(table) = columns.table.as_ref().filter(|_| !plan.entry_edits.is_empty()) {
+            for (entry, edit) in table.entries.iter().zip(&plan.entry_edits) {
+                let change = match edit.code {
+                    UNCHANGED => continue,
+                    REMOVED => Change::Remove,
+                    code if is_element(&table.entries, entry) => Change::ReplaceElement(code),
+                    code => Change::Replace(code),
+                };
+                patches.push(Patch { at: entry.at as usize, change, order: edit.order });
+            }
+            patches.sort_by_key(|patch| patch.at);
+        }
+        Self { patches, masks, next: 0 }
+    }
+
+    /// Where the next patch is.
+    #[inline(always)]
+    pub(super) fn at(&self) -> usize {
+        self.patches.get(self.next).map_or(usize::MAX, |patch| patch.at)
+    }
+
+    /// What earlier or later edits of its table entry make of the pair that starts at `at`: a place in the order of
+    /// all edits, and `REMOVED` or a value.
+    pub(super) fn of_pair(&self, at: usize) -> Option<(u32, u32)> {
+        let found = self.patches.binary_search_by_key(&at, |patch| patch.at).ok()?;
+        let patch = self.patches.get(found)?;
+        match patch.change {
+            Change::Remove => Some((patch.order, REMOVED)),
+            Change::Replace(code) => Some((patch.order, code)),
+            Change::Mask(..) | Change::ReplaceElement(_) => None,
+        }
+    }
+
+    /// Leaves out those before `end`.
+    #[inline(always)]
+    pub(super) fn skip_to(&mut self, end: usize) {
+        while self.at() < end {
+            self.next += 1;
+        }
+    }
+
+    /// The position, to return to.
+    pub(super) fn position(&self) -> usize {
+        self.next
+    }
+
+    pub(super) fn go(&mut self, position: usize) {
+        self.next = position;
+    }
+
+    /// Copies a field with the patches in it.
+    #[inline(always)]
+    pub(super) fn copy(&mut self, bytes: &[u8], plan: &EditPlan, item: &Item, out: &mut Out<'_>) {
+        if self.at() >= item.end {
+            return out.copy(item.at, item.end);
+        }
+        self.patch(bytes, plan, item, out);
+    }
+
+    fn patch(&mut self, bytes: &[u8], plan: &EditPlan, item: &Item, out: &mut Out<'_>) {
+        let Some(patch) = self.patches.get(self.next).copied() else {
+            return;
+        };
+        match patch.change {
+            Change::Remove if patch.at == item.at => self.skip_to(item.end),
+            Change::Replace(code) if patch.at == item.at => {
+                self.skip_to(item.end);
+                replace_value(bytes, plan, item, code, out);
+            }
+            Change::ReplaceElement(code) if patch.at == item.at => {
+                self.skip_to(item.end);
+                let mark = out.open(item);
+                put_content(plan, code, out);
+                out.close(mark);
+            }
+            Change::Mask(first, last) if patch.at == item.start => {
+                self.skip_to(item.end);
+                let masks = self.masks.get(first as usize..last as usize).unwrap_or_default();
+                put_masked(plan, item, masks, out);
+            }
+            _ if item.key & 7 == crate::cursor::LEN => self.inside(bytes, plan, item, out),
+            _ => {
+                self.skip_to(item.end);
+                out.copy(item.at, item.end);
+            }
+        }
+    }
+
+    /// Copies a message with the patches in it.
+    fn inside(&mut self, bytes: &[u8], plan: &EditPlan, item: &Item, out: &mut Out<'_>) {
+        let mark = out.open(item);
+        let mut cursor = Cursor::within(bytes, item.start, item.end);
+        while let Some(inner) = cursor.item() {
+            self.copy(bytes, plan, &inner, out);
+        }
+        out.close(mark);
+        self.skip_to(item.end);
+    }
+}
+
+/// Writes a text field with ranges replaced; overlapping ranges count as one.
+fn put_masked(plan: &EditPlan, item: &Item, masks: &[Mask], out: &mut Out<'_>) {
+    let replacement = |mask: &Mask| match plan.value(mask.replacement) {
+        Some(Kept::Text(start, end)) => plan.pooled(start, end),
+        _ => &[],
+    };
+    let mut length = item.end - item.start;
+    for (start, end, first) in united(masks) {
+        length = length - (end - start) + replacement(first).len();
+    }
+    out.put_varint(u64::from(item.key));
+    out.put_varint(length as u64);
+    let mut at = item.start;
+    for (start, end, first) in united(masks) {
+        out.copy(at, start);
+        out.put(replacement(first));
+        at = end;
+    }
+    out.copy(at, item.end);
+}
+
+/// Ranges with those united that overlap; each with the mask that starts first.
+fn united(masks: &[Mask]) -> impl Iterator<Item = (usize, usize, &Mask)> {
+    let mut rest = masks;
+    core::iter::from_fn(move || {
+        let (first, mut after) = rest.split_first()?;
+        let mut end = first.end;
+        while let Some((next, behind)) = after.split_first()
+            && next.start < end
+        {
+            end = end.max(next.end);
+            after = behind;
+        }
+        rest = after;
+        Some((first.start as usize, end as usize, first))
+    })
+}
+
+/// Writes a pair with another value; key and unknown fields stay.
+fn replace_value(bytes: &[u8], plan: &EditPlan, item: &Item, code: u32, out: &mut Out<'_>) {
+    let mark = out.open(item);
+    let mut cursor = Cursor::within(bytes, item.start, item.end);
+    while let Some(inner) = cursor.item() {
+        if inner.key != keys::LEN_2 {
+            out.copy(inner.at, inner.end);
+        }
+    }
+    put_value(plan, 2, code, out);
+    out.close(mark);
+}
+
+fn is_element(entries: &[Entry], entry: &Entry) -> bool {
+    let parent = entry.parent.checked_sub(1).and_then(|parent| entries.get(parent as usize));
+    parent.is_some_and(|parent| parent.kind == ValueKind::Array as u8)
+}

@@ -1,0 +1,205 @@
+//! Joins requests, and splits one at the boundaries of resources, scopes, metrics and records.
+
+use alloc::borrow::Cow;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::Signal;
+use crate::columns::is_replaced;
+use crate::cursor::{Cursor, Item, len_key};
+use crate::schema;
+use crate::splice::{Mark, Out};
+
+/// What a length may grow by when a message is filled in anew: a `u32` takes five bytes.
+const LENGTH_SLACK: usize = 5;
+
+/// A piece of a request, itself a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece<'a> {
+    /// How many spans, log records or data points it holds.
+    pub records: u32,
+    /// The encoded request; borrowed if it stands like that in the original.
+    pub bytes: Cow<'a, [u8]>,
+}
+
+/// Joins requests of one signal into one. An export request is a list of resources, so that is concatenation.
+pub fn concat(parts: &[&[u8]]) -> Vec<u8> {
+    parts.concat()
+}
+
+/// Splits a validated request into pieces with at most `max_records` records and at most `max_bytes` bytes; 0 means no
+/// limit. Records keep their order and are never split: one that is too large stands alone. What a resource, scope or
+/// metric says about itself is repeated in every piece that has records of it.
+///
+/// A request within the limits comes back as it is. There is always at least one piece.
+pub fn split(signal: Signal, bytes: &[u8], max_records: usize, max_bytes: usize) -> Vec<Piece<'_>> {
+    let limit = |limit: usize| if limit == 0 { usize::MAX } else { limit };
+    let mut splitter = Splitter {
+        bytes,
+        max_records: limit(max_records),
+        max_bytes: limit(max_bytes),
+        out: Out::new(bytes, 0),
+        records: 0,
+        open: Vec::new(),
+        opened: 0,
+        marks: Vec::new(),
+        pieces: Vec::new(),
+    };
+    let records = count(bytes, schema::request(signal), 0, bytes.len());
+    if records <= splitter.max_records && bytes.len() <= splitter.max_bytes {
+        return vec![Piece { records: records as u32, bytes: Cow::Borrowed(bytes) }];
+    }
+    splitter.children(schema::request(signal), 0, bytes.len());
+    splitter.finish()
+}
+
+/// The message in a field, if it is a container of records or a record.
+fn child(message: u8, item: &Item, bytes: &[u8], end: usize) -> Option<u8> {
+    let next = match (message, item.key) {
+        (_, key) if key & 7 != 2 => None,
+        (schema::TRACES, key) if key == len_key(1) => Some(schema::RESOURCE_SPANS),
+        (schema::METRICS, key) if key == len_key(1) => Some(schema::RESOURCE_METRICS),
+        (schema::LOGS, key) if key == len_key(1) => Some(schema::RESOURCE_LOGS),
+        (schema::RESOURCE_SPANS, key) if key == len_key(2) => Some(schema::SCOPE_SPANS),
+        (schema::RESOURCE_METRICS, key) if key == len_key(2) => Some(schema::SCOPE_METRICS),
+        (schema::RESOURCE_LOGS, key) if key == len_key(2) => Some(schema::SCOPE_LOGS),
+        (schema::SCOPE_SPANS, key) if key == len_key(2) => Some(schema::SPAN),
+        (schema::SCOPE_METRICS, key) if key == len_key(2) => Some(schema::METRIC),
+        (schema::SCOPE_LOGS, key) if key == len_key(2) => Some(schema::LOG_RECORD),
+        (schema::METRIC, key) => crate::columns::data_message(key).map(|(message, _)| message),
+        (schema::GAUGE..=schema::SUMMARY, key) if key == len_key(1) => Some(schema::NUMBER_POINT),
+        _ => None,
+    };
+    next.filter(|_| message != schema::METRIC || !is_replaced(bytes, item.key, item.end, end))
+}
+
+fn is_record(message: u8) -> bool {
+    matches!(message, schema::SPAN | schema::LOG_RECORD | schema::NUMBER_POINT)
+}
+
+/// How many records a message holds.
+fn count(bytes: &[u8], message: u8, start: usize, end: usize) -> usize {
+    let mut records = 0;
+    let mut cursor = Cursor::within(bytes, start, end);
+    while let Some(item) = cursor.item() {
+        records += match child(message, &item, bytes, end) {
+            None => 0,
+            Some(record) if is_record(record) => 1,
+            Some(container) => count(bytes, container, item.start, item.end),
+        };
+    }
+    records
+}
+
+/// A container on the way down to the current record.
+struct Open {
+    key: u32,
+    message: u8,
+    start: usize,
+    end: usize,
+    /// How many bytes it adds to a piece before any child.
+    own_bytes: usize,
+}
+
+struct Splitter<'a> {
+    bytes: &'a [u8],
+    max_records: usize,
+    max_bytes: usize,
+    out: Out<'a>,
+    /// How many records the current piece has.
+    records: usize,
+    open: Vec<Open>,
+    /// How many of the open containers stand in the current piece.
+    opened: usize,
+    marks: Vec<Mark>,
+    pieces: Vec<Piece<'a>>,
+}
+
+impl<'a> Splitter<'a> {
+    /// Places what is in a container.
+    fn children(&mut self, message: u8, start: usize, end: usize) {
+        let mut cursor = Cursor::within(self.bytes, start, end);
+        while let Some(item) = cursor.item() {
+            match child(message, &item, self.bytes, end) {
+                Some(next) => self.place(&item, next),
+                // A container's own fields are written when it is opened; a request has none of its own.
+                None if self.open.is_empty() => self.out.copy(item.at, item.end),
+                None => {}
+            }
+        }
+    }
+
+    /// Places a container or a record: as a whole if it fits, else its parts one by one.
+    fn place(&mut self, item: &Item, message: u8) {
+        let records = if is_record(message) { 1 } else { count(self.bytes, message, item.start, item.end) };
+        if self.fits(item, records) {
+            return self.copy(item, records);
+        }
+        if is_record(message) || records == 0 {
+            self.end_piece();
+            return self.copy(item, records);
+        }
+        self.descend(item, message);
+    }
+
+    fn descend(&mut self, item: &Item, message: u8) {
+        let mut own_bytes = 1 + LENGTH_SLACK;
+        let mut cursor = Cursor::within(self.bytes, item.start, item.end);
+        while let Some(inner) = cursor.item() {
+            if child(message, &inner, self.bytes, item.end).is_none() {
+                own_bytes += inner.end - inner.at;
+            }
+        }
+        self.open.push(Open { key: item.key, message, start: item.start, end: item.end, own_bytes });
+        self.children(message, item.start, item.end);
+        self.open.pop();
+        if self.opened > self.open.len() {
+            self.close_one();
+        }
+    }
+
+    fn fits(&self, item: &Item, records: usize) -> bool {
+        let missing: usize = self.open.iter().skip(self.opened).map(|open| open.own_bytes).sum();
+        let length = self.out.len() + missing + (item.end - item.at) + self.opened * (LENGTH_SLACK - 1);
+        self.records + records <= self.max_records && length <= self.max_bytes
+    }
+
+    fn copy(&mut self, item: &Item, records: usize) {
+        while let Some(open) = self.open.get(self.opened) {
+            self.marks.push(self.out.open_key(open.key, LENGTH_SLACK.min(3)));
+            let mut cursor = Cursor::within(self.bytes, open.start, open.end);
+            while let Some(inner) = cursor.item() {
+                if child(open.message, &inner, self.bytes, open.end).is_none() {
+                    self.out.copy(inner.at, inner.end);
+                }
+            }
+            self.opened += 1;
+        }
+        self.out.copy(item.at, item.end);
+        self.records += records;
+    }
+
+    fn close_one(&mut self) {
+        self.opened -= 1;
+        if let Some(mark) = self.marks.pop() {
+            self.out.close(mark);
+        }
+    }
+
+    /// Ends the current piece unless it is empty.
+    fn end_piece(&mut self) {
+        while self.opened > 0 {
+            self.close_one();
+        }
+        if self.out.len() > 0 {
+            let out = core::mem::replace(&mut self.out, Out::new(self.bytes, 0));
+            self.pieces.push(Piece { records: self.records as u32, bytes: out.finish() });
+            self.records = 0;
+        }
+    }
+
+    fn finish(mut self) -> Vec<Piece<'a>> {
+        self.end_piece();
+        self.pieces
+    }
+}

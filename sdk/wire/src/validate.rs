@@ -1,0 +1,355 @@
+//! Checks the wire format of a request in one pass and counts what is in it.
+
+mod utf8;
+
+use crate::Signal;
+use crate::cursor::long_varint;
+use crate::schema::{self, TABLES, Table, action};
+
+/// How deep values may be nested: an attribute's value is on level 1, an element of its array on level 2.
+pub const MAX_VALUE_NESTING: usize = 64;
+
+/// Messages that are open at once: down to an exemplar's attribute, then three for each level of nested values.
+const MAX_OPEN: usize = 10 + 3 * MAX_VALUE_NESTING;
+
+/// What a request holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Resources.
+    pub resources: u32,
+    /// Instrumentation scopes.
+    pub scopes: u32,
+    /// Metrics; 0 in other signals.
+    pub metrics: u32,
+    /// Spans, log records or data points.
+    pub records: u32,
+}
+
+/// Bytes that are no valid request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("byte {offset}: {reason}")]
+pub struct WireError {
+    /// Where.
+    pub offset: usize,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why bytes are no valid request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// Offsets are kept in 32 bits.
+    #[error("request of {0} bytes exceeds 4 GiB")]
+    TooLong(usize),
+    /// A varint is cut off.
+    #[error("truncated varint")]
+    TruncatedVarint,
+    /// A varint has more than ten bytes or 64 bits.
+    #[error("overlong varint")]
+    OverlongVarint,
+    /// A number of four or eight bytes is cut off.
+    #[error("truncated number")]
+    TruncatedNumber,
+    /// Something is longer than what it stands in.
+    #[error("length {0} runs past the end")]
+    PastEnd(u64),
+    /// A known field has a wire type that it can't have.
+    #[error("field {field} has the wrong wire type {wire_type}")]
+    WrongWireType {
+        /// The field's number.
+        field: u32,
+        /// Its wire type here.
+        wire_type: u8,
+    },
+    /// Groups are obsolete, OTLP has none.
+    #[error("group")]
+    Group,
+    /// Only wire types 0 to 5 exist.
+    #[error("unknown wire type {0}")]
+    UnknownWireType(u8),
+    /// Field numbers start at 1.
+    #[error("field number 0")]
+    FieldZero,
+    /// A field's key has more than 32 bits.
+    #[error("field number out of range")]
+    FieldOutOfRange,
+    /// A string is not UTF-8.
+    #[error("string is not valid UTF-8")]
+    NotUtf8,
+    /// Packed numbers of eight bytes each don't fill their field.
+    #[error("packed field of {0} bytes is no multiple of 8")]
+    UnevenPacked(usize),
+    /// Values are nested too deep.
+    #[error("values nested deeper than {MAX_VALUE_NESTING} levels")]
+    TooDeep,
+}
+
+/// Checks that `bytes` are an export request of this signal, and counts resources, scopes, metrics and records.
+///
+/// Accepts what protobuf accepts, with three exceptions: groups, values nested deeper than [`MAX_VALUE_NESTING`], and
+/// requests over 4 GiB are refused. Unknown fields are skipped. Points of metric data that a later field of another
+/// kind replaces don't count.
+///
+/// # Errors
+/// Says where and why the bytes are no request.
+pub fn validate(signal: Signal, bytes: &[u8]) -> Result<Summary, WireError> {
+    if u32::try_from(bytes.len()).is_err() {
+        return Err(WireError { offset: 0, reason: Reason::TooLong(bytes.len()) });
+    }
+    let mut checker = Checker::new(signal, bytes);
+    checker.run()?;
+    Ok(checker.count.summary())
+}
+
+/// An enclosing message, to return to.
+#[derive(Clone, Copy, Default)]
+struct Open {
+    end: u32,
+    message: u8,
+}
+
+struct Checker<'a> {
+    all: &'a [u8],
+    /// All bytes up to the end of the message that is being read.
+    body: &'a [u8],
+    at: usize,
+    message: u8,
+    table: &'static Table,
+    open: [Open; MAX_OPEN],
+    depth: usize,
+    values: usize,
+    count: Count,
+}
+
+impl<'a> Checker<'a> {
+    fn new(signal: Signal, bytes: &'a [u8]) -> Self {
+        let message = schema::request(signal);
+        Self {
+            all: bytes,
+            body: bytes,
+            at: 0,
+            message,
+            table: &TABLES[usize::from(message)],
+            open: [Open::default(); MAX_OPEN],
+            depth: 0,
+            values: 0,
+            count: Count::default(),
+        }
+    }
+
+    fn run(&mut self) -> Result<(), WireError> {
+        loop {
+            while let Some(&key) = self.body.get(self.at) {
+                let at = self.at;
+                if key < 0x80 {
+                    self.at += 1;
+                    let action = self.table[usize::from(key)];
+                    self.field(action, at, u32::from(key))?;
+                } else {
+                    self.long_key(at)?;
+                }
+            }
+            if self.depth == 0 {
+                return Ok(());
+            }
+            self.leave();
+        }
+    }
+
+    #[inline(never)]
+    fn long_key(&mut self, at: usize) -> Result<(), WireError> {
+        let Ok(key) = u32::try_from(self.varint()?) else {
+            return Err(WireError { offset: at, reason: Reason::FieldOutOfRange });
+        };
+        self.field(schema::action_for(self.message, key), at, key)
+    }
+
+    #[inline(always)]
+    fn field(&mut self, action: u8, at: usize, key: u32) -> Result<(), WireError> {
+        match action {
+            action::VARINT => {
+                self.varint()?;
+            }
+            action::FIXED64 => self.fixed(8)?,
+            action::FIXED32 => self.fixed(4)?,
+            action::BYTES => {
+                self.at = self.content()?;
+            }
+            action::TEXT => self.text()?,
+            action::MESSAGE.. => {
+                let end = self.content()?;
+                if action == action::MESSAGE + schema::KEY_VALUE && self.is_plain_pair(end) {
+                    self.at = end;
+                } else {
+                    self.enter(action - action::MESSAGE, end)?;
+                }
+            }
+            _ => self.rare(action, at, key)?,
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn rare(&mut self, action: u8, at: usize, key: u32) -> Result<(), WireError> {
+        let wire_type = (key & 7) as u8;
+        let reason = match action {
+            action::PACKED64 => {
+                let end = self.content()?;
+                let length = end - self.at;
+                if length.is_multiple_of(8) {
+                    self.at = end;
+                    return Ok(());
+                }
+                Reason::UnevenPacked(length)
+            }
+            action::PACKED_VARINTS => return self.packed_varints(),
+            action::MISTYPED => Reason::WrongWireType { field: key >> 3, wire_type },
+            action::GROUP => Reason::Group,
+            action::NO_TYPE => Reason::UnknownWireType(wire_type),
+            _ => Reason::FieldZero,
+        };
+        Err(WireError { offset: at, reason })
+    }
+
+    fn packed_varints(&mut self) -> Result<(), WireError> {
+        let end = self.content()?;
+        let outer = core::mem::replace(&mut self.body, &self.all[..end]);
+        while self.at < end {
+            self.varint()?;
+        }
+        self.body = outer;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn varint(&mut self) -> Result<u64, WireError> {
+        match self.body.get(self.at) {
+            Some(&byte) if byte < 0x80 => {
+                self.at += 1;
+                Ok(u64::from(byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    #[inline(never)]
+    fn long_varint(&mut self) -> Result<u64, WireError> {
+        let rest = &self.body[self.at..];
+        match long_varint(rest) {
+            Some((value, width)) => {
+                self.at += width;
+                Ok(value)
+            }
+            None => {
+                let truncated = rest.len() < 10 && rest.iter().all(|&byte| byte >= 0x80);
+                let reason = if truncated { Reason::TruncatedVarint } else { Reason::OverlongVarint };
+                Err(WireError { offset: self.at, reason })
+            }
+        }
+    }
+
+    /// Reads a length and says where the content ends.
+    #[inline(always)]
+    fn content(&mut self) -> Result<usize, WireError> {
+        let at = self.at;
+        let length = self.varint()?;
+        if length <= (self.body.len() - self.at) as u64 {
+            return Ok(self.at + length as usize);
+        }
+        Err(WireError { offset: at, reason: Reason::PastEnd(length) })
+    }
+
+    #[inline(always)]
+    fn fixed(&mut self, width: usize) -> Result<(), WireError> {
+        if self.body.len() - self.at < width {
+            return Err(WireError { offset: self.at, reason: Reason::TruncatedNumber });
+        }
+        self.at += width;
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn text(&mut self) -> Result<(), WireError> {
+        let end = self.content()?;
+        let text = &self.body[self.at..end];
+        if !utf8::is_ascii(text) {
+            utf8::check(text).map_err(|valid| WireError { offset: self.at + valid, reason: Reason::NotUtf8 })?;
+        }
+        self.at = end;
+        Ok(())
+    }
+
+    /// Whether the pair up to `end` is one of those that make up nearly all attributes: a key, then a value that is
+    /// text or a number, in the order and width that every encoder writes, with ASCII only. If so, it is valid.
+    #[inline(always)]
+    fn is_plain_pair(&self, end: usize) -> bool {
+        utf8::is_plain_pair(&self.body[self.at..end])
+    }
+
+    fn enter(&mut self, message: u8, end: usize) -> Result<(), WireError> {
+        if message == schema::ANY_VALUE {
+            self.values += 1;
+            if self.values > MAX_VALUE_NESTING {
+                return Err(WireError { offset: self.at, reason: Reason::TooDeep });
+            }
+        }
+        let Some(slot) = self.open.get_mut(self.depth) else {
+            return Err(WireError { offset: self.at, reason: Reason::TooDeep });
+        };
+        *slot = Open { end: self.body.len() as u32, message: self.message };
+        self.depth += 1;
+        self.count.enter(message);
+        self.body = &self.all[..end];
+        self.message = message;
+        self.table = &TABLES[usize::from(message)];
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.values -= usize::from(self.message == schema::ANY_VALUE);
+        self.depth -= 1;
+        let open = self.open[self.depth];
+        self.body = &self.all[..open.end as usize];
+        self.message = open.message;
+        self.table = &TABLES[usize::from(open.message)];
+    }
+}
+
+/// Counts messages as they are entered.
+#[derive(Default)]
+struct Count {
+    summary: Summary,
+    /// How many records there were before the current metric.
+    before_metric: u32,
+    /// The kind of data that the current metric has so far.
+    data: u8,
+}
+
+impl Count {
+    #[inline(always)]
+    fn enter(&mut self, message: u8) {
+        match message {
+            schema::SPAN
+            | schema::LOG_RECORD
+            | schema::NUMBER_POINT
+            | schema::HISTOGRAM_POINT
+            | schema::EXPONENTIAL_HISTOGRAM_POINT
+            | schema::SUMMARY_POINT => self.summary.records += 1,
+            schema::METRIC => {
+                self.summary.metrics += 1;
+                (self.before_metric, self.data) = (self.summary.records, 0);
+            }
+            schema::GAUGE..=schema::SUMMARY if self.data != message => {
+                // Data of another kind replaces what the metric had.
+                (self.summary.records, self.data) = (self.before_metric, message);
+            }
+            schema::SCOPE_SPANS | schema::SCOPE_METRICS | schema::SCOPE_LOGS => self.summary.scopes += 1,
+            schema::RESOURCE_SPANS | schema::RESOURCE_METRICS | schema::RESOURCE_LOGS => self.summary.resources += 1,
+            _ => {}
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        self.summary
+    }
+}
