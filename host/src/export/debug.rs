@@ -22,7 +22,7 @@ mod text;
 mod tests;
 
 /// Shows telemetry.
-pub struct DebugExporter {
+pub struct Debug {
     exporter: String,
     verbosity: Verbosity,
     outputs: Vec<Output>,
@@ -62,7 +62,7 @@ struct Sampler {
     count: u32,
 }
 
-impl DebugExporter {
+impl Debug {
     /// Makes the exporter with this id; opens the files that it writes to.
     ///
     /// # Errors
@@ -115,7 +115,7 @@ impl DebugExporter {
     }
 }
 
-impl Exporter for DebugExporter {
+impl Exporter for Debug {
     type Request = Shown;
 
     fn encode(&self, batch: &Batch) -> Encoded<Shown> {

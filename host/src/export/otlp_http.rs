@@ -23,7 +23,7 @@ const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
 
 /// Sends OTLP over HTTP.
-pub struct OtlpHttpExporter {
+pub struct OtlpHttp {
     client: HttpClient,
     endpoints: Endpoints,
     encoding: OtlpEncoding,
@@ -61,7 +61,7 @@ struct Endpoints {
     logs: Option<Uri>,
 }
 
-impl OtlpHttpExporter {
+impl OtlpHttp {
     /// Makes the exporter; connects when there is something to send.
     ///
     /// # Errors
@@ -116,7 +116,7 @@ impl OtlpHttpExporter {
     }
 }
 
-impl Exporter for OtlpHttpExporter {
+impl Exporter for OtlpHttp {
     type Request = Post;
 
     fn encode(&self, batch: &Batch) -> Encoded<Post> {

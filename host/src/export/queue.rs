@@ -9,7 +9,8 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::config::types::{QueueConfig, QueueSizer, RetryConfig};
+use crate::config::types::{QueueConfig, RetryConfig};
+pub use crate::config::types::QueueSizer as Sizer;
 use crate::export::Exporter;
 use crate::export::dead_letter::DeadLetters;
 use crate::export::report::Report;
@@ -32,7 +33,7 @@ pub struct QueueSettings {
     /// How much may be waiting and in flight together, in the sizer's unit.
     pub queue_size: u64,
     /// What `queue_size` counts.
-    pub sizer: QueueSizer,
+    pub sizer: Sizer,
     /// How many batches are sent at the same time; with one, their order is kept.
     pub num_consumers: usize,
     /// When a request that failed is sent again.
@@ -126,7 +127,7 @@ impl QueueSettings {
         Self {
             exporter: exporter.to_owned(),
             queue_size: if queue.enabled { queue.queue_size } else { num_consumers.into() },
-            sizer: if queue.enabled { queue.sizer } else { QueueSizer::Requests },
+            sizer: if queue.enabled { queue.sizer } else { Sizer::Requests },
             num_consumers: num_consumers as usize,
             retry: RetryPolicy::from(retry),
             dead_letters: None,
@@ -135,11 +136,11 @@ impl QueueSettings {
 }
 
 /// The size of a batch in a sizer's unit.
-fn size(sizer: QueueSizer, batch: &Batch) -> u64 {
+fn size(sizer: Sizer, batch: &Batch) -> u64 {
     match sizer {
-        QueueSizer::Requests => 1,
-        QueueSizer::Items => batch.items,
-        QueueSizer::Bytes => batch.bytes.len() as u64,
+        Sizer::Requests => 1,
+        Sizer::Items => batch.items,
+        Sizer::Bytes => batch.bytes.len() as u64,
     }
 }
 

@@ -8,7 +8,8 @@ use sluice_wire::view::{
     Number, NumberDataPoint, Scope, SummaryDataPoint, TracesView,
 };
 
-use super::text::{Lines, fixed, general, plain};
+use super::text::{Lines, fixed, general};
+use crate::export::text::as_string;
 
 /// The lines of a request.
 pub(super) fn text(signal: Signal, bytes: &[u8]) -> String {
@@ -42,7 +43,7 @@ fn logs(lines: &mut Lines, view: LogsView<'_>) {
         for (j, scope) in resource.scope_logs().enumerate() {
             lines.line(format_args!("ScopeLog #{j}{}", described(scope.scope(), scope.schema_url())));
             for record in scope.log_records() {
-                let body = plain(record.body().unwrap_or_default());
+                let body = as_string(record.body().unwrap_or_default());
                 lines.line(format_args!("{body}{}", spaced(record.attributes())));
             }
         }
@@ -151,6 +152,6 @@ fn spaced<'a>(attributes: Each<'a, KeyValue<'a>>) -> String {
 }
 
 fn pairs<'a>(attributes: Each<'a, KeyValue<'a>>, separator: &str) -> String {
-    let pairs: Vec<String> = attributes.map(|pair| format!("{}={}", pair.key(), plain(pair.value()))).collect();
+    let pairs: Vec<String> = attributes.map(|pair| format!("{}={}", pair.key(), as_string(pair.value()))).collect();
     pairs.join(separator)
 }

@@ -5,8 +5,8 @@ use prost::Message;
 use super::*;
 use crate::export::testing::{batch, samples};
 
-fn exporter(config: DebugConfig) -> DebugExporter {
-    DebugExporter::new("debug", &config).expect("exporter")
+fn exporter(config: DebugConfig) -> Debug {
+    Debug::new("debug", &config).expect("exporter")
 }
 
 /// What the exporter shows of a sample of each signal.
@@ -99,6 +99,6 @@ async fn writes_to_files_instead_of_the_log() {
 fn says_which_file_can_not_be_opened() {
     let output_paths = vec!["/nonexistent/debug.txt".to_owned()];
     let config = DebugConfig { use_internal_logger: false, output_paths, ..DebugConfig::default() };
-    let error = DebugExporter::new("debug", &config).err().expect("no directory");
+    let error = Debug::new("debug", &config).err().expect("no directory");
     assert_eq!(error.to_string(), "output_paths: /nonexistent/debug.txt: No such file or directory (os error 2)");
 }

@@ -2,24 +2,10 @@
 
 use std::fmt::Write;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
-use serde_json::{Map, Value as Json};
 use sluice_wire::view::Value;
 
-/// The value alone: a text as it is, arrays and maps as JSON.
-pub(super) fn plain(value: Value<'_>) -> String {
-    match value {
-        Value::Empty => String::new(),
-        Value::Text(text) => text.to_owned(),
-        Value::Boolean(boolean) => boolean.to_string(),
-        Value::Integer(integer) => integer.to_string(),
-        Value::Double(double) => general(double),
-        Value::Bytes(bytes) => BASE64.encode(bytes),
-        Value::Array(_) | Value::Map(_) => json(value).to_string(),
-    }
-}
+use crate::export::text::as_string;
 
 /// The value in the name of its type, such as `Str(x)`.
 pub(super) fn typed(value: Value<'_>) -> String {
@@ -33,23 +19,7 @@ pub(super) fn typed(value: Value<'_>) -> String {
         Value::Array(_) => "Slice",
         Value::Map(_) => "Map",
     };
-    format!("{kind}({})", plain(value))
-}
-
-/// With the keys in order, as Go's JSON has them.
-fn json(value: Value<'_>) -> Json {
-    match value {
-        Value::Empty => Json::Null,
-        Value::Text(text) => text.into(),
-        Value::Boolean(boolean) => boolean.into(),
-        Value::Integer(integer) => integer.into(),
-        Value::Double(double) => double.into(),
-        Value::Bytes(bytes) => BASE64.encode(bytes).into(),
-        Value::Array(array) => array.iter().map(json).collect(),
-        Value::Map(map) => {
-            Json::Object(map.iter().map(|pair| (pair.key().to_owned(), json(pair.value()))).collect::<Map<_, _>>())
-        }
-    }
+    format!("{kind}({})", as_string(value))
 }
 
 /// A number as Go's `%v` prints it: as short as can be, with an exponent if it is very large or very small.

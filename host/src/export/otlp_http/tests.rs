@@ -22,11 +22,11 @@ fn config(server: &Server) -> OtlpHttpExporterConfig {
     OtlpHttpExporterConfig { client, ..OtlpHttpExporterConfig::default() }
 }
 
-fn exporter(config: &OtlpHttpExporterConfig) -> OtlpHttpExporter {
-    OtlpHttpExporter::new(config, Authenticator::None).expect("exporter")
+fn exporter(config: &OtlpHttpExporterConfig) -> OtlpHttp {
+    OtlpHttp::new(config, Authenticator::None).expect("exporter")
 }
 
-async fn send(exporter: &OtlpHttpExporter, batch: &Batch) -> Sent<Post> {
+async fn send(exporter: &OtlpHttp, batch: &Batch) -> Sent<Post> {
     let mut encoded = exporter.encode(batch);
     assert_eq!((encoded.requests.len(), encoded.dropped.len()), (1, 0));
     exporter.send(encoded.requests.remove(0)).await
@@ -167,7 +167,7 @@ fn refuses_addresses_that_are_none() {
         ),
     ];
     for (config, expected) in cases {
-        let error = OtlpHttpExporter::new(&config, Authenticator::None).err().expect(expected);
+        let error = OtlpHttp::new(&config, Authenticator::None).err().expect(expected);
         assert_eq!(error.to_string(), expected);
     }
 }

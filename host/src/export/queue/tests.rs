@@ -141,9 +141,9 @@ async fn keeps_the_order_with_one_consumer_whatever_fails() {
 #[tokio::test(start_paused = true)]
 async fn takes_up_to_its_size_and_not_one_more() {
     let cases = [
-        (QueueSizer::Requests, 3, vec!["aa", "b", "c"], "d"),
-        (QueueSizer::Items, 3, vec!["aa", "b"], "c"),
-        (QueueSizer::Bytes, 4, vec!["a,a", "b"], "c"),
+        (Sizer::Requests, 3, vec!["aa", "b", "c"], "d"),
+        (Sizer::Items, 3, vec!["aa", "b"], "c"),
+        (Sizer::Bytes, 4, vec!["a,a", "b"], "c"),
     ];
     for (sizer, queue_size, fitting, too_much) in cases {
         let bench = Bench::taking(Duration::from_secs(1), QueueSettings { sizer, queue_size, ..settings() }, []);
@@ -159,7 +159,7 @@ async fn takes_up_to_its_size_and_not_one_more() {
 
 #[tokio::test(start_paused = true)]
 async fn takes_a_batch_larger_than_itself_only_when_empty() {
-    let settings = QueueSettings { sizer: QueueSizer::Items, queue_size: 2, ..settings() };
+    let settings = QueueSettings { sizer: Sizer::Items, queue_size: 2, ..settings() };
     let bench = Bench::taking(Duration::from_secs(1), settings, []);
     assert!(bench.push("aaa"));
     assert!(!bench.push("b"));
