@@ -16,6 +16,7 @@ pub mod debug;
 pub mod otlp_grpc;
 pub mod otlp_http;
 pub mod otlp_json;
+pub mod file;
 pub(crate) mod pace;
 pub(crate) mod partial_success;
 pub mod queue;
