@@ -113,6 +113,12 @@ impl Metrics {
                 &["receiver", "transport", "otel_signal", "reason"],
             )?,
             exporter: PerSignal::register(r, "exporter", ["sent", "send_failed", "enqueue_failed"], &["exporter"])?,
+            rejected_requests: counter(
+                r,
+                "sluice_receiver_rejected_requests",
+                "Requests turned away before their items were known.",
+                &["receiver", "transport", "otel_signal", "reason"],
+            )?,
             queue_size: gauges(r, "otelcol_exporter_queue_size", "Current size of the queue.", &["exporter"])?,
             queue_capacity: gauges(r, "otelcol_exporter_queue_capacity", "Size of the full queue.", &["exporter"])?,
             processor_incoming: counter(r, "otelcol_processor_incoming_items", "Items passed to it.", stage)?,
@@ -146,6 +152,11 @@ impl Metrics {
 
     /// The counter of what a receiver did with items of a signal.
     pub fn received(&self, what: Received, signal: Signal, receiver: &str, transport: &str) -> IntCounter {
+        self.receiver.get(what as usize, signal).with_label_values(&[receiver, transport])
+    }
+
+    /// The counter behind [`Self::received`], for who counts often.
+    pub fn received_counter(&self, what: Received, signal: Signal, receiver: &str, transport: &str) -> IntCounter {
         self.receiver.get(what as usize, signal).with_label_values(&[receiver, transport])
     }
 
