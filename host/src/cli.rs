@@ -2,6 +2,7 @@
 
 mod components;
 mod healthcheck;
+mod plugin;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -58,6 +59,8 @@ enum Command {
     /// Print the effective configuration as YAML: merged, expanded, with defaults, secrets redacted.
     #[command(after_help = "Example:\n  sluice print-config --config=base.yaml --config=team.yaml")]
     PrintConfig(ConfigArgs),
+    /// Look at a plugin, or compile the built-in ones ahead of time.
+    Plugin(plugin::PluginArgs),
 }
 
 #[derive(Debug, Default, Args)]
@@ -121,6 +124,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Components(arguments) => list_components(arguments),
         Command::Healthcheck(arguments) => healthcheck(&arguments),
         Command::PrintConfig(sources) => print_config(sources),
+        Command::Plugin(arguments) => match plugin::run(&arguments) {
+            Ok(text) => print(&text),
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 

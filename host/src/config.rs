@@ -105,20 +105,6 @@ pub enum ExtensionConfig {
     HealthCheck(Box<component::HealthCheckConfig>),
 }
 
-impl Config {
-    /// The smallest soft limit, in bytes, of the `memory_limiter`s that pipelines name; `None` if they name none.
-    ///
-    /// `total_bytes` is the memory of the container or the machine, for limits in percent.
-    pub fn memory_soft_limit_bytes(&self, total_bytes: u64) -> Option<u64> {
-        let named = self.service.pipelines.values().flat_map(|pipeline| &pipeline.processors);
-        let limits = named.filter_map(|id| match self.processors.get(id) {
-            Some(ProcessorConfig::MemoryLimiter(limiter)) => Some(limiter.soft_limit_bytes(total_bytes)),
-            _ => None,
-        });
-        limits.min()
-    }
-}
-
 /// Loads a configuration: reads, merges, expands and checks it.
 ///
 /// # Errors

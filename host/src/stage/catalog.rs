@@ -131,13 +131,17 @@ impl Catalog {
         Ok((plugins, refused))
     }
 
+    /// The plugin in a file, wherever it is.
+    ///
+    /// # Errors
+    /// If the file can't be read or is no plugin.
+    pub fn open(&self, file: &Path) -> Result<Arc<Plugin>, LoadError> {
+        self.load_file(file)
+    }
+
     /// The directory that it looks in.
     pub fn directory(&self) -> Option<&Path> {
         self.0.directory.as_deref()
-    }
-
-    pub(super) fn engine(&self) -> &Engine {
-        &self.0.engine
     }
 
     /// Forgets what nobody uses once there is much of it, so that a directory that changes for months takes no memory.

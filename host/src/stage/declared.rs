@@ -98,11 +98,6 @@ impl Writes {
             Self::Everything => true,
         }
     }
-
-    /// Whether any entry of the attribute table may be edited, bodies and events included.
-    pub(super) fn allows_entries(&self) -> bool {
-        !matches!(self, Self::Fields(_))
-    }
 }
 
 fn is_attribute_or_body(field: &Field) -> bool {
@@ -239,15 +234,14 @@ mod tests {
         let tenant = Field::attribute(Level::Resource, "tenant");
         let (body, name) = (Field::intrinsic(Level::Record, Intrinsic::Body), Field::intrinsic(Level::Record, Intrinsic::Name));
         let cases = [
-            (Writes::Fields(vec![]), [false, false, false, false]),
-            (Writes::Fields(vec![tenant.clone()]), [true, false, false, false]),
-            (Writes::AttributesAnd(vec![]), [true, true, false, true]),
-            (Writes::AttributesAnd(vec![name.clone()]), [true, true, true, true]),
-            (Writes::Everything, [true, true, true, true]),
+            (Writes::Fields(vec![]), [false, false, false]),
+            (Writes::Fields(vec![tenant.clone()]), [true, false, false]),
+            (Writes::AttributesAnd(vec![]), [true, true, false]),
+            (Writes::AttributesAnd(vec![name.clone()]), [true, true, true]),
+            (Writes::Everything, [true, true, true]),
         ];
         for (writes, expected) in cases {
-            let allowed = [&tenant, &body, &name].map(|field| writes.allows(field));
-            assert_eq!([allowed[0], allowed[1], allowed[2], writes.allows_entries()], expected, "{writes:?}");
+            assert_eq!([&tenant, &body, &name].map(|field| writes.allows(field)), expected, "{writes:?}");
         }
     }
 }

@@ -55,11 +55,6 @@ impl Guest {
         }
     }
 
-    /// Whether the guest can search the attribute table.
-    pub(super) fn has_patterns(&self) -> bool {
-        !self.patterns.is_empty()
-    }
-
     /// Takes what the guest writes to standard output or error.
     pub(super) fn stdio(&mut self, bytes: &[u8]) {
         let room = MAX_STDIO_BYTES - self.stdio_bytes.min(MAX_STDIO_BYTES);

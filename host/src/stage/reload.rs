@@ -124,7 +124,8 @@ impl Watched {
     /// Has every chain look for its plugins again.
     fn look(&mut self) -> Reload {
         let mut reload = Reload::default();
-        for chain in self.chains.iter().filter_map(Weak::upgrade) {
+        let chains: Vec<Arc<Chain>> = self.chains.iter().filter_map(Weak::upgrade).collect();
+        for chain in chains {
             let (changes, errors) = chain.reload();
             for change in &changes {
                 let Change { stage, plugin, version, digest, origin } = change;

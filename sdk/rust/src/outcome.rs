@@ -114,6 +114,13 @@ impl Outcome {
         self
     }
 
+    /// Keeps rows by the words of a bitmap as they are; for tests that break the contract.
+    #[doc(hidden)]
+    pub fn force_keep(&mut self, words: Vec<u64>) -> &mut Self {
+        self.inner.keep = Some(words);
+        self
+    }
+
     /// Whether nothing was asked for.
     pub fn is_unchanged(&self) -> bool {
         *self == Self::unchanged()

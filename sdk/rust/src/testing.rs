@@ -1,8 +1,15 @@
 //! Runs a stage natively on OTLP bytes, as the host runs its component: validate, project, call, check, splice.
+//!
+//! ```ignore
+//! let mut harness = Harness::<DropRoutes>::new(r#"{"routes": ["/health"]}"#, Signal::Traces)?;
+//! let processed = harness.process(&request)?;
+//! assert_eq!(processed.kept.count_ones(), 3);
+//! ```
 
 mod apply;
 mod lower;
 
+pub use sluice_wire as wire;
 use sluice_wire::{Columns, EditPlan, Projection, splice, validate};
 
 use crate::batch::Batch;

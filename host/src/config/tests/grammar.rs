@@ -313,20 +313,6 @@ fn serves_metrics_where_either_spelling_says() {
 }
 
 #[test]
-fn takes_the_smallest_memory_limit_that_a_pipeline_names() {
-    let more = "processors:
-  memory_limiter: {check_interval: 1s, limit_mib: 100}
-  memory_limiter/half: {check_interval: 1s, limit_percentage: 50, spike_limit_percentage: 10}
-  memory_limiter/unused: {check_interval: 1s, limit_mib: 1}
-service: {pipelines: {traces: {processors: [memory_limiter, memory_limiter/half]}}}";
-    let config = load_texts(&[("a", SMALL), ("b", more)], &[]).expect("loads");
-    assert_eq!(config.memory_soft_limit_bytes(1_000), Some(400));
-    assert_eq!(config.memory_soft_limit_bytes(1 << 40), Some(80 << 20));
-    let config = load_texts(&[("a", SMALL)], &[]).expect("loads");
-    assert_eq!(config.memory_soft_limit_bytes(1_000), None);
-}
-
-#[test]
 fn reads_a_block_by_itself_for_tests_of_components() {
     let block: component::BatchConfig = block_from_yaml("timeout: 1s\nsend_batch_size: 50").expect("a block");
     assert_eq!((block.timeout, block.send_batch_size), (Duration::from_secs(1), 50));

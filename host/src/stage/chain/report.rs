@@ -93,7 +93,7 @@ impl StageReport {
 }
 
 impl StageFailure {
-    pub(super) fn of_call(error: &CallError) -> Self {
+    pub(in crate::stage) fn of_call(error: &CallError) -> Self {
         let kind = match error {
             CallError::Timeout(_) => FailureKind::Timeout,
             CallError::Memory(_) => FailureKind::Memory,
@@ -104,11 +104,11 @@ impl StageFailure {
         Self { kind, message: error.to_string(), policy: None }
     }
 
-    pub(super) fn of_answer(error: &AnswerError) -> Self {
+    pub(in crate::stage) fn of_answer(error: &AnswerError) -> Self {
         Self { kind: FailureKind::Answer, message: format!("its answer is not valid: {error}"), policy: None }
     }
 
-    pub(super) fn of_plugin(message: &str) -> Self {
+    pub(in crate::stage) fn of_plugin(message: &str) -> Self {
         Self { kind: FailureKind::Error, message: format!("it failed: {message}"), policy: None }
     }
 }

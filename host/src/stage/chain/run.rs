@@ -1,6 +1,7 @@
 //! Takes one batch through a chain.
 
-use std::time::{Instant, SystemTime};
+use std::borrow::Cow;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use sluice_wire::{Columns, EditPlan, LiveRows, Part, concat, splice, split, validate};
@@ -13,7 +14,7 @@ use crate::stage::component::{Drops, OnError};
 use crate::stage::declared::Writes;
 
 /// A sender whose batch a stage rejected tries again after this time; by then somebody may have repaired the stage.
-const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(5);
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Runs a batch through all stages of a plan.
 pub(super) fn run(plan: &Plan, batch: Batch) -> ChainOutcome {
@@ -70,7 +71,7 @@ impl<'a> Run<'a> {
         }
         let mut done = Vec::new();
         for part in split(self.batch.signal, &self.batch.bytes, self.plan.rows, usize::MAX) {
-            let bytes = share(&self.batch.bytes, part.bytes);
+            let bytes = own(&self.batch.bytes, part.bytes);
             let piece = Piece { tenant: None, bytes, items: u64::from(part.records) };
             done.extend(self.piece(piece, 0)?);
         }
@@ -198,7 +199,7 @@ impl Current {
         let live = edits.live_rows();
         let spliced = splice(&bytes, &columns, &edits);
         // Without a partition there is one part, or none if nothing is left.
-        let bytes = spliced.into_iter().next().map_or_else(Bytes::new, |part| own(&bytes, part));
+        let bytes = spliced.into_iter().next().map_or_else(Bytes::new, |part| own(&bytes, part.bytes));
         columns.extract(&segment.projection, &bytes);
         let edits = EditPlan::new(&columns);
         let tenants = tenants.map(|tenants| tenants.of(&live));
@@ -278,7 +279,7 @@ impl Current {
         let piece = |part: Part<'_>| {
             let named = names.as_ref().and_then(|names| names.get(part.code as usize)).cloned();
             let items = u64::from(part.records);
-            Piece { tenant: named.or_else(|| tenant.clone()), bytes: own(&self.bytes, part), items }
+            Piece { tenant: named.or_else(|| tenant.clone()), bytes: own(&self.bytes, part.bytes), items }
         };
         let pieces = splice(&self.bytes, &self.columns, &self.edits).into_iter().map(piece).collect();
         (pieces, self.columns)
@@ -304,15 +305,12 @@ impl Piece {
 }
 
 /// The bytes of a part; shared where they are a piece of the original.
-fn own(original: &Bytes, part: Part<'_>) -> Bytes {
-    match part.bytes {
-        std::borrow::Cow::Borrowed(piece) => share(original, piece),
-        std::borrow::Cow::Owned(bytes) => bytes.into(),
+fn own(original: &Bytes, part: Cow<'_, [u8]>) -> Bytes {
+    match part {
+        Cow::Borrowed([]) => Bytes::new(),
+        Cow::Borrowed(piece) => original.slice_ref(piece),
+        Cow::Owned(bytes) => bytes.into(),
     }
-}
-
-fn share(original: &Bytes, piece: &[u8]) -> Bytes {
-    if piece.is_empty() { Bytes::new() } else { original.slice_ref(piece) }
 }
 
 /// Joins the requests of each tenant, in the order in which the tenants appear.

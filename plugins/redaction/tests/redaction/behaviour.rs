@@ -1,10 +1,10 @@
 //! What the configuration keys do, signal by signal and place by place.
 
 use serde_json::{Value, json};
-use sluice_sdk::Signal;
+use sluice_sdk::{Outcome, Signal};
 
-use crate::process;
-use crate::view::{View, view};
+use crate::view::{View, encode, view};
+use crate::{process, run};
 
 const CARD: &str = "4[0-9]{12}(?:[0-9]{3})?";
 const EMAIL: &str = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}";
@@ -246,4 +246,16 @@ fn changes_nothing_where_nothing_matches() {
         check(signal, &config, input.clone(), input.clone());
         assert_eq!(process(&config, signal, &View::default()), View::default());
     }
+}
+
+#[test]
+fn masks_in_place_where_patterns_do_not_meet() {
+    let config = json!({"allow_all_keys": true, "blocked_values": [CARD, EMAIL], "detectors": [{"type": "iban"}]});
+    let request = |attributes: Value| encode(Signal::Traces, &view(json!({"record": attributes})));
+    let input = request(json!({"a": "bob@x.org 4111111111111111", "b": "fine", "c": "4222222222222"}));
+    let mut expected = Outcome::unchanged();
+    expected.mask(vec![0, 0, 2], vec![0, 10, 0], vec![9, 26, 13], "****");
+    assert_eq!(run(&config, Signal::Traces, &input).outcome, expected);
+    let input = request(json!({"a": "fine", "b": 1}));
+    assert!(run(&config, Signal::Traces, &input).outcome.is_unchanged());
 }

@@ -67,37 +67,47 @@ pub(crate) fn encode(signal: Signal, view: &View) -> Vec<u8> {
     }
 }
 
-pub(crate) fn decode(signal: Signal, bytes: &[u8]) -> View {
+/// The first record of each resource of a request.
+pub(crate) fn decode(signal: Signal, bytes: &[u8]) -> Vec<View> {
     match signal {
         Signal::Traces => {
-            let mut request = ExportTraceServiceRequest::decode(bytes).expect("OTLP");
-            let mut of_resource = request.resource_spans.remove(0);
-            let mut of_scope = of_resource.scope_spans.remove(0);
-            let span = of_scope.spans.remove(0);
-            View {
-                events: span.events.iter().map(|event| object(&event.attributes)).collect(),
-                links: span.links.iter().map(|link| object(&link.attributes)).collect(),
-                ..of_record(of_resource.resource, of_scope.scope, &span.attributes)
-            }
+            let request = ExportTraceServiceRequest::decode(bytes).expect("OTLP");
+            request.resource_spans.into_iter().map(of_spans).collect()
         }
         Signal::Logs => {
-            let mut request = ExportLogsServiceRequest::decode(bytes).expect("OTLP");
-            let mut of_resource = request.resource_logs.remove(0);
-            let mut of_scope = of_resource.scope_logs.remove(0);
-            let record = of_scope.log_records.remove(0);
-            let body = record.body.as_ref().map(value).unwrap_or_default();
-            View { body, ..of_record(of_resource.resource, of_scope.scope, &record.attributes) }
+            let request = ExportLogsServiceRequest::decode(bytes).expect("OTLP");
+            request.resource_logs.into_iter().map(of_logs).collect()
         }
         Signal::Metrics => {
-            let mut request = ExportMetricsServiceRequest::decode(bytes).expect("OTLP");
-            let mut of_resource = request.resource_metrics.remove(0);
-            let mut of_scope = of_resource.scope_metrics.remove(0);
-            let Some(Data::Sum(mut sum)) = of_scope.metrics.remove(0).data else { panic!("a sum") };
-            let point = sum.data_points.remove(0);
-            let exemplars = point.exemplars.iter().map(|exemplar| object(&exemplar.filtered_attributes)).collect();
-            View { exemplars, ..of_record(of_resource.resource, of_scope.scope, &point.attributes) }
+            let request = ExportMetricsServiceRequest::decode(bytes).expect("OTLP");
+            request.resource_metrics.into_iter().map(of_metrics).collect()
         }
     }
+}
+
+fn of_spans(mut of_resource: ResourceSpans) -> View {
+    let mut of_scope = of_resource.scope_spans.remove(0);
+    let span = of_scope.spans.remove(0);
+    View {
+        events: span.events.iter().map(|event| object(&event.attributes)).collect(),
+        links: span.links.iter().map(|link| object(&link.attributes)).collect(),
+        ..of_record(of_resource.resource, of_scope.scope, &span.attributes)
+    }
+}
+
+fn of_logs(mut of_resource: ResourceLogs) -> View {
+    let mut of_scope = of_resource.scope_logs.remove(0);
+    let record = of_scope.log_records.remove(0);
+    let body = record.body.as_ref().map(value).unwrap_or_default();
+    View { body, ..of_record(of_resource.resource, of_scope.scope, &record.attributes) }
+}
+
+fn of_metrics(mut of_resource: ResourceMetrics) -> View {
+    let mut of_scope = of_resource.scope_metrics.remove(0);
+    let Some(Data::Sum(mut sum)) = of_scope.metrics.remove(0).data else { panic!("a sum") };
+    let point = sum.data_points.remove(0);
+    let exemplars = point.exemplars.iter().map(|exemplar| object(&exemplar.filtered_attributes)).collect();
+    View { exemplars, ..of_record(of_resource.resource, of_scope.scope, &point.attributes) }
 }
 
 fn of_record(resource: Option<Resource>, scope: Option<InstrumentationScope>, record: &[KeyValue]) -> View {
