@@ -100,7 +100,7 @@ impl Counters {
     pub fn register(metrics: &Metrics, receiver: &str) -> Self {
         Self::new(|transport, signal| {
             let transport = transport.label();
-            let items = |what| metrics.received_counter(what, signal, receiver, transport);
+            let items = |what| metrics.received(what, signal, receiver, transport);
             let rejected = |cause: Cause| {
                 metrics.rejected_requests.with_label_values(&[receiver, transport, signal.name(), cause.label()])
             };

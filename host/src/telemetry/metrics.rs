@@ -106,12 +106,6 @@ impl Metrics {
                 ["accepted", "refused", "failed"],
                 &["receiver", "transport"],
             )?,
-            rejected_requests: counter(
-                r,
-                "sluice_receiver_rejected_requests",
-                "Requests turned away before their items were known.",
-                &["receiver", "transport", "otel_signal", "reason"],
-            )?,
             exporter: PerSignal::register(r, "exporter", ["sent", "send_failed", "enqueue_failed"], &["exporter"])?,
             rejected_requests: counter(
                 r,
@@ -152,11 +146,6 @@ impl Metrics {
 
     /// The counter of what a receiver did with items of a signal.
     pub fn received(&self, what: Received, signal: Signal, receiver: &str, transport: &str) -> IntCounter {
-        self.receiver.get(what as usize, signal).with_label_values(&[receiver, transport])
-    }
-
-    /// The counter behind [`Self::received`], for who counts often.
-    pub fn received_counter(&self, what: Received, signal: Signal, receiver: &str, transport: &str) -> IntCounter {
         self.receiver.get(what as usize, signal).with_label_values(&[receiver, transport])
     }
 
