@@ -1,1 +1,213 @@
-//! app.
+//! The running process: all parts of a configuration, joined, started against the flow and stopped with it.
+
+mod exporters;
+mod listeners;
+mod memory;
+mod pages;
+mod pipelines;
+mod signals;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::admin::Health;
+use crate::config::{ComponentId, Config, ConfigErrors};
+use crate::receive::otlp::Receiver;
+use crate::route::Destination;
+use crate::telemetry::{Telemetry, logs};
+use signals::Signals;
+
+/// The line that orchestrators and tests wait for.
+const READY: &str = "Everything is ready. Begin running and processing data.";
+
+/// Why the process can't start.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {reason}")]
+pub struct StartError {
+    path: String,
+    reason: String,
+}
+
+impl StartError {
+    fn new(kind: &str, id: &ComponentId, reason: String) -> Self {
+        Self { path: format!("{kind}::{id}"), reason }
+    }
+
+    fn processors(mistakes: &[String]) -> Self {
+        Self { path: "processors".into(), reason: mistakes.join("; ") }
+    }
+
+    fn service(reason: &str) -> Self {
+        Self { path: "service".into(), reason: reason.to_owned() }
+    }
+}
+
+/// Runs a configuration until the process is told to stop. The exit code is 0 if nothing was left behind.
+pub fn run(config: Config) -> ExitCode {
+    logs::init(&config.service.telemetry.logs);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&StartError::service(&format!("can't start its threads: {error}"))),
+    };
+    runtime.block_on(async {
+        let signals = match Signals::listen() {
+            Ok(signals) => signals,
+            Err(error) => return fail(&StartError::service(&format!("can't listen for signals: {error}"))),
+        };
+        match Running::start(&config).await {
+            Ok(running) => running.until(signals).await,
+            Err(error) => fail(&error),
+        }
+    })
+}
+
+/// Checks the blocks of plugins by the plugins' own schemas and `configure` functions.
+///
+/// # Errors
+/// All mistakes in them.
+pub fn check_plugins(config: &Config) -> Result<(), ConfigErrors> {
+    pipelines::check(config)
+}
+
+fn fail(error: &StartError) -> ExitCode {
+    tracing::error!("{error}");
+    ExitCode::FAILURE
+}
+
+/// What has been started, in the order of the flow.
+struct Running {
+    health: Health,
+    telemetry: Telemetry,
+    receivers: Vec<(Receiver, String)>,
+    /// Batch processors, those that come first in the flow first; each ends when nothing can reach it any more.
+    batchers: Vec<JoinHandle<()>>,
+    pipelines: pipelines::Graph,
+    destinations: Vec<Arc<Destination>>,
+    background: Vec<JoinHandle<()>>,
+    shutdown_timeout: std::time::Duration,
+}
+
+impl Running {
+    /// Starts everything, what comes last in the flow first.
+    async fn start(config: &Config) -> Result<Self, StartError> {
+        let instance = format!("{}-{}", std::process::id(), jiff::Timestamp::now().as_millisecond());
+        let telemetry = Telemetry::new(&instance).map_err(|error| StartError::service(&error.to_string()))?;
+        let health = Health::default();
+        let mut background = pages::health(config, &health).await?;
+        let budget = memory::budget(config);
+        let signers = exporters::signers(config);
+        let destinations = exporters::start(config, &signers, &telemetry)?;
+        let (pipelines, batchers) = pipelines::build(config, &destinations, &telemetry)?;
+        let destinations: Vec<_> = destinations.into_values().collect();
+        background.extend(pages::metrics(config, &telemetry, destinations.clone(), &budget).await?);
+        background.push(tokio::spawn(watch_signers(signers, health.clone())));
+        let receivers = listeners::bind(config, &pipelines, &budget, &telemetry).await?;
+        let shutdown_timeout = config.service.shutdown_timeout.get();
+        Ok(Self { health, telemetry, receivers, batchers, pipelines, destinations, background, shutdown_timeout })
+    }
+
+    /// Serves until a signal comes, then stops.
+    async fn until(self, mut signals: Signals) -> ExitCode {
+        let (stop, stopping) = tokio::sync::watch::channel(());
+        let serving: Vec<_> = self
+            .receivers
+            .into_iter()
+            .map(|(receiver, id)| {
+                let mut stopping = stopping.clone();
+                let stopped = async move {
+                    // An error means that the sender is gone, which is a stop, too.
+                    let _ = stopping.changed().await;
+                };
+                tokio::spawn(async move {
+                    receiver.serve(stopped).await;
+                    tracing::debug!(receiver = %id, "stopped");
+                })
+            })
+            .collect();
+        self.health.set_ready();
+        tracing::info!("{READY}");
+        let name = signals.next().await;
+        tracing::info!(signal = name, "shutting down");
+        self.health.set_not_ready();
+        drop(stop);
+        let drain = Drain {
+            serving,
+            batchers: self.batchers,
+            pipelines: self.pipelines,
+            destinations: self.destinations,
+            telemetry: self.telemetry,
+            deadline: Instant::now() + self.shutdown_timeout,
+        };
+        let code = tokio::select! {
+            biased;
+            code = drain.run() => code,
+            name = signals.next() => {
+                tracing::error!(signal = name, "second signal: ending at once, what is on its way is lost");
+                ExitCode::FAILURE
+            }
+        };
+        self.background.iter().for_each(JoinHandle::abort);
+        code
+    }
+}
+
+/// What is left to do after the first signal, in the order of the flow.
+struct Drain {
+    serving: Vec<JoinHandle<()>>,
+    batchers: Vec<JoinHandle<()>>,
+    pipelines: pipelines::Graph,
+    destinations: Vec<Arc<Destination>>,
+    telemetry: Telemetry,
+    deadline: Instant,
+}
+
+impl Drain {
+    async fn run(self) -> ExitCode {
+        for receiver in self.serving {
+            // A receiver has a deadline of its own; this one is for all together.
+            let _ = tokio::time::timeout_at(self.deadline, receiver).await;
+        }
+        // Nothing comes in any more: without senders the batchers drain and end.
+        drop(self.pipelines);
+        for batcher in self.batchers {
+            let _ = tokio::time::timeout_at(self.deadline, batcher).await;
+        }
+        let mut left = 0;
+        for destination in &self.destinations {
+            let here = destination.queue.drain(self.deadline).await;
+            if here.items > 0 {
+                tracing::error!(exporter = %destination.id, items = here.items, batches = here.batches, "not exported");
+            }
+            left += here.items;
+        }
+        let in_flight = self.telemetry.ledger.in_flight();
+        if left == 0 && in_flight == 0 {
+            tracing::info!("Shutdown complete.");
+            return ExitCode::SUCCESS;
+        }
+        tracing::error!(items = left, in_flight, "shutdown left items behind");
+        ExitCode::FAILURE
+    }
+}
+
+/// Shows on the health page which signers have no credentials.
+async fn watch_signers(signers: exporters::Signers, health: Health) {
+    use crate::export::sign::SignerStatus;
+    let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
+    loop {
+        tick.tick().await;
+        for (id, signer) in &signers {
+            let trouble = match signer.status() {
+                SignerStatus::Ready => None,
+                other => Some(other.to_string()),
+            };
+            health.set_trouble(&id.to_string(), trouble);
+        }
+    }
+}

@@ -10,6 +10,27 @@ use bytes::Bytes;
 
 use crate::model::Batch;
 
+pub mod client;
+pub mod dead_letter;
+pub mod debug;
+pub mod otlp_grpc;
+pub mod otlp_http;
+pub mod otlp_json;
+pub mod file;
+pub(crate) mod pace;
+pub(crate) mod partial_success;
+pub mod opensearch;
+pub mod queue;
+pub mod remote_write;
+pub mod report;
+pub mod retry;
+pub mod rolling_file;
+pub mod sign;
+pub(crate) mod text;
+
+#[cfg(test)]
+pub(crate) mod testing;
+
 /// A destination that batches are encoded for and sent to.
 pub trait Exporter: Send + Sync + 'static {
     /// What is sent in one go. A retry sends the same bytes.
@@ -64,12 +85,12 @@ pub struct DeadLetter {
     pub document: Option<Bytes>,
 }
 
-/// Requests that have to be sent again.
+/// Requests that have to be sent again: one after a while, or at once the parts of one that was too large.
 #[derive(Debug)]
 pub struct Again<R> {
     /// The requests, with the number of items in each.
     pub requests: Vec<(R, u64)>,
-    /// When, if the destination said so; otherwise the back-off decides.
+    /// When at the earliest, if the destination said so; otherwise the back-off decides.
     pub after: Option<Duration>,
     /// Why, in the destination's words.
     pub reason: String,

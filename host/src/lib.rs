@@ -3,6 +3,7 @@
 //! The modules stand in the order of the flow; `ARCHITECTURE.md` has the map.
 
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod receive;
 pub mod decode;

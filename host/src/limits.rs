@@ -15,6 +15,8 @@ pub struct Budget {
 pub struct Permit {
     budget: Budget,
     bytes: usize,
+    /// Permits of what was joined into one; they end with it.
+    joined: Vec<Arc<Permit>>,
 }
 
 impl Budget {
@@ -25,7 +27,7 @@ impl Budget {
 
     /// Takes a permit, unless the budget is exhausted.
     pub fn try_take(&self, bytes: usize) -> Option<Permit> {
-        let mut permit = Permit { budget: self.clone(), bytes: 0 };
+        let mut permit = Permit { budget: self.clone(), bytes: 0, joined: Vec::new() };
         permit.try_grow(bytes).then_some(permit)
     }
 
@@ -62,7 +64,14 @@ impl Permit {
 
     /// How many bytes it covers.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.joined.iter().map(|part| part.bytes()).sum::<usize>()
+    }
+
+    /// One permit that covers what several cover, and keeps them until it ends. None of none.
+    pub fn join(parts: impl IntoIterator<Item = Arc<Permit>>) -> Option<Arc<Permit>> {
+        let joined: Vec<_> = parts.into_iter().collect();
+        let budget = joined.first()?.budget.clone();
+        Some(Arc::new(Self { budget, bytes: 0, joined }))
     }
 }
 
@@ -86,6 +95,16 @@ mod tests {
         permit.shrink_to(4);
         assert_eq!(budget.used_bytes(), 4);
         drop(permit);
+        assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn a_joined_permit_keeps_its_parts_until_it_ends() {
+        let budget = Budget::new(10);
+        let parts = [3, 4].map(|bytes| Arc::new(budget.try_take(bytes).expect("7 of 10")));
+        let joined = Permit::join(parts).expect("two parts");
+        assert_eq!((joined.bytes(), budget.used_bytes()), (7, 7));
+        drop(joined);
         assert_eq!(budget.used_bytes(), 0);
     }
 }

@@ -1,2 +1,7 @@
 //! The `sluice` binary.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sluice::cli::main(std::env::args_os())
+}

@@ -1,1 +1,7 @@
-//! route.
+//! The way of a batch: from its receiver through the pipelines' stages into the queues of the exporters.
+
+pub mod fan_out;
+pub mod pipeline;
+
+pub use fan_out::{Destination, FanOut};
+pub use pipeline::{Pipeline, Segment};

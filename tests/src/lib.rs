@@ -1,1 +1,10 @@
-//! Test kit.
+//! The kit of the integration tests: Sluice as a process, other people's servers, and what to ask them.
+
+pub mod parts;
+pub mod ports;
+pub mod process;
+pub mod sluice;
+pub mod web;
+
+pub use ports::free_port;
+pub use sluice::Sluice;

@@ -131,6 +131,14 @@ impl Catalog {
         Ok((plugins, refused))
     }
 
+    /// The plugin in a file, wherever it is.
+    ///
+    /// # Errors
+    /// If the file can't be read or is no plugin.
+    pub fn open(&self, file: &Path) -> Result<Arc<Plugin>, LoadError> {
+        self.load_file(file)
+    }
+
     /// The directory that it looks in.
     pub fn directory(&self) -> Option<&Path> {
         self.0.directory.as_deref()

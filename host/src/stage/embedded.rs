@@ -32,3 +32,11 @@ impl Embedded {
         }
     }
 }
+
+/// The standard stages by name, compiled for any machine of this architecture; what `SLUICE_PRECOMPILED_DIR` takes.
+///
+/// # Errors
+/// If one of them is no valid component, which the build would have shown.
+pub fn precompile_standard_stages(engine: &Engine) -> Result<Vec<(&'static str, Vec<u8>)>, String> {
+    EMBEDDED.iter().map(|stage| Ok((stage.name, engine.precompile(stage.component)?))).collect()
+}

@@ -164,6 +164,17 @@ impl contract::regex::Host for Guest {
         Ok(contract::regex::Matches { entries: found.values, starts: found.starts, ends: found.ends })
     }
 
+    fn find(
+        &mut self,
+        pattern: u32,
+        offsets: Vec<u32>,
+        bytes: Vec<u8>,
+    ) -> wasmtime::Result<contract::regex::Matches> {
+        let texts = Haystack::from_guest(&offsets, &bytes).map_err(wasmtime::Error::msg)?;
+        let found = self.pattern(pattern)?.find(&texts, None);
+        Ok(contract::regex::Matches { entries: found.values, starts: found.starts, ends: found.ends })
+    }
+
     fn table_text(&mut self, entries: Vec<u32>) -> wasmtime::Result<contract::regex::Texts> {
         let (mut offsets, mut bytes) = (Vec::with_capacity(entries.len() + 1), Vec::new());
         offsets.push(0);

@@ -9,7 +9,7 @@ mod provider;
 #[path = "host/native.rs"]
 pub(crate) mod provider;
 
-pub(crate) use provider::{compile, find_in_table, is_match, table_text};
+pub(crate) use provider::{compile, find, find_in_table, is_match, table_text};
 
 /// Writes to the host's log, which limits rate and length and adds the stage's name.
 pub mod log {

@@ -8,10 +8,11 @@ use crate::texts::{Texts, TextsView};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pattern(pub(crate) u32);
 
-/// Where a pattern matches in the attribute table. Entries ascend; one with several matches is there several times.
+/// Where a pattern matches in the attribute table or in a list of texts. Entries ascend; one with several matches is
+/// there several times.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Matches {
-    /// Positions of entries.
+    /// Positions of entries of the table, or in the list.
     pub entries: Vec<u32>,
     /// First byte of each match in its entry's text.
     pub starts: Vec<u32>,
@@ -36,6 +37,11 @@ impl Pattern {
     pub fn is_match_all<'a>(&self, texts: impl Into<TextsView<'a>>) -> Bitmap {
         let texts = texts.into();
         Bitmap::from_words(host::is_match(self.0, texts), texts.len())
+    }
+
+    /// Where these texts match. To search the attribute table, `Batch::find` saves the copies.
+    pub fn find_all<'a>(&self, texts: impl Into<TextsView<'a>>) -> Matches {
+        host::find(self.0, texts.into())
     }
 
     /// Whether one text matches. Each call goes to the host: prefer `is_match_all` for many.

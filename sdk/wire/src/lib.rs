@@ -52,3 +52,26 @@ pub enum Signal {
     /// `ExportLogsServiceRequest`; its items are log records.
     Logs,
 }
+
+impl Signal {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Traces, Self::Metrics, Self::Logs];
+
+    /// Its name, as in configurations and metric labels.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
+    /// What its items are called in metric names.
+    pub const fn items(self) -> &'static str {
+        match self {
+            Self::Traces => "spans",
+            Self::Metrics => "metric_points",
+            Self::Logs => "log_records",
+        }
+    }
+}

@@ -110,6 +110,11 @@ impl<'a> TextColumn<'a> {
         self.len() == 0
     }
 
+    /// Whether no entity has a text, so that a stage can spare itself looking at each.
+    pub fn is_absent(self) -> bool {
+        is_clear(&self.0.present)
+    }
+
     /// The text of an entity.
     #[inline]
     pub fn get(self, i: usize) -> Option<&'a str> {
@@ -145,6 +150,13 @@ impl<'a> BytesColumn<'a> {
         self.len() == 0
     }
 
+    /// All values one after the other, if every entity has one of exactly `N` bytes, as ids mostly do.
+    pub fn arrays<const N: usize>(self) -> Option<&'a [[u8; N]]> {
+        let regular = self.0.offsets.iter().enumerate().all(|(i, offset)| *offset as usize == i * N);
+        let (arrays, rest) = self.0.bytes.as_chunks();
+        (regular && rest.is_empty() && arrays.len() == self.len()).then_some(arrays)
+    }
+
     /// The bytes of an entity.
     #[inline]
     pub fn get(self, i: usize) -> Option<&'a [u8]> {
@@ -168,6 +180,11 @@ macro_rules! number_columns {
                 /// Whether there are none.
                 pub fn is_empty(self) -> bool {
                     self.0.values.is_empty()
+                }
+
+                /// Whether no entity has a number.
+                pub fn is_absent(self) -> bool {
+                    is_clear(&self.0.present)
                 }
 
                 /// The number of an entity.
@@ -226,6 +243,10 @@ impl KindColumn<'_> {
     pub fn get(self, i: usize) -> ValueKind {
         ValueKind::from_code(self.0[i])
     }
+}
+
+fn is_clear(words: &[u64]) -> bool {
+    words.iter().all(|word| *word == 0)
 }
 
 #[inline]

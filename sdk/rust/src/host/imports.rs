@@ -13,6 +13,12 @@ pub(crate) fn is_match(pattern: u32, texts: TextsView<'_>) -> Vec<u64> {
     imports::regex::is_match(pattern, texts.offsets, texts.bytes)
 }
 
+pub(crate) fn find(pattern: u32, texts: TextsView<'_>) -> Matches {
+    let imports::regex::Matches { entries, starts, ends } =
+        imports::regex::find(pattern, texts.offsets, texts.bytes);
+    Matches { entries, starts, ends }
+}
+
 pub(crate) fn find_in_table(pattern: u32, entries: Option<&[u64]>) -> Matches {
     let imports::regex::Matches { entries, starts, ends } = imports::regex::find_in_table(pattern, entries);
     Matches { entries, starts, ends }

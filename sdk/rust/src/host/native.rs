@@ -50,20 +50,25 @@ pub(crate) fn is_match(pattern: u32, texts: TextsView<'_>) -> Vec<u64> {
     with(|state| Bitmap::from_fn(texts.len(), |i| state.patterns[pattern as usize].is_match(texts.get(i))).into_words())
 }
 
+pub(crate) fn find(pattern: u32, texts: TextsView<'_>) -> Matches {
+    with(|state| find_with(&state.patterns[pattern as usize], texts, |_| true))
+}
+
 pub(crate) fn find_in_table(pattern: u32, entries: Option<&[u64]>) -> Matches {
-    with(|state| {
-        let mut matches = Matches::default();
-        let asked =
-            |i: usize| entries.is_none_or(|words| words.get(i / 64).is_some_and(|word| word >> (i % 64) & 1 == 1));
-        for entry in (0..state.table_texts.len()).filter(|entry| asked(*entry)) {
-            for found in state.patterns[pattern as usize].find_iter(state.table_texts.get(entry)) {
-                matches.entries.push(entry as u32);
-                matches.starts.push(found.start() as u32);
-                matches.ends.push(found.end() as u32);
-            }
+    let asked = |i: usize| entries.is_none_or(|words| words.get(i / 64).is_some_and(|word| word >> (i % 64) & 1 == 1));
+    with(|state| find_with(&state.patterns[pattern as usize], state.table_texts.view(), asked))
+}
+
+fn find_with(pattern: &Regex, texts: TextsView<'_>, asked: impl Fn(usize) -> bool) -> Matches {
+    let mut matches = Matches::default();
+    for i in (0..texts.len()).filter(|i| asked(*i)) {
+        for found in pattern.find_iter(texts.get(i)) {
+            matches.entries.push(i as u32);
+            matches.starts.push(found.start() as u32);
+            matches.ends.push(found.end() as u32);
         }
-        matches
-    })
+    }
+    matches
 }
 
 pub(crate) fn table_text(entries: &[u32]) -> Texts {

@@ -1,0 +1,87 @@
+//! The small HTTP server behind the pages.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use super::health::respond;
+
+/// Answers a path; none means that there is no such page.
+pub type Pages = Arc<dyn Fn(&str) -> Option<Response<Bytes>> + Send + Sync>;
+
+/// How many connections are served at a time; probes and scrapers need a handful.
+const MAX_CONNECTIONS: usize = 64;
+/// A probe that has not sent its request by then is cut off.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A page server that listens.
+pub struct PageServer {
+    listener: TcpListener,
+    pages: Pages,
+}
+
+impl PageServer {
+    /// Listens on an address.
+    ///
+    /// # Errors
+    /// Returns the system's reason, such as an address in use.
+    pub async fn bind(endpoint: &str, pages: Pages) -> std::io::Result<Self> {
+        Ok(Self { listener: TcpListener::bind(endpoint).await?, pages })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// Returns the system's reason.
+    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until the task is aborted.
+    pub async fn serve(self) {
+        let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        loop {
+            let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            let pages = Arc::clone(&self.pages);
+            tokio::spawn(async move {
+                let service = service_fn(move |request| answer(Arc::clone(&pages), request));
+                let served = hyper::server::conn::http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(HEADER_TIMEOUT)
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+                if let Err(error) = served {
+                    tracing::debug!(%error, "page connection ended");
+                }
+                drop(permit);
+            });
+        }
+    }
+}
+
+async fn answer(pages: Pages, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let response = match *request.method() {
+        Method::GET | Method::HEAD => pages(request.uri().path())
+            .unwrap_or_else(|| respond(StatusCode::NOT_FOUND, "text/plain", "404 page not found\n".into())),
+        _ => respond(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "405 method not allowed\n".into()),
+    };
+    Ok(response.map(Full::new))
+}

@@ -1,0 +1,193 @@
+//! The exporters of a configuration, each with its queue.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::StartError;
+use crate::config::component::{AwsAuthConfig, RemoteWriteQueueConfig, SigV4AuthConfig};
+use crate::config::types::{AuthConfig, QueueConfig, QueueSizer, RetryConfig};
+use crate::config::{ComponentId, Config, ExporterConfig, ExtensionConfig};
+use crate::export::Exporter;
+use crate::export::client::Authenticator;
+use crate::export::dead_letter::DeadLetters;
+use crate::export::debug::Debug;
+use crate::export::file::File;
+use crate::export::opensearch::OpenSearch;
+use crate::export::otlp_grpc::OtlpGrpc;
+use crate::export::otlp_http::OtlpHttp;
+use crate::export::queue::{Queue, QueueSettings, Sizer};
+use crate::export::remote_write::RemoteWrite;
+use crate::export::retry::RetryPolicy;
+use crate::export::sign::{AssumeRole, Signer, SignerSettings};
+use crate::route::Destination;
+use crate::route::fan_out::Booking;
+use crate::telemetry::Telemetry;
+
+/// Everything that vouches for requests, by the id of its extension.
+pub(super) type Signers = BTreeMap<ComponentId, Signer>;
+
+/// Starts the signers that the service names.
+pub(super) fn signers(config: &Config) -> Signers {
+    let running = |id: &&ComponentId| config.service.extensions.contains(id);
+    let extensions = config.extensions.iter().filter(|(id, _)| running(id));
+    let signers = extensions.filter_map(|(id, extension)| match extension {
+        ExtensionConfig::SigV4Auth(settings) => Some((id.clone(), Signer::new(signer_settings(settings)))),
+        ExtensionConfig::HealthCheck(_) => None,
+    });
+    signers.collect()
+}
+
+fn signer_settings(config: &SigV4AuthConfig) -> SignerSettings {
+    let role = &config.assume_role;
+    let assume_role = (!role.arn.is_empty()).then(|| AssumeRole {
+        arn: role.arn.clone(),
+        session_name: non_empty(&role.session_name),
+        external_id: non_empty(&role.external_id),
+        sts_region: non_empty(&role.sts_region),
+        web_identity_token_file: role.web_identity_token_file.clone(),
+    });
+    SignerSettings { region: non_empty(&config.region), service: non_empty(&config.service), assume_role }
+}
+
+/// `aws_auth` of 2021 signs even if it is not there; its sessions had the collector's name.
+fn legacy_signer(config: &AwsAuthConfig) -> Signer {
+    let assume_role = (!config.role_arn.is_empty()).then(|| AssumeRole {
+        arn: config.role_arn.clone(),
+        session_name: Some(format!("aws-otel-collector-{}", jiff::Timestamp::now().as_second())),
+        ..AssumeRole::default()
+    });
+    let service = non_empty(&config.service).or_else(|| Some("aps".into()));
+    Signer::new(SignerSettings { region: non_empty(&config.region), service, assume_role })
+}
+
+fn non_empty(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Starts the exporters that pipelines name.
+///
+/// # Errors
+/// The first exporter that can't be made, and why.
+pub(super) fn start(
+    config: &Config,
+    signers: &Signers,
+    telemetry: &Telemetry,
+) -> Result<BTreeMap<ComponentId, Arc<Destination>>, StartError> {
+    let running = |id: &&ComponentId| config.service.pipelines.values().any(|p| p.exporters.contains(id));
+    let exporters = config.exporters.iter().filter(|(id, _)| running(id));
+    let started = exporters.map(|(id, exporter)| {
+        let context = Starting { id, signers, telemetry };
+        let destination = context.start(exporter).map_err(|reason| StartError::new("exporters", id, reason))?;
+        Ok((id.clone(), Arc::new(destination)))
+    });
+    started.collect()
+}
+
+/// An exporter that is about to start.
+struct Starting<'a> {
+    id: &'a ComponentId,
+    signers: &'a Signers,
+    telemetry: &'a Telemetry,
+}
+
+impl Starting<'_> {
+    fn start(&self, config: &ExporterConfig) -> Result<Destination, String> {
+        match config {
+            ExporterConfig::PrometheusRemoteWrite(config) => {
+                let exporter = RemoteWrite::new(config, self.authenticator(&config.client.auth)?).map_err(text)?;
+                self.queue(exporter, &in_order(&config.remote_write_queue), &config.retry_on_failure)
+            }
+            ExporterConfig::AwsPrometheusRemoteWrite(config) => {
+                let authenticator = Authenticator::SigV4(legacy_signer(&config.aws_auth));
+                let config = &config.remote_write;
+                let exporter = RemoteWrite::adot_2021(config, authenticator).map_err(text)?;
+                self.queue(exporter, &in_order(&config.remote_write_queue), &config.retry_on_failure)
+            }
+            ExporterConfig::OpenSearch(config) => {
+                let exporter = OpenSearch::new(config, self.authenticator(&config.http.auth)?).map_err(text)?;
+                self.queue(exporter, &config.sending_queue, &config.retry_on_failure)
+            }
+            ExporterConfig::Otlp(config) => {
+                let exporter = OtlpGrpc::new(&config.client, config.timeout.get()).map_err(text)?;
+                self.queue(exporter, &config.sending_queue, &config.retry_on_failure)
+            }
+            ExporterConfig::OtlpHttp(config) => {
+                let exporter = OtlpHttp::new(config, self.authenticator(&config.client.auth)?).map_err(text)?;
+                self.queue(exporter, &config.sending_queue, &config.retry_on_failure)
+            }
+            ExporterConfig::Debug(config) => {
+                self.queue(Debug::new(&self.id.to_string(), config).map_err(text)?, &one_at_a_time(), &RetryConfig::DEFAULT)
+            }
+            ExporterConfig::File(config) => {
+                self.queue(File::new(config).map_err(text)?, &one_at_a_time(), &RetryConfig::DEFAULT)
+            }
+        }
+    }
+
+    fn authenticator(&self, auth: &Option<AuthConfig>) -> Result<Authenticator, String> {
+        let Some(auth) = auth else { return Ok(Authenticator::None) };
+        let signer = self.signers.iter().find(|(id, _)| id.to_string() == auth.authenticator.to_string());
+        let missing = || format!("auth::authenticator: extension {:?} is not in service::extensions", auth.authenticator);
+        signer.map(|(_, signer)| Authenticator::SigV4(signer.clone())).ok_or_else(missing)
+    }
+
+    fn queue<E: Exporter>(
+        &self,
+        exporter: E,
+        queue: &QueueConfig,
+        retry: &RetryConfig,
+    ) -> Result<Destination, String> {
+        let id = self.id.to_string();
+        let dead_letters = queue.dead_letter_file.as_deref().map(|path| {
+            DeadLetters::open(path).map_err(|error| format!("dead_letter_file {}: {error}", path.display()))
+        });
+        let settings = QueueSettings {
+            exporter: id.clone(),
+            queue_size: queue.queue_size,
+            sizer: match queue.sizer {
+                QueueSizer::Requests => Sizer::Requests,
+                QueueSizer::Items => Sizer::Items,
+                QueueSizer::Bytes => Sizer::Bytes,
+            },
+            num_consumers: queue.num_consumers as usize,
+            retry: retry_policy(retry),
+            dead_letters: dead_letters.transpose()?.map(Arc::new),
+        };
+        let report = Arc::new(Booking { exporter: id.clone(), telemetry: self.telemetry.clone() });
+        let capacity = i64::try_from(settings.queue_size).unwrap_or(i64::MAX);
+        self.telemetry.metrics.queue_capacity.with_label_values(&[&id]).set(capacity);
+        Ok(Destination {
+            queue: Queue::start(exporter, settings, report),
+            block_on_overflow: queue.block_on_overflow,
+            wait_for_result: queue.wait_for_result || !queue.enabled,
+            id,
+        })
+    }
+}
+
+/// A queue with one consumer: samples of a series must arrive in the order of time.
+fn in_order(config: &RemoteWriteQueueConfig) -> QueueConfig {
+    let dead_letter_file = config.dead_letter_file.clone();
+    let RemoteWriteQueueConfig { enabled, queue_size, .. } = *config;
+    QueueConfig { enabled, queue_size, num_consumers: 1, dead_letter_file, ..QueueConfig::default() }
+}
+
+/// What writes to this machine has no use for several writers.
+fn one_at_a_time() -> QueueConfig {
+    QueueConfig { num_consumers: 1, ..QueueConfig::default() }
+}
+
+fn retry_policy(config: &RetryConfig) -> RetryPolicy {
+    RetryPolicy {
+        enabled: config.enabled,
+        initial_interval: config.initial_interval.get(),
+        randomization_factor: config.randomization_factor,
+        multiplier: config.multiplier,
+        max_interval: config.max_interval.get(),
+        max_elapsed_time: config.max_elapsed_time.get(),
+    }
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}

@@ -1,0 +1,52 @@
+//! The receivers of a configuration, bound to their addresses.
+
+use std::sync::Arc;
+
+use super::StartError;
+use super::pipelines::Graph;
+use crate::config::{Config, ReceiverConfig};
+use crate::limits::Budget;
+use crate::model::Signal;
+use crate::receive::Consume;
+use crate::receive::counters::Counters;
+use crate::receive::otlp::{Deps, Receiver};
+use crate::telemetry::Telemetry;
+
+/// Connections of one listener; a sidecar has a handful.
+const MAX_CONNECTIONS: usize = 1024;
+/// How long running requests may take after the signal to stop.
+const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Binds the receivers that pipelines name.
+///
+/// # Errors
+/// The first receiver that can't be bound, and why.
+pub(super) async fn bind(
+    config: &Config,
+    graph: &Graph,
+    budget: &Budget,
+    telemetry: &Telemetry,
+) -> Result<Vec<(Receiver, String)>, StartError> {
+    let mut receivers = Vec::new();
+    for (id, receiver) in &config.receivers {
+        if !config.service.pipelines.values().any(|pipeline| pipeline.receivers.contains(id)) {
+            continue;
+        }
+        let ReceiverConfig::Otlp(settings) = receiver;
+        let consumer = |signal| graph.consumer(id, signal).map(|consumer| Arc::new(consumer) as Arc<dyn Consume>);
+        let deps = Deps {
+            budget: budget.clone(),
+            traces: consumer(Signal::Traces),
+            metrics: consumer(Signal::Metrics),
+            logs: consumer(Signal::Logs),
+            headers: graph.headers().to_vec(),
+            counters: Arc::new(Counters::register(&telemetry.metrics, &id.to_string())),
+            max_connections: MAX_CONNECTIONS,
+            drain: DRAIN,
+        };
+        let bound = Receiver::bind(settings, deps).await;
+        let bound = bound.map_err(|error| StartError::new("receivers", id, error.to_string()))?;
+        receivers.push((bound, id.to_string()));
+    }
+    Ok(receivers)
+}

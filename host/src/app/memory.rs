@@ -1,0 +1,54 @@
+//! How much memory batches may take: what the configuration says, or a part of what the container has.
+
+use crate::config::{Config, ProcessorConfig};
+use crate::limits::Budget;
+
+/// The part of the container's memory that batches get when no `memory_limiter` says otherwise. The rest is for the
+/// process itself, for copies in the making and for plugins.
+const DEFAULT_SHARE: u64 = 4;
+/// The most that batches get unasked.
+const DEFAULT_MAX_BYTES: u64 = 256 << 20;
+/// The least that is of use: a few requests of the size that gRPC allows.
+const MIN_BYTES: u64 = 8 << 20;
+/// A batch exists up to so many times at once: compressed and plain while it is decoded, plain and edited while it is
+/// spliced. The permits cover the first two.
+const COPIES: u64 = 2;
+
+/// The budget of the process: the smallest soft limit of all memory limiters that run.
+pub(super) fn budget(config: &Config) -> Budget {
+    let total = total_bytes();
+    let running = |id| config.service.pipelines.values().any(|pipeline| pipeline.processors.contains(id));
+    let limits = config.processors.iter().filter(|(id, _)| running(id)).filter_map(|(_, processor)| match processor {
+        ProcessorConfig::MemoryLimiter(limiter) => Some(limiter.soft_limit_bytes(total) / COPIES),
+        _ => None,
+    });
+    let bytes = limits.min().unwrap_or_else(|| (total / DEFAULT_SHARE).min(DEFAULT_MAX_BYTES)).max(MIN_BYTES);
+    tracing::info!(bytes, "memory budget for batches");
+    Budget::new(usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
+/// The memory of the container (cgroup v2 or v1), or of the machine.
+fn total_bytes() -> u64 {
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let limit = |path: &str| read(path)?.trim().parse::<u64>().ok();
+    let machine = read("/proc/meminfo").and_then(|text| mem_total_bytes(&text)).unwrap_or(1 << 30);
+    let cgroup = limit("/sys/fs/cgroup/memory.max").or_else(|| limit("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
+    // Without a limit cgroup v1 has a number larger than any machine.
+    cgroup.filter(|limit| *limit < machine).unwrap_or(machine)
+}
+
+fn mem_total_bytes(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_machines_memory() {
+        assert_eq!(mem_total_bytes("MemTotal:       24626896 kB\nMemFree: 1 kB\n"), Some(24_626_896 << 10));
+        assert_eq!(mem_total_bytes("MemFree: 1 kB\n"), None);
+    }
+}

@@ -1,0 +1,86 @@
+//! The pages of the process: health and metrics.
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use super::StartError;
+use crate::admin::Health;
+use crate::admin::health::{Bodies, respond};
+use crate::admin::server::{PageServer, Pages};
+use crate::config::component::HealthCheckConfig;
+use crate::config::{Config, ExtensionConfig};
+use crate::limits::Budget;
+use crate::route::Destination;
+use crate::telemetry::Telemetry;
+
+/// What Prometheus calls its text format.
+const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Starts the health pages that the service names. They answer before anything else is ready.
+///
+/// # Errors
+/// An address that can't be bound.
+pub(super) async fn health(config: &Config, health: &Health) -> Result<Vec<JoinHandle<()>>, StartError> {
+    let mut tasks = Vec::new();
+    for (id, extension) in &config.extensions {
+        if let (ExtensionConfig::HealthCheck(page), true) = (extension, config.service.extensions.contains(id)) {
+            let server = PageServer::bind(page.server.endpoint.as_str(), health_pages(page, health))
+                .await
+                .map_err(|error| StartError::new("extensions", id, format!("{}: {error}", page.server.endpoint)))?;
+            tasks.push(tokio::spawn(server.serve()));
+        }
+    }
+    Ok(tasks)
+}
+
+fn health_pages(config: &HealthCheckConfig, health: &Health) -> Pages {
+    let body = |text: &str| Some(text.to_owned());
+    let bodies = config.response_body.as_ref().map_or_else(Bodies::default, |bodies| Bodies {
+        healthy: body(&bodies.healthy),
+        unhealthy: body(&bodies.unhealthy),
+    });
+    let (path, health) = (config.path.clone(), health.clone());
+    Arc::new(move |asked| (asked == path).then(|| health.page(&bodies)))
+}
+
+/// Starts the metrics pages.
+///
+/// # Errors
+/// An address that can't be bound.
+pub(super) async fn metrics(
+    config: &Config,
+    telemetry: &Telemetry,
+    destinations: Vec<Arc<Destination>>,
+    budget: &Budget,
+) -> Result<Vec<JoinHandle<()>>, StartError> {
+    let Some(address) = config.service.telemetry.metrics.listen_address() else { return Ok(Vec::new()) };
+    let page = MetricsPage { telemetry: telemetry.clone(), destinations, budget: budget.clone() };
+    let pages: Pages = Arc::new(move |path| (path == "/metrics").then(|| page.render()));
+    let server = PageServer::bind(&address, pages)
+        .await
+        .map_err(|error| StartError::service(&format!("telemetry::metrics: {address}: {error}")))?;
+    tracing::info!(%address, "serving Prometheus metrics");
+    Ok(vec![tokio::spawn(server.serve())])
+}
+
+struct MetricsPage {
+    telemetry: Telemetry,
+    destinations: Vec<Arc<Destination>>,
+    budget: Budget,
+}
+
+impl MetricsPage {
+    fn render(&self) -> http::Response<bytes::Bytes> {
+        let metrics = &self.telemetry.metrics;
+        for destination in &self.destinations {
+            let size = i64::try_from(destination.queue.gauges().size).unwrap_or(i64::MAX);
+            metrics.queue_size.with_label_values(&[&destination.id]).set(size);
+        }
+        metrics.budget_used_bytes.set(self.budget.used_bytes() as f64);
+        match metrics.render() {
+            Ok(text) => respond(http::StatusCode::OK, TEXT_FORMAT, text),
+            Err(error) => respond(http::StatusCode::INTERNAL_SERVER_ERROR, "text/plain", error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The pipelines of a configuration: stages and batch processors, joined to the exporters' queues.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use http::HeaderName;
+use tokio::task::JoinHandle;
+
+use super::StartError;
+use crate::batch::{self, Limits};
+use crate::config::component::BatchConfig;
+use crate::config::{self, ComponentId, Config, ConfigErrors, PipelineConfig, PluginConfig, ProcessorConfig};
+use crate::model::{Batch, Refusal, Signal, TenantId};
+use crate::receive::{BoxFuture, Consume};
+use crate::route::pipeline::{Next, Pipelines};
+use crate::route::{Destination, FanOut, Pipeline, Segment};
+use crate::stage::{Catalog, Chain, Engine, EngineConfig, OnError, Reload, Reloader, StageLimits, StageSpec};
+use crate::telemetry::Telemetry;
+
+/// All pipelines, and what keeps their plugins up to date.
+pub(super) struct Graph {
+    receivers: BTreeMap<(ComponentId, Signal), Pipelines>,
+    headers: Vec<HeaderName>,
+    default_tenant: TenantId,
+    _reloader: Option<Reloader>,
+}
+
+impl Graph {
+    /// Where a receiver's telemetry of one signal goes, if anywhere.
+    pub(super) fn consumer(&self, receiver: &ComponentId, signal: Signal) -> Option<Consumer> {
+        let pipelines = self.receivers.get(&(receiver.clone(), signal))?.clone();
+        Some(Consumer { pipelines, tenant: self.default_tenant.clone() })
+    }
+
+    /// Request headers that some stage or batch processor reads.
+    pub(super) fn headers(&self) -> &[HeaderName] {
+        &self.headers
+    }
+}
+
+/// What receivers hand their batches to.
+pub(super) struct Consumer {
+    pipelines: Pipelines,
+    tenant: TenantId,
+}
+
+impl Consume for Consumer {
+    fn consume(&self, batch: Batch) -> BoxFuture<'_, Result<(), Refusal>> {
+        let batch = Batch { tenant: self.tenant.clone(), ..batch };
+        Box::pin(self.pipelines.consume(batch))
+    }
+}
+
+/// Checks the blocks of all plugins that the configuration names, whether a pipeline runs them or not.
+///
+/// # Errors
+/// All mistakes, with their places.
+pub(super) fn check(config: &Config) -> Result<(), ConfigErrors> {
+    let catalog = catalog(config).map_err(|error| placeless(error.to_string()))?;
+    let mut errors = ConfigErrors::default();
+    for (id, plugin) in plugins(config) {
+        match spec(&catalog, id, plugin) {
+            Err(found) => errors.errors.extend(found.errors),
+            Ok(spec) => {
+                for signal in signals_of(config, &catalog, id, plugin) {
+                    let mistakes = Chain::new(&catalog, signal, vec![spec.clone()]).err().unwrap_or_default();
+                    for mistake in mistakes {
+                        let error = plugin.error(&mistake.path, &mistake.message);
+                        if !errors.errors.contains(&error) {
+                            errors.errors.push(error);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    if errors.errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+fn plugins(config: &Config) -> impl Iterator<Item = (&ComponentId, &PluginConfig)> {
+    config.processors.iter().filter_map(|(id, processor)| match processor {
+        ProcessorConfig::Plugin(plugin) => Some((id, plugin.as_ref())),
+        _ => None,
+    })
+}
+
+/// The signals for which a processor runs; for one that runs nowhere those that its plugin can process.
+fn signals_of(config: &Config, catalog: &Catalog, id: &ComponentId, plugin: &PluginConfig) -> BTreeSet<Signal> {
+    let pipelines = config.service.pipelines.iter();
+    let used: BTreeSet<Signal> =
+        pipelines.filter(|(_, pipeline)| pipeline.processors.contains(id)).map(|(id, _)| id.signal()).collect();
+    if !used.is_empty() {
+        return used;
+    }
+    catalog.find(&plugin.plugin).map(|plugin| plugin.descriptor().signals.iter().copied().collect()).unwrap_or_default()
+}
+
+fn catalog(config: &Config) -> Result<Catalog, crate::stage::EngineError> {
+    let settings = &config.plugins;
+    let engine = EngineConfig { cache_directory: settings.cache_directory.clone(), ..EngineConfig::default() };
+    Ok(Catalog::new(Engine::new(engine)?, settings.directory.clone()))
+}
+
+/// What the engine needs to know of a stage, once its block has the right keys and types.
+fn spec(catalog: &Catalog, id: &ComponentId, config: &PluginConfig) -> Result<StageSpec, ConfigErrors> {
+    let plugin = catalog.find(&config.plugin).map_err(|error| {
+        let mut errors = ConfigErrors::default();
+        errors.errors.push(config.error("", &error.to_string()));
+        errors
+    })?;
+    let schema = serde_json::from_str(&plugin.descriptor().config_schema).unwrap_or(serde_json::Value::Bool(true));
+    Ok(StageSpec {
+        id: id.to_string(),
+        plugin: config.plugin.clone(),
+        config: config.check(&schema)?,
+        on_error: config.settings.on_error.map(|on_error| match on_error {
+            config::OnError::Pass => OnError::Pass,
+            config::OnError::Drop => OnError::Drop,
+            config::OnError::Reject => OnError::Reject,
+        }),
+        limits: limits(&config.settings.limits),
+        capabilities: None,
+    })
+}
+
+fn limits(config: &config::StageLimits) -> StageLimits {
+    let mib = |size: config::types::ByteSize| u32::try_from(size.bytes().div_ceil(1 << 20)).unwrap_or(u32::MAX);
+    StageLimits {
+        memory_mib: mib(config.memory),
+        timeout_ms: u32::try_from(config.deadline.get().as_millis()).unwrap_or(u32::MAX),
+        output_mib: mib(config.output),
+        component_mib: mib(config.binary),
+        rows: config.rows,
+        ..StageLimits::default()
+    }
+}
+
+/// Builds all pipelines, and gives the tasks of their batch processors, the first in the flow first.
+///
+/// # Errors
+/// All mistakes in stages, one a line.
+pub(super) fn build(
+    config: &Config,
+    destinations: &BTreeMap<ComponentId, Arc<Destination>>,
+    telemetry: &Telemetry,
+) -> Result<(Graph, Vec<JoinHandle<()>>), StartError> {
+    let catalog = catalog(config).map_err(|error| StartError::service(&error.to_string()))?;
+    let mut builder = Builder {
+        config,
+        destinations,
+        telemetry,
+        catalog,
+        chains: Vec::new(),
+        headers: BTreeSet::new(),
+        batchers: BTreeMap::new(),
+    };
+    let mut fed: BTreeMap<(ComponentId, Signal), Vec<Pipeline>> = BTreeMap::new();
+    for (id, pipeline) in &config.service.pipelines {
+        let head = builder.head(pipeline, id.signal(), &id.to_string())?;
+        let built = Pipeline::new(&id.to_string(), id.signal(), head, telemetry.clone());
+        for receiver in &pipeline.receivers {
+            fed.entry((receiver.clone(), id.signal())).or_default().push(built.clone());
+        }
+    }
+    let graph = Graph {
+        receivers: fed.into_iter().map(|(key, all)| (key, Pipelines::new(all))).collect(),
+        headers: builder.header_names(),
+        default_tenant: TenantId::new(&config.tenants.default),
+        _reloader: builder.reloader()?,
+    };
+    Ok((graph, builder.batchers.into_values().rev().flatten().collect()))
+}
+
+struct Builder<'a> {
+    config: &'a Config,
+    destinations: &'a BTreeMap<ComponentId, Arc<Destination>>,
+    telemetry: &'a Telemetry,
+    catalog: Catalog,
+    chains: Vec<Arc<Chain>>,
+    headers: BTreeSet<String>,
+    /// By how many batch processors come after them in their pipeline.
+    batchers: BTreeMap<usize, Vec<JoinHandle<()>>>,
+}
+
+impl Builder<'_> {
+    /// Builds a pipeline from its end, and gives the segment that it begins with.
+    fn head(&mut self, pipeline: &PipelineConfig, signal: Signal, name: &str) -> Result<Segment, StartError> {
+        let exporters = pipeline.exporters.iter().filter_map(|id| self.destinations.get(id).cloned());
+        let mut next = Next::Exporters(FanOut::new(exporters.collect(), self.telemetry.clone()));
+        let mut stages = Vec::new();
+        let mut depth = 0;
+        for id in pipeline.processors.iter().rev() {
+            match self.config.processors.get(id) {
+                Some(ProcessorConfig::Plugin(plugin)) => stages.insert(0, (id, plugin.as_ref())),
+                Some(ProcessorConfig::Batch(settings)) => {
+                    let rest = self.segment(std::mem::take(&mut stages), next, signal)?;
+                    next = self.batcher(id, settings, rest, depth);
+                    depth += 1;
+                }
+                // It became the budget of the process.
+                Some(ProcessorConfig::MemoryLimiter(_)) | None => {}
+            }
+        }
+        tracing::debug!(pipeline = name, batch_processors = depth, "built");
+        self.segment(stages, next, signal)
+    }
+
+    fn batcher(&mut self, id: &ComponentId, settings: &BatchConfig, rest: Segment, depth: usize) -> Next {
+        self.headers.extend(settings.metadata_keys.iter().map(|key| key.to_ascii_lowercase()));
+        let limits = Limits {
+            send_batch_size: settings.send_batch_size.into(),
+            send_batch_max_size: settings.send_batch_max_size.into(),
+            timeout: settings.timeout.get(),
+            metadata_keys: settings.metadata_keys.clone(),
+            metadata_cardinality_limit: settings.metadata_cardinality_limit as usize,
+        };
+        let rest = Arc::new(rest);
+        let next = move |batch| {
+            let rest = Arc::clone(&rest);
+            async move { rest.consume_or_wait(batch).await }
+        };
+        let (handle, task) = batch::spawn(id.to_string(), limits, self.telemetry.clone(), next);
+        self.batchers.entry(depth).or_default().push(task);
+        Next::Batcher(handle)
+    }
+
+    fn segment(
+        &mut self,
+        stages: Vec<(&ComponentId, &PluginConfig)>,
+        next: Next,
+        signal: Signal,
+    ) -> Result<Segment, StartError> {
+        if stages.is_empty() {
+            return Ok(Segment::new(None, next, self.telemetry.clone()));
+        }
+        let started = std::time::Instant::now();
+        let mut specs = Vec::new();
+        let mut mistakes = Vec::new();
+        for (id, plugin) in &stages {
+            match spec(&self.catalog, id, plugin) {
+                Ok(spec) => specs.push(spec),
+                Err(errors) => mistakes.extend(errors.errors.iter().map(ToString::to_string)),
+            }
+        }
+        if mistakes.is_empty() {
+            match Chain::new(&self.catalog, signal, specs) {
+                Ok(chain) => {
+                    let chain = Arc::new(chain);
+                    self.headers.extend(chain.headers());
+                    self.chains.push(Arc::clone(&chain));
+                    tracing::debug!(elapsed = ?started.elapsed(), stages = stages.len(), "chain configured");
+                    return Ok(Segment::new(Some(chain), next, self.telemetry.clone()));
+                }
+                Err(errors) => mistakes.extend(errors.iter().map(|error| placed(&stages, error))),
+            }
+        }
+        Err(StartError::processors(&mistakes))
+    }
+
+    fn header_names(&self) -> Vec<HeaderName> {
+        self.headers.iter().filter_map(|name| name.parse().ok()).collect()
+    }
+
+    fn reloader(&self) -> Result<Option<Reloader>, StartError> {
+        if !self.config.plugins.watch || self.config.plugins.directory.is_none() || self.chains.is_empty() {
+            return Ok(None);
+        }
+        let metrics = Arc::clone(&self.telemetry.metrics);
+        let reloader = Reloader::start(&self.catalog, &self.chains, move |reload| observe(reload, &metrics));
+        reloader.map(Some).map_err(|error| StartError::service(&format!("can't watch the plugin directory: {error}")))
+    }
+}
+
+fn placed(stages: &[(&ComponentId, &PluginConfig)], error: &crate::stage::StageConfigError) -> String {
+    let stage = stages.iter().find(|(id, _)| id.to_string() == error.stage);
+    stage.map_or_else(|| error.to_string(), |(_, plugin)| plugin.error(&error.path, &error.message).to_string())
+}
+
+/// Tells what a look at the plugin directory led to.
+fn observe(reload: &Reload, metrics: &crate::telemetry::Metrics) {
+    for change in &reload.changes {
+        metrics.plugin_reloads.with_label_values(&[change.plugin.as_str(), "swapped"]).inc();
+        tracing::info!(
+            stage = %change.stage, plugin = %change.plugin, version = %change.version, sha256 = %change.digest,
+            origin = %change.origin, "plugin replaced"
+        );
+    }
+    for error in &reload.errors {
+        metrics.plugin_reloads.with_label_values(&[error.stage.as_str(), "refused"]).inc();
+        tracing::warn!(stage = %error.stage, %error, "plugin refused, the running version stays");
+    }
+}
+
+fn placeless(message: String) -> ConfigErrors {
+    let mut errors = ConfigErrors::default();
+    errors.errors.push(config::ConfigError { place: None, path: "plugins".into(), message });
+    errors
+}

@@ -1,0 +1,180 @@
+//! The batcher without clock or task: what comes in, when, and what goes out for which reason.
+//!
+//! An OTLP export request is a repeated field, so requests joined are one request; cutting is slicing at items.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::limits::Permit;
+use crate::model::{Batch, Context, Refusal, TenantId};
+
+/// When a batch is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Send as soon as so many items are there; 0 sends by time only.
+    pub send_batch_size: u64,
+    /// Never more than so many items; 0 means any number.
+    pub send_batch_max_size: u64,
+    /// Send whatever is there after so long; zero sends at once.
+    pub timeout: Duration,
+    /// Request headers whose values keep batches apart.
+    pub metadata_keys: Vec<String>,
+    /// How many combinations of their values there may be.
+    pub metadata_cardinality_limit: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            send_batch_size: 8192,
+            send_batch_max_size: 0,
+            timeout: Duration::from_millis(200),
+            metadata_keys: Vec::new(),
+            metadata_cardinality_limit: 1000,
+        }
+    }
+}
+
+/// Why a batch went out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// It was full.
+    Size,
+    /// Its time had come, or the process stops.
+    Timeout,
+}
+
+/// Batches in the making, one for each tenant and combination of metadata values.
+pub struct Batcher {
+    limits: Limits,
+    open: HashMap<Key, Open>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    tenant: TenantId,
+    metadata: Vec<Option<String>>,
+}
+
+struct Open {
+    parts: Vec<Batch>,
+    items: u64,
+    due: Instant,
+}
+
+impl Batcher {
+    /// Starts with nothing.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, open: HashMap::new() }
+    }
+
+    /// Takes a batch and gives back what is full now.
+    ///
+    /// # Errors
+    /// Refuses for good what would be one combination of metadata values too many.
+    pub fn push(&mut self, batch: Batch, now: Instant) -> Result<Vec<(Batch, Trigger)>, Refusal> {
+        let key = self.key(&batch);
+        let combinations = self.open.len();
+        if !self.limits.metadata_keys.is_empty()
+            && combinations >= self.limits.metadata_cardinality_limit
+            && !self.open.contains_key(&key)
+        {
+            return Err(Refusal::Permanent { reason: "too many batcher metadata-value combinations".into() });
+        }
+        let due = now + self.limits.timeout;
+        let open = self.open.entry(key.clone()).or_insert_with(|| Open { parts: Vec::new(), items: 0, due });
+        open.items += batch.items;
+        open.parts.push(batch);
+        let full = self.limits.send_batch_size > 0 && open.items >= self.limits.send_batch_size;
+        if self.limits.timeout.is_zero() {
+            return Ok(self.close(&key, Trigger::Timeout));
+        }
+        Ok(if full { self.close_full(&key, now) } else { Vec::new() })
+    }
+
+    /// Gives back what has waited long enough.
+    pub fn poll(&mut self, now: Instant) -> Vec<(Batch, Trigger)> {
+        let due: Vec<Key> = self.open.iter().filter(|(_, o)| o.due <= now).map(|(key, _)| key.clone()).collect();
+        due.iter().flat_map(|key| self.close(key, Trigger::Timeout)).collect()
+    }
+
+    /// Gives back everything.
+    pub fn drain(&mut self) -> Vec<(Batch, Trigger)> {
+        let all: Vec<Key> = self.open.keys().cloned().collect();
+        all.iter().flat_map(|key| self.close(key, Trigger::Timeout)).collect()
+    }
+
+    /// When `poll` will have something to give, unless more comes in.
+    pub fn next_due(&self) -> Option<Instant> {
+        self.open.values().map(|open| open.due).min()
+    }
+
+    /// How many combinations of metadata values and tenants there are now.
+    pub fn cardinality(&self) -> usize {
+        self.open.len()
+    }
+
+    fn key(&self, batch: &Batch) -> Key {
+        let value = |name: &String| {
+            let header = batch.context.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+            header.map(|(_, value)| value.clone())
+        };
+        let metadata = self.limits.metadata_keys.iter().map(value).collect();
+        Key { tenant: batch.tenant.clone(), metadata }
+    }
+
+    fn close(&mut self, key: &Key, trigger: Trigger) -> Vec<(Batch, Trigger)> {
+        let Some(open) = self.open.remove(key) else { return Vec::new() };
+        cut(join(open.parts), self.limits.send_batch_max_size).into_iter().map(|batch| (batch, trigger)).collect()
+    }
+
+    /// Sends what is full; what is left over by the maximum waits for more, as it would have waited alone.
+    fn close_full(&mut self, key: &Key, now: Instant) -> Vec<(Batch, Trigger)> {
+        let mut out = self.close(key, Trigger::Size);
+        let rest = out.pop_if(|(last, _)| last.items < self.limits.send_batch_size && self.limits.send_batch_max_size > 0);
+        if let Some((rest, _)) = rest {
+            let open = Open { items: rest.items, parts: vec![rest], due: now + self.limits.timeout };
+            self.open.insert(key.clone(), open);
+        }
+        out
+    }
+}
+
+/// One batch out of several, in their order. The permits of all of them live as long as it does.
+fn join(mut parts: Vec<Batch>) -> Option<Batch> {
+    if parts.len() < 2 {
+        return parts.pop();
+    }
+    let first = parts.first()?;
+    let bytes = Bytes::from(sluice_wire::concat(&parts.iter().map(|part| part.bytes.as_ref()).collect::<Vec<_>>()));
+    let received = parts.iter().map(|part| part.context.received).min()?;
+    Some(Batch {
+        signal: first.signal,
+        bytes,
+        items: parts.iter().map(|part| part.items).sum(),
+        tenant: first.tenant.clone(),
+        context: Arc::new(Context { received, headers: first.context.headers.clone() }),
+        permit: Permit::join(parts.iter().map(|part| Arc::clone(&part.permit)))?,
+    })
+}
+
+/// Slices of at most so many items.
+fn cut(batch: Option<Batch>, max_items: u64) -> Vec<Batch> {
+    let Some(batch) = batch else { return Vec::new() };
+    if max_items == 0 || batch.items <= max_items {
+        return vec![batch];
+    }
+    let max_items = usize::try_from(max_items).unwrap_or(usize::MAX);
+    let pieces = sluice_wire::split(batch.signal, &batch.bytes, max_items, 0);
+    let slice = |piece: sluice_wire::Piece<'_>| {
+        let bytes = Bytes::from(piece.bytes.into_owned());
+        Batch { bytes, items: u64::from(piece.records), ..batch.clone() }
+    };
+    pieces.into_iter().map(slice).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+//! Extension `health_check`: answers whether the process is ready.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Check;
+use crate::config::error::Findings;
+use crate::config::types::{Duration, HttpServerConfig, ListenAddress};
+
+/// Settings of the extension.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct HealthCheckConfig {
+    /// The listener. Default endpoint: localhost:13133.
+    #[serde(flatten)]
+    pub server: HttpServerConfig,
+    /// The path that answers. Default: /.
+    pub path: String,
+    /// What the answers say instead of the default JSON.
+    pub response_body: Option<ResponseBodyConfig>,
+    /// Deprecated in the collector, where it never worked; accepted, has no effect.
+    pub check_collector_pipeline: CheckPipelineConfig,
+}
+
+/// `response_body`.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ResponseBodyConfig {
+    /// Body with status 200. Default: empty.
+    pub healthy: String,
+    /// Body with status 503. Default: empty.
+    pub unhealthy: String,
+}
+
+/// `check_collector_pipeline`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct CheckPipelineConfig {
+    /// Accepted, has no effect.
+    pub enabled: bool,
+    /// Accepted, has no effect.
+    pub interval: Duration,
+    /// Accepted, has no effect.
+    pub exporter_failure_threshold: u32,
+}
+
+impl Default for CheckPipelineConfig {
+    fn default() -> Self {
+        Self { enabled: false, interval: Duration::from_secs(300), exporter_failure_threshold: 5 }
+    }
+}
+
+impl Default for HealthCheckConfig {
+    fn default() -> Self {
+        Self {
+            server: HttpServerConfig { endpoint: ListenAddress::new("localhost:13133"), ..HttpServerConfig::default() },
+            path: "/".into(),
+            response_body: None,
+            check_collector_pipeline: CheckPipelineConfig::default(),
+        }
+    }
+}
+
+impl Check for HealthCheckConfig {
+    fn check(&self, findings: &mut Findings) {
+        self.server.check(findings);
+        if !self.path.starts_with('/') {
+            findings.error("path", format!("{:?} must start with /", self.path));
+        }
+        if self.check_collector_pipeline.enabled {
+            findings.warn("check_collector_pipeline", "has no effect");
+        }
+    }
+}

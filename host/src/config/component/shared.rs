@@ -1,0 +1,270 @@
+//! What the settings of several components have in common: reading over defaults, and the checks of shared blocks.
+
+use serde::de::{DeserializeOwned, Deserializer, Error};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Check;
+use crate::config::error::Findings;
+use crate::config::types::{
+    AuthConfig, Compression, GrpcClientConfig, GrpcServerConfig, Headers, HttpClientConfig, HttpServerConfig,
+    ListenAddress, QueueConfig, QueueSizer, RetryConfig, TlsClientConfig, TlsServerConfig, TlsVersion, Url,
+};
+
+/// Reads an optional block over defaults of its own, which may differ from those of its type.
+pub(super) fn over<'de, T, D>(defaults: T, deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Serialize + DeserializeOwned,
+    D: Deserializer<'de>,
+{
+    match Option::<Value>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(given) => lay_over(&defaults, given).map(Some).map_err(D::Error::custom),
+    }
+}
+
+/// Lays given keys over the defaults, key by key in nested blocks, so that a partial block keeps the other defaults.
+///
+/// # Errors
+/// As serde reports them.
+pub(crate) fn lay_over<T: Serialize + DeserializeOwned>(defaults: &T, given: Value) -> serde_json::Result<T> {
+    let mut value = serde_json::to_value(defaults)?;
+    merge(&mut value, given);
+    serde_json::from_value(value)
+}
+
+fn merge(under: &mut Value, over: Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (key, value) in over {
+                merge(under.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (under, over) => *under = over,
+    }
+}
+
+/// Reports an address that nothing can be sent to. A template that was not filled in loads, as in the collector.
+pub(super) fn check_url(key: &str, url: Option<&Url>, findings: &mut Findings) {
+    let Some(url) = url.filter(|url| !url.is_empty()) else { return };
+    match url.check_http() {
+        Ok(()) => {}
+        Err(_) if url.as_str().contains("{{") => {
+            findings.warn(key, format!("\"{url}\" is a template that was not filled in; nothing can be sent there"));
+        }
+        Err(message) => findings.error(key, message),
+    }
+}
+
+/// Reports a compression that an exporter can't do.
+pub(super) fn check_compression(client: &HttpClientConfig, possible: &[Compression], findings: &mut Findings) {
+    if !possible.contains(&client.compression) {
+        let names: Vec<_> = possible.iter().map(|one| format!("{one:?}").to_lowercase()).collect();
+        findings.error("compression", format!("only {} possible here", join_names(&names)));
+    }
+}
+
+fn join_names(names: &[String]) -> String {
+    match names {
+        [] => "none is".into(),
+        [one] => format!("{one} is"),
+        [start @ .., last] => format!("{} and {last} are", start.join(", ")),
+    }
+}
+
+impl Check for HttpClientConfig {
+    fn check(&self, findings: &mut Findings) {
+        let urls = [("endpoint", Some(&self.endpoint)), ("proxy_url", self.proxy_url.as_ref())];
+        for (key, url) in urls {
+            check_url(key, url, findings);
+        }
+        findings.within("tls", |findings| self.tls.check(findings));
+        if let Some(auth) = &self.auth {
+            findings.within("auth", |findings| auth.check(findings));
+        }
+        check_headers(&self.headers, findings);
+    }
+}
+
+impl Check for GrpcClientConfig {
+    fn check(&self, findings: &mut Findings) {
+        let endpoint = self.endpoint.as_str();
+        if !endpoint.is_empty()
+            && let Err(message) = check_target(&self.endpoint)
+        {
+            findings.error("endpoint", message);
+        }
+        findings.within("tls", |findings| self.tls.check(findings));
+        if let Some(auth) = &self.auth {
+            findings.within("auth", |findings| auth.check(findings));
+        }
+        check_headers(&self.headers, findings);
+    }
+}
+
+/// A gRPC target: `host:port`, an absolute address, `unix:` or `dns:`.
+fn check_target(endpoint: &Url) -> Result<(), String> {
+    let text = endpoint.as_str();
+    if text.contains("://") && !text.starts_with("dns://") && !text.starts_with("unix://") {
+        return endpoint.check_http();
+    }
+    if text.starts_with("unix:") {
+        return Ok(());
+    }
+    if text.contains('@') {
+        return Err("must not contain credentials; write host:port, and set headers for them".into());
+    }
+    let text = text.strip_prefix("dns:").map_or(text, |rest| rest.trim_start_matches('/'));
+    ListenAddress::new(text).host_and_port().and_then(|(host, _)| match host {
+        "" => Err(format!("{text:?} has no host; write host:port")),
+        _ => Ok(()),
+    })
+}
+
+fn check_headers(headers: &Headers, findings: &mut Findings) {
+    for (name, value) in headers.iter() {
+        let key = format!("headers::{name}");
+        if http::HeaderName::try_from(name).is_err() {
+            findings.error(&key, format!("{name:?} is not a valid header name"));
+        }
+        if http::HeaderValue::try_from(value.expose()).is_err() {
+            findings.error(&key, "the value is not valid in a header: it contains a control character");
+        }
+    }
+}
+
+impl Check for AuthConfig {
+    fn check(&self, findings: &mut Findings) {
+        if self.authenticator.is_empty() {
+            findings.error("authenticator", "must name an extension, for example sigv4auth");
+        }
+    }
+}
+
+impl Check for HttpServerConfig {
+    fn check(&self, findings: &mut Findings) {
+        if let Err(message) = self.endpoint.check(self.transport) {
+            findings.error("endpoint", message);
+        }
+        if let Some(tls) = &self.tls {
+            findings.within("tls", |findings| tls.check(findings));
+        }
+        for (index, name) in self.compression_algorithms.iter().flatten().enumerate() {
+            if !["", "gzip", "zstd", "none"].contains(&name.as_str()) {
+                findings.error(
+                    &format!("compression_algorithms::{index}"),
+                    format!("{name:?} is not supported; gzip and zstd are"),
+                );
+            }
+        }
+        for (name, value) in &self.response_headers {
+            if http::HeaderName::try_from(name).is_err() || http::HeaderValue::try_from(value).is_err() {
+                findings.error(&format!("response_headers::{name}"), "not a valid header");
+            }
+        }
+        for (index, origin) in self.cors.iter().flat_map(|cors| &cors.allowed_origins).enumerate() {
+            if origin.matches('*').count() > 1 {
+                findings.error(&format!("cors::allowed_origins::{index}"), format!("{origin:?} has more than one *"));
+            }
+        }
+    }
+}
+
+impl Check for GrpcServerConfig {
+    fn check(&self, findings: &mut Findings) {
+        if let Err(message) = self.endpoint.check(self.transport) {
+            findings.error("endpoint", message);
+        }
+        if let Some(tls) = &self.tls {
+            findings.within("tls", |findings| tls.check(findings));
+        }
+    }
+}
+
+impl Check for TlsClientConfig {
+    fn check(&self, findings: &mut Findings) {
+        let pairs = [
+            ("ca_pem", self.ca_file.is_some(), self.ca_pem.is_some(), "ca_file"),
+            ("cert_pem", self.cert_file.is_some(), self.cert_pem.is_some(), "cert_file"),
+            ("key_pem", self.key_file.is_some(), self.key_pem.is_some(), "key_file"),
+        ];
+        check_either(&pairs, findings);
+        check_identity(
+            self.cert_file.is_some() || self.cert_pem.is_some(),
+            self.key_file.is_some() || self.key_pem.is_some(),
+            findings,
+        );
+        check_versions(self.min_version, self.max_version, findings);
+    }
+}
+
+impl Check for TlsServerConfig {
+    fn check(&self, findings: &mut Findings) {
+        let pairs = [
+            ("cert_pem", self.cert_file.is_some(), self.cert_pem.is_some(), "cert_file"),
+            ("key_pem", self.key_file.is_some(), self.key_pem.is_some(), "key_file"),
+        ];
+        check_either(&pairs, findings);
+        let (cert, key) =
+            (self.cert_file.is_some() || self.cert_pem.is_some(), self.key_file.is_some() || self.key_pem.is_some());
+        if !cert && !key {
+            findings.error("", "a server needs cert_file and key_file");
+        }
+        check_identity(cert, key, findings);
+        check_versions(self.min_version, self.max_version, findings);
+    }
+}
+
+fn check_either(pairs: &[(&str, bool, bool, &str)], findings: &mut Findings) {
+    for (pem, has_file, has_pem, file) in pairs {
+        if *has_file && *has_pem {
+            findings.error(pem, format!("{file} is given already; name one of them"));
+        }
+    }
+}
+
+fn check_identity(has_cert: bool, has_key: bool, findings: &mut Findings) {
+    match (has_cert, has_key) {
+        (true, false) => findings.error("cert_file", "needs key_file or key_pem too"),
+        (false, true) => findings.error("key_file", "needs cert_file or cert_pem too"),
+        _ => {}
+    }
+}
+
+fn check_versions(min: TlsVersion, max: Option<TlsVersion>, findings: &mut Findings) {
+    if max.is_some_and(|max| max < min) {
+        findings.error("max_version", "must not be lower than min_version");
+    }
+}
+
+impl Check for RetryConfig {
+    fn check(&self, findings: &mut Findings) {
+        if self.max_elapsed_time.is_zero() || !self.enabled {
+            return;
+        }
+        if self.max_elapsed_time < self.initial_interval {
+            findings.error("max_elapsed_time", "must not be less than initial_interval");
+        }
+        if self.max_elapsed_time < self.max_interval {
+            findings.warn("max_elapsed_time", "is less than max_interval, which is therefore never reached");
+        }
+    }
+}
+
+impl Check for QueueConfig {
+    fn check(&self, findings: &mut Findings) {
+        let Some(batch) = &self.batch else { return };
+        if batch.flush_timeout.is_zero() {
+            findings.error("batch::flush_timeout", "must be greater than zero");
+        }
+        if batch.max_size > 0 && batch.max_size < batch.min_size {
+            findings.error("batch::max_size", format!("must be greater or equal to min_size ({})", batch.min_size));
+        }
+        if batch.sizer == QueueSizer::Requests {
+            findings.error("batch::sizer", "only items and bytes are possible here");
+        }
+        if self.sizer == batch.sizer && batch.min_size > self.queue_size {
+            findings.error("batch::min_size", format!("must not be greater than queue_size ({})", self.queue_size));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The block of a processor that is a plugin: the host reads its own keys, the rest is the plugin's.
+
+use std::fmt;
+
+use serde_json::Value;
+
+use super::error::{ConfigError, ConfigErrors, Report, join};
+use super::node::{Content, Node};
+use super::plugins::{OnError, StageLimits, StageSettings};
+use super::{component, schema};
+
+/// The keys that are the host's.
+const HOST_KEYS: [&str; 2] = ["on_error", "limits"];
+
+/// Settings of a stage, as far as they can be known without the plugin.
+#[derive(Clone)]
+pub struct PluginConfig {
+    /// The plugin to run: `<plugin>.wasm`, with aliases of the standard stages resolved.
+    pub plugin: String,
+    /// What the host itself reads.
+    pub settings: StageSettings,
+    /// Where the block stands, for example `processors::filter/ecs`.
+    path: String,
+    /// The plugin's part of the block.
+    block: Node,
+}
+
+impl PluginConfig {
+    /// Takes a block apart.
+    pub(super) fn read(plugin: &str, node: &Node, path: &str, limits: &StageLimits, report: &mut Report) -> Self {
+        let mut block = node.clone();
+        let mut host = Node::new(node.place.clone(), Content::Mapping(Vec::new()));
+        let is_null = block.is_null();
+        match (&mut block.content, &mut host.content) {
+            (Content::Mapping(all), Content::Mapping(hosts)) => {
+                let (mine, rest) =
+                    std::mem::take(all).into_iter().partition(|entry| HOST_KEYS.contains(&entry.key.as_str()));
+                (*hosts, *all) = (mine, rest);
+            }
+            (content, _) if is_null => *content = Content::Mapping(Vec::new()),
+            _ => report.error(Some(&node.place), path, "expected a map of settings"),
+        }
+        let settings = read_settings(&host, path, limits, report);
+        Self { plugin: plugin.to_owned(), settings, path: path.to_owned(), block }
+    }
+
+    /// The plugin's settings as they are written. Prefer `check`, which knows what the plugin expects.
+    pub fn raw(&self) -> Value {
+        self.block.to_json()
+    }
+
+    /// Reads the settings by the plugin's own JSON Schema.
+    ///
+    /// # Errors
+    /// All unknown keys and wrong types, with their places.
+    pub fn check(&self, schema: &Value) -> Result<Value, ConfigErrors> {
+        let mut report = Report::default();
+        let value = schema::walk(&self.block, schema, &self.path, &mut report);
+        if report.errors.is_empty() { Ok(value) } else { Err(report.into_errors()) }
+    }
+
+    /// Gives a mistake that the plugin itself found its place. The path is the plugin's: keys joined by dots, and
+    /// positions in brackets, for example `traces.span[2]`.
+    pub fn error(&self, path: &str, message: &str) -> ConfigError {
+        let path = path.replace("::", ".").replace('[', ".").replace(']', "");
+        let path = path.split('.').filter(|step| !step.is_empty()).collect::<Vec<_>>().join("::");
+        ConfigError {
+            place: Some(self.block.locate(&path)),
+            path: join(&self.path, &path),
+            message: message.to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for PluginConfig {
+    /// Leaves the block out: which of its values are secrets only the plugin's schema knows.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { plugin, settings, path, block: _ } = self;
+        let mut shown = f.debug_struct("PluginConfig");
+        shown.field("plugin", plugin).field("settings", settings).field("path", path).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+struct HostSettings {
+    on_error: Option<OnError>,
+    limits: StageLimits,
+}
+
+impl component::Check for HostSettings {
+    fn check(&self, findings: &mut super::error::Findings) {
+        findings.within("limits", |findings| self.limits.check(findings));
+    }
+}
+
+fn read_settings(host: &Node, path: &str, limits: &StageLimits, report: &mut Report) -> StageSettings {
+    let defaults = HostSettings { on_error: None, limits: limits.clone() };
+    let read = super::build::read_block(host, &defaults, path, report).unwrap_or(defaults);
+    StageSettings { on_error: read.on_error, limits: read.limits }
+}

@@ -1,0 +1,114 @@
+//! `plugins:` — where components lie, what they may use, and how they are replaced; and what is said of one stage.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::component::Check;
+use super::error::Findings;
+use super::types::{ByteSize, Duration};
+
+/// `plugins`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct PluginsConfig {
+    /// Directory with the components: the processor type `x` runs `x.wasm`. The standard stages (filter, redaction,
+    /// tenant_label, sampler) are found without it; a file of that name here replaces them. Default: none.
+    pub directory: Option<PathBuf>,
+    /// Directory for compiled code, which makes starts and reloads faster. It must not be writable by others.
+    /// Default: none; components are compiled at every start.
+    pub cache_directory: Option<PathBuf>,
+    /// Replaces a stage when its file changes. Default: true.
+    pub watch: bool,
+    /// How long a changed file must be quiet before it is read. Default: 100ms.
+    pub settle: Duration,
+    /// Limits of every stage; a processor's own `limits` replace them one by one.
+    pub limits: StageLimits,
+}
+
+impl Default for PluginsConfig {
+    fn default() -> Self {
+        Self {
+            directory: None,
+            cache_directory: None,
+            watch: true,
+            settle: Duration::from_millis(100),
+            limits: StageLimits::default(),
+        }
+    }
+}
+
+/// What one stage may use at most.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct StageLimits {
+    /// Linear memory of one instance. Default: 64MiB.
+    pub memory: ByteSize,
+    /// Time for one call with one batch. Default: 100ms.
+    pub deadline: Duration,
+    /// Size of one answer. Default: 16MiB.
+    pub output: ByteSize,
+    /// Size of the component's file. Default: 32MiB.
+    pub binary: ByteSize,
+    /// Most rows in one call; a larger batch is given in parts. Default: 8192.
+    #[schemars(range(min = 1))]
+    pub rows: u32,
+}
+
+impl Default for StageLimits {
+    fn default() -> Self {
+        Self {
+            memory: ByteSize::from_mib(64),
+            deadline: Duration::from_millis(100),
+            output: ByteSize::from_mib(16),
+            binary: ByteSize::from_mib(32),
+            rows: 8192,
+        }
+    }
+}
+
+/// What happens to a batch whose call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnError {
+    /// It goes on as if the stage were not there.
+    Pass,
+    /// It is dropped and booked as such.
+    Drop,
+    /// It is refused, and the sender learns why.
+    Reject,
+}
+
+/// The keys that the host itself reads in the block of a processor that is a plugin: `on_error` and `limits`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StageSettings {
+    /// What happens to a batch whose call failed. Default: as the plugin says; `redaction` rejects, others pass.
+    pub on_error: Option<OnError>,
+    /// The stage's limits, with those of `plugins::limits` where it names none.
+    pub limits: StageLimits,
+}
+
+impl Check for PluginsConfig {
+    fn check(&self, findings: &mut Findings) {
+        findings.within("limits", |findings| self.limits.check(findings));
+    }
+}
+
+impl Check for StageLimits {
+    fn check(&self, findings: &mut Findings) {
+        const SMALLEST_MEMORY: ByteSize = ByteSize::from_kib(64);
+        const LARGEST_MEMORY: ByteSize = ByteSize::from_mib(4096);
+        if self.memory < SMALLEST_MEMORY || self.memory > LARGEST_MEMORY {
+            findings.error("memory", format!("{} is not between {SMALLEST_MEMORY} and {LARGEST_MEMORY}", self.memory));
+        }
+        if self.deadline < Duration::from_millis(1) {
+            findings.error("deadline", format!("{} is less than 1ms, the shortest possible", self.deadline));
+        }
+        for (key, size) in [("output", self.output), ("binary", self.binary)] {
+            if size.bytes() == 0 {
+                findings.error(key, "must be greater than zero");
+            }
+        }
+    }
+}

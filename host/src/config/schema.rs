@@ -1,0 +1,322 @@
+//! Walks a value against a JSON Schema: finds unknown keys and wrong types, all at once, and says where they stand.
+//!
+//! It reads the part of JSON Schema that schemars writes for serde types. Two things differ from the standard, as a
+//! configuration needs it: an object that lists properties allows no others, and null means the default.
+
+use serde_json::{Map, Value};
+
+use super::error::{Place, Report, join};
+use super::node::{Content, Entry, Node};
+use super::types::{ByteSize, Duration, REDACTED, Url};
+
+pub(crate) mod words;
+
+/// References that refer to each other without end stop here.
+const MAX_REFERENCES: usize = 32;
+
+/// Reads a node as its schema wants it: numbers in text fields become texts, nulls become defaults.
+///
+/// `path` is where the node stands in the whole. What comes back is only of use if nothing was reported.
+pub(crate) fn walk(node: &Node, schema: &Value, path: &str, report: &mut Report) -> Value {
+    Walker { root: schema, report }.value(node, schema, path).unwrap_or_default()
+}
+
+/// The schema of a type.
+pub(crate) fn of<T: schemars::JsonSchema>() -> Value {
+    schemars::schema_for!(T).to_value()
+}
+
+struct Walker<'a> {
+    root: &'a Value,
+    report: &'a mut Report,
+}
+
+impl<'a> Walker<'a> {
+    /// `None` leaves the value out, so that its default applies.
+    fn value(&mut self, node: &Node, schema: &'a Value, path: &str) -> Option<Value> {
+        let alternatives = self.alternatives(schema);
+        if alternatives.is_empty() || alternatives.iter().any(|one| is_free(one)) {
+            return Some(node.to_json());
+        }
+        if node.is_null() {
+            return self.null(node, &alternatives, path);
+        }
+        let of_type = |name| alternatives.iter().copied().find(|one| has_type(one, name));
+        match &node.content {
+            // An environment variable may look like a map or list and still be meant as a text.
+            Content::Mapping(_) | Content::Sequence(_) if node.original.is_some() && of_type("string").is_some() => {
+                self.scalar(node, schema, &alternatives, path)
+            }
+            Content::Mapping(entries) => match of_type("object") {
+                Some(schema) => self.object(node, entries, schema, path),
+                None => self.refuse(node, "a map", &alternatives, path),
+            },
+            Content::Sequence(items) => match of_type("array") {
+                Some(schema) => self.array(items, schema, path),
+                None => self.refuse(node, "a list", &alternatives, path),
+            },
+            Content::Scalar { .. } => self.scalar(node, schema, &alternatives, path),
+        }
+    }
+
+    /// The schemas of which one has to fit, with references followed and null left out.
+    fn alternatives(&self, schema: &'a Value) -> Vec<&'a Value> {
+        let mut found = Vec::new();
+        self.collect(schema, &mut found, 0);
+        found
+    }
+
+    fn collect(&self, schema: &'a Value, found: &mut Vec<&'a Value>, references: usize) {
+        if references > MAX_REFERENCES {
+            return;
+        }
+        if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
+            if let Some(target) = target.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer)) {
+                self.collect(target, found, references + 1);
+            }
+            return;
+        }
+        for key in ["anyOf", "oneOf", "allOf"] {
+            if let Some(choices) = schema.get(key).and_then(Value::as_array) {
+                choices.iter().for_each(|choice| self.collect(choice, found, references + 1));
+                return;
+            }
+        }
+        if schema.get("type").and_then(Value::as_str) != Some("null") {
+            found.push(schema);
+        }
+    }
+
+    /// Whether a schema, or one below it, says so of itself. What stands where a secret belongs, though in the wrong
+    /// shape, is a secret too.
+    fn reaches(&self, schema: &Value, mark: &str, depth: usize) -> bool {
+        if depth > MAX_REFERENCES {
+            return false;
+        }
+        let below = |key: &str, value: &Value| match (key, value) {
+            ("$ref", Value::String(target)) => {
+                let target = target.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
+                target.is_some_and(|target| self.reaches(target, mark, depth + 1))
+            }
+            ("anyOf" | "oneOf" | "allOf", Value::Array(several)) => {
+                several.iter().any(|one| self.reaches(one, mark, depth + 1))
+            }
+            ("properties", Value::Object(several)) => several.values().any(|one| self.reaches(one, mark, depth + 1)),
+            ("items" | "additionalProperties", one) => self.reaches(one, mark, depth + 1),
+            (key, value) => key == mark && *value == Value::Bool(true),
+        };
+        schema.as_object().into_iter().flatten().any(|(key, value)| below(key, value))
+    }
+
+    /// A key without a value: `grpc:` alone is a block with all its defaults, `timeout:` alone the default.
+    fn null(&mut self, node: &Node, alternatives: &[&'a Value], path: &str) -> Option<Value> {
+        let object = alternatives.iter().copied().find(|one| has_type(one, "object"));
+        match object {
+            Some(schema) => self.object(node, &[], schema, path),
+            None => None,
+        }
+    }
+
+    fn object(&mut self, node: &Node, entries: &[Entry], schema: &'a Value, path: &str) -> Option<Value> {
+        let no_properties = Map::new();
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let others = schema.get("additionalProperties");
+        let mut object = Map::new();
+        for Entry { key, key_place, value } in entries {
+            let path = join(path, key);
+            let known = properties.and_then(|properties| properties.get(key));
+            let read = match (known, others) {
+                (Some(schema), _) => self.value(value, schema, &path),
+                (None, Some(Value::Bool(true))) => Some(value.to_json()),
+                (None, None) if properties.is_none() => Some(value.to_json()),
+                (None, Some(schema @ Value::Object(_))) => self.map_value(value, schema, &path),
+                (None, Some(_) | None) => {
+                    let keys = properties.unwrap_or(&no_properties).keys().map(String::as_str);
+                    self.report.error(Some(key_place), path, words::unknown_key(key, keys));
+                    None
+                }
+            };
+            if let Some(read) = read {
+                object.insert(key.clone(), read);
+            }
+        }
+        for required in schema.get("required").and_then(Value::as_array).into_iter().flatten() {
+            let missing = required.as_str().filter(|key| !entries.iter().any(|entry| entry.key == *key));
+            if let Some(key) = missing {
+                self.report.error(Some(&node.place), join(path, key), "must be set");
+            }
+        }
+        Some(Value::Object(object))
+    }
+
+    /// A value of a map with free keys; without a value it is an empty text, or null where that is possible.
+    fn map_value(&mut self, node: &Node, schema: &'a Value, path: &str) -> Option<Value> {
+        let value = self.value(node, schema, path);
+        if value.is_some() || !node.is_null() {
+            return value;
+        }
+        let is_text = self.alternatives(schema).iter().any(|one| has_type(one, "string"));
+        Some(if is_text { Value::String(String::new()) } else { Value::Null })
+    }
+
+    fn array(&mut self, items: &[Node], schema: &'a Value, path: &str) -> Option<Value> {
+        let Some(item_schema) = schema.get("items") else { return Some(items.iter().map(Node::to_json).collect()) };
+        let mut array = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            let path = join(path, &index.to_string());
+            if item.is_null()
+                && item.unset.is_none()
+                && !self.alternatives(item_schema).iter().any(|one| has_type(one, "object"))
+            {
+                self.report.error(Some(&item.place), path, "must not be empty");
+            } else {
+                array.extend(self.value(item, item_schema, &path));
+            }
+        }
+        self.check_length("items", array.len(), schema, items.first().map(|item| &item.place), path);
+        Some(Value::Array(array))
+    }
+
+    fn scalar(&mut self, node: &Node, schema: &'a Value, alternatives: &[&'a Value], path: &str) -> Option<Value> {
+        let text = node.text().unwrap_or_default();
+        let choices: Vec<&str> = alternatives.iter().flat_map(|one| choices(one)).collect();
+        if !choices.is_empty() {
+            let ignores_case = self.reaches(schema, "x-ignore-case", 0);
+            return self.choice(node, text, &choices, ignores_case, path);
+        }
+        let value = node.scalar().unwrap_or_default();
+        let before = self.report.errors.len();
+        for one in alternatives {
+            match &value {
+                Value::Bool(_) if has_type(one, "boolean") => return Some(value),
+                Value::Number(number) if has_type(one, "number") || (has_type(one, "integer") && !number.is_f64()) => {
+                    self.check_number(node, number, one, path);
+                    return (self.report.errors.len() == before).then_some(value);
+                }
+                _ => {}
+            }
+        }
+        if let Some(one) = alternatives.iter().find(|one| has_type(one, "string")) {
+            self.check_text(node, text, one, path);
+            return (self.report.errors.len() == before).then(|| Value::String(text.to_owned()));
+        }
+        if let Some(one) = alternatives.iter().find(|one| self.is_list_of_texts(one)) {
+            return self.split_list(node, text, one, path);
+        }
+        let found = words::scalar(&value, text, self.reaches(schema, "writeOnly", 0));
+        self.refuse(node, &found, alternatives, path)
+    }
+
+    fn is_list_of_texts(&self, schema: &'a Value) -> bool {
+        let items = schema.get("items").filter(|_| has_type(schema, "array"));
+        items.is_some_and(|items| self.alternatives(items).iter().any(|one| has_type(one, "string")))
+    }
+
+    /// The collector takes `a,b` for `[a, b]`.
+    fn split_list(&mut self, node: &Node, text: &str, schema: &'a Value, path: &str) -> Option<Value> {
+        let item =
+            |part: &str| Node::new(node.place.clone(), Content::Scalar { text: part.trim().to_owned(), plain: false });
+        let items: Vec<Node> = text.split(',').map(item).collect();
+        self.array(&items, schema, path)
+    }
+
+    fn choice(&mut self, node: &Node, text: &str, choices: &[&str], ignores_case: bool, path: &str) -> Option<Value> {
+        let same = |choice: &&&str| **choice == text || (ignores_case && choice.eq_ignore_ascii_case(text));
+        if let Some(choice) = choices.iter().find(same) {
+            return Some(Value::String((*choice).to_owned()));
+        }
+        self.error(node, path, words::no_choice(text, choices));
+        None
+    }
+
+    fn check_text(&mut self, node: &Node, text: &str, schema: &Value, path: &str) {
+        let secret = schema.get("writeOnly") == Some(&Value::Bool(true));
+        let shown = match schema.get("format").and_then(Value::as_str) {
+            _ if secret => REDACTED.to_owned(),
+            Some("url") => Url::new(text).redacted().into_owned(),
+            _ => words::shorten(text),
+        };
+        let wrong = match schema.get("format").and_then(Value::as_str) {
+            Some("go-duration") => text.parse::<Duration>().err().map(|error| error.to_string()),
+            Some("byte-size") => text.parse::<ByteSize>().err().map(|error| error.to_string()),
+            _ => None,
+        };
+        if let Some(message) = wrong {
+            self.error(node, path, format!("{shown:?}: {message}"));
+        }
+        if schema.get("format").and_then(Value::as_str) == Some("component-id")
+            && let Err(error) = text.parse::<super::id::ComponentId>()
+        {
+            self.error(node, path, error.to_string());
+        }
+        self.check_length("characters", text.chars().count(), schema, Some(&node.place), path);
+    }
+
+    fn check_length(&mut self, unit: &str, length: usize, schema: &Value, place: Option<&Place>, path: &str) {
+        let (min, max) = if unit == "items" { ("minItems", "maxItems") } else { ("minLength", "maxLength") };
+        let bound = |key: &str| schema.get(key).and_then(Value::as_u64).and_then(|bound| usize::try_from(bound).ok());
+        if let Some(min) = bound(min).filter(|min| length < *min) {
+            self.report.error(place, path, format!("{length} {unit} are too few; at least {min}"));
+        }
+        if let Some(max) = bound(max).filter(|max| length > *max) {
+            self.report.error(place, path, format!("{length} {unit} are too many; at most {max}"));
+        }
+    }
+
+    fn check_number(&mut self, node: &Node, number: &serde_json::Number, schema: &Value, path: &str) {
+        let Some(value) = number.as_f64() else { return };
+        let bound = |key: &str| schema.get(key).and_then(Value::as_f64);
+        let is_duration = schema.get("format").and_then(Value::as_str) == Some("go-duration");
+        if is_duration && value < 0.0 {
+            self.error(node, path, format!("{number}: a duration must not be negative"));
+        } else if is_duration && value > i64::MAX as f64 {
+            self.error(node, path, format!("{number}: duration is too long"));
+        } else if is_duration && value > 0.0 && value < 1e6 {
+            let message =
+                format!("{number} without a unit counts nanoseconds, as in the collector; did you mean \"{number}s\"?");
+            self.report.warn(Some(&node.place), path, message);
+        }
+        let too_small = bound("minimum").is_some_and(|min| value < min)
+            || bound("exclusiveMinimum").is_some_and(|min| value <= min);
+        let too_large = bound("maximum").is_some_and(|max| value > max)
+            || bound("exclusiveMaximum").is_some_and(|max| value >= max);
+        if too_small || too_large {
+            self.error(node, path, format!("{number} is out of range; expected {}", words::range(schema)));
+        } else if let Some(most) = words::largest(schema).filter(|most| value > *most as f64) {
+            self.error(node, path, format!("{number} is out of range; at most {most}"));
+        }
+    }
+
+    fn refuse(&mut self, node: &Node, found: &str, alternatives: &[&Value], path: &str) -> Option<Value> {
+        let expected = words::expected(alternatives);
+        self.error(node, path, format!("expected {expected}, found {found}"));
+        None
+    }
+
+    fn error(&mut self, node: &Node, path: &str, message: String) {
+        let why = node.unset.as_ref().map(|name| format!(" (environment variable {name:?} is not set)"));
+        self.report.error(Some(&node.place), path, message + why.as_deref().unwrap_or_default());
+    }
+}
+
+/// Whether a schema allows anything.
+fn is_free(schema: &Value) -> bool {
+    match schema {
+        Value::Bool(free) => *free,
+        schema => ["type", "enum", "const", "properties"].iter().all(|key| schema.get(key).is_none()),
+    }
+}
+
+fn has_type(schema: &Value, name: &str) -> bool {
+    match schema.get("type") {
+        Some(Value::String(one)) => one == name,
+        Some(Value::Array(several)) => several.iter().any(|one| one == name),
+        _ => name == "object" && schema.get("properties").is_some(),
+    }
+}
+
+/// The texts that an enumeration allows.
+fn choices(schema: &Value) -> Vec<&str> {
+    let several = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
+    several.chain(schema.get("const")).filter_map(Value::as_str).collect()
+}

@@ -1,0 +1,208 @@
+//! Addresses to listen on and to send to.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::REDACTED;
+
+/// What carries a listener's connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// TCP over IPv4 or IPv6, as the endpoint says.
+    #[default]
+    Tcp,
+    /// TCP over IPv4 only.
+    Tcp4,
+    /// TCP over IPv6 only.
+    Tcp6,
+    /// A Unix socket; `endpoint` is its path.
+    Unix,
+}
+
+/// Where to listen: `host:port`, `[v6]:port`, `:port` for all interfaces, or a path with `transport: unix`.
+#[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct ListenAddress(String);
+
+impl ListenAddress {
+    /// Wraps an address.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// As it stands in the configuration.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Host and port; an empty host means all interfaces.
+    ///
+    /// # Errors
+    /// Says what is wrong, if it has no port or a port that is none.
+    pub fn host_and_port(&self) -> Result<(&str, u16), String> {
+        let Some((host, port)) = self.0.rsplit_once(':') else {
+            return Err(format!("{:?} has no port; write host:port, for example \"localhost:4317\"", self.0));
+        };
+        let port = port.parse().map_err(|_| format!("{port:?} is not a port (0 to 65535)"))?;
+        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(v6) => v6,
+            None if host.contains(':') => {
+                return Err(format!("IPv6 addresses need brackets: \"[{host}]:{port}\""));
+            }
+            None if host.contains(['/', ' ']) => return Err(format!("{host:?} is not a host name; write host:port")),
+            None => host,
+        };
+        Ok((host, port))
+    }
+
+    /// Checks it against what carries the connections.
+    ///
+    /// # Errors
+    /// Says what is wrong.
+    pub fn check(&self, transport: Transport) -> Result<(), String> {
+        match transport {
+            _ if self.0.is_empty() => Err("must not be empty".into()),
+            Transport::Unix => Ok(()),
+            Transport::Tcp | Transport::Tcp4 | Transport::Tcp6 => self.host_and_port().map(drop),
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// Where to send. A user name and password inside it are never printed.
+#[derive(Clone, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Url(String);
+
+impl Url {
+    /// Wraps an address.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// As it stands in the configuration, credentials included.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Without the credentials.
+    pub fn redacted(&self) -> Cow<'_, str> {
+        let start = self.0.find("://").map_or(0, |at| at + 3);
+        let end = self.0[start..].find(['/', '?', '#']).map_or(self.0.len(), |at| start + at);
+        match self.0[start..end].rfind('@') {
+            Some(at) => Cow::Owned(format!("{}{REDACTED}{}", &self.0[..start], &self.0[start + at..])),
+            None => Cow::Borrowed(&self.0),
+        }
+    }
+
+    /// Checks that it is an absolute HTTP address.
+    ///
+    /// # Errors
+    /// Says what is wrong.
+    pub fn check_http(&self) -> Result<(), String> {
+        let shown = self.redacted();
+        let uri: http::Uri = self.0.parse().map_err(|error| format!("{shown:?} is not a URL: {error}"))?;
+        match uri.scheme_str() {
+            Some("http" | "https") => Ok(()),
+            _ => Err(format!("{shown:?} must start with http:// or https://")),
+        }
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.redacted())
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.redacted(), f)
+    }
+}
+
+impl Serialize for Url {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.redacted())
+    }
+}
+
+impl JsonSchema for Url {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Url".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "format": "url" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn splits_host_and_port() {
+        let cases = [
+            ("localhost:4317", "localhost", 4317),
+            ("0.0.0.0:0", "0.0.0.0", 0),
+            (":8888", "", 8888),
+            ("[::1]:4318", "::1", 4318),
+        ];
+        for (text, host, port) in cases {
+            assert_eq!(ListenAddress::new(text).host_and_port(), Ok((host, port)), "{text}");
+        }
+        for text in ["localhost", "4317", "localhost:", "localhost:65536", "::1:4317", "http://localhost:4317", ""] {
+            assert!(ListenAddress::new(text).host_and_port().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn hides_credentials_of_a_url() {
+        let cases = [
+            ("http://user:pw@proxy:3128/x", "http://[REDACTED]@proxy:3128/x"),
+            ("user:p@w@proxy:3128", "[REDACTED]@proxy:3128"),
+            ("https://host/path@2?q=a@b", "https://host/path@2?q=a@b"),
+            ("host:1234", "host:1234"),
+        ];
+        for (text, shown) in cases {
+            let url = Url::new(text);
+            assert_eq!(url.to_string(), shown);
+            assert_eq!(format!("{url:?}"), format!("{shown:?}"));
+            assert_eq!(serde_json::json!(url), shown);
+        }
+    }
+
+    #[test]
+    fn takes_only_absolute_http_addresses_as_such() {
+        assert_eq!(Url::new("https://a:1/b").check_http(), Ok(()));
+        for text in ["a:1", "localhost:8888", "/x", "ftp://a", "http://", "https://a b"] {
+            assert!(Url::new(text).check_http().is_err(), "{text}");
+        }
+    }
+}

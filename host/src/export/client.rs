@@ -1,0 +1,357 @@
+//! The HTTP client of all exporters that speak HTTP: TLS, proxy, static headers, signature, timeout.
+
+use std::error::Error;
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{
+    CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT,
+};
+use http::uri::{Authority, Scheme};
+use http::{Method, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::config::types::{Headers, HttpClientConfig};
+use crate::export::sign::{SignError, Signer};
+pub use compress::compress;
+pub(crate) use compress::compress_message;
+pub use connect::ConnectError;
+pub(crate) use connect::{Connector, Stream};
+pub(crate) use tls::ClientTls;
+pub use tls::TlsError;
+
+mod compress;
+mod connect;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+/// A reply's body beyond this is cut off unless the request asks for more: enough for any error message.
+pub const DEFAULT_MAX_REPLY_BYTES: usize = 64 * 1024;
+/// The most of a reply's text that stands in a reason.
+pub const MAX_REASON_BYTES: usize = 1024;
+
+/// What Sluice calls itself towards destinations.
+pub(crate) const AGENT: HeaderValue = HeaderValue::from_static(concat!("sluice/", env!("CARGO_PKG_VERSION")));
+
+/// A client with the settings of one exporter; cheap to clone. Clones share their connections.
+#[derive(Clone)]
+pub struct HttpClient {
+    http: Client<Connector, Full<Bytes>>,
+    connector: Connector,
+    headers: HeaderMap,
+    timeout: Option<Duration>,
+    authenticator: Authenticator,
+}
+
+/// Who vouches for requests.
+#[derive(Clone, Debug)]
+pub enum Authenticator {
+    /// Nobody; static headers may.
+    None,
+    /// AWS credentials, by Signature Version 4.
+    SigV4(Signer),
+}
+
+/// A request; a clone shares the body. Whoever retries sends the same one again.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// Where to: an absolute address.
+    pub uri: Uri,
+    /// Headers besides those of the configuration, which prevail.
+    pub headers: HeaderMap,
+    /// The body, as it goes over the wire.
+    pub body: Bytes,
+    /// How much of the reply's body is of interest.
+    pub max_reply_bytes: usize,
+}
+
+/// What the destination answered.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status; redirects are not followed.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, up to `max_reply_bytes` of it.
+    pub body: Bytes,
+    /// Whether there was more of the body.
+    pub truncated: bool,
+}
+
+/// Why a client can't be made from its settings.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The `tls` block is of no use.
+    #[error("tls.{0}")]
+    Tls(#[from] TlsError),
+    /// `proxy_url` is of no use.
+    #[error("{0}")]
+    Proxy(String),
+    /// A header's name or value can't be sent.
+    #[error("headers: {0:?} is not a header that can be sent")]
+    Header(String),
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The exchange took too long.
+    #[error("no answer within {}", seconds(*.0))]
+    Timeout(Duration),
+    /// The connection broke down in the middle.
+    #[error("connection lost: {0}")]
+    Interrupted(String),
+    /// The request can't be signed.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+}
+
+impl HttpClient {
+    /// Makes a client; reads and checks everything that its settings name.
+    ///
+    /// # Errors
+    /// If a certificate, the proxy or a header is of no use.
+    pub fn new(settings: &HttpClientConfig, authenticator: Authenticator) -> Result<Self, ClientError> {
+        let tls = ClientTls::new(&settings.tls, &["h2", "http/1.1"])?;
+        let connector = Connector::new(tls, settings.proxy_url.as_ref()).map_err(ClientError::Proxy)?;
+        let mut headers = static_headers(&settings.headers)?;
+        headers.entry(USER_AGENT).or_insert(AGENT);
+        let timeout = Some(settings.timeout.get()).filter(|timeout| !timeout.is_zero());
+        Ok(Self { http: client(settings, connector.clone()), connector, headers, timeout, authenticator })
+    }
+
+    /// Sends a request, once.
+    ///
+    /// # Errors
+    /// If there is no answer; any status is one.
+    pub async fn send(&self, request: Request) -> Result<Reply, SendError> {
+        match self.timeout {
+            None => self.exchange(request).await,
+            Some(timeout) => match tokio::time::timeout(timeout, self.exchange(request)).await {
+                Ok(result) => result,
+                Err(_) => Err(SendError::Timeout(timeout)),
+            },
+        }
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Reply, SendError> {
+        let mut request = self.complete(request);
+        let Authenticator::SigV4(signer) = &self.authenticator else { return self.perform(request).await };
+        let unsigned = request.headers.clone();
+        signer.sign(&request.method, &request.uri, &mut request.headers, &request.body).await?;
+        let first = self.perform(request.clone()).await?;
+        if !signer.learn(&first)? {
+            return Ok(first);
+        }
+        // The clock was wrong; the same request with the right time has a chance.
+        request.headers = unsigned;
+        signer.sign(&request.method, &request.uri, &mut request.headers, &request.body).await?;
+        self.perform(request).await
+    }
+
+    /// Everything that goes over the wire must be there before it is signed.
+    fn complete(&self, mut request: Request) -> Request {
+        request.uri = without_default_port(request.uri);
+        for (name, value) in &self.headers {
+            request.headers.insert(name, value.clone());
+        }
+        if !request.headers.contains_key(HOST)
+            && let Some(host) = request.uri.authority().and_then(|a| HeaderValue::from_str(bare(a)).ok())
+        {
+            request.headers.insert(HOST, host);
+        }
+        request
+    }
+
+    async fn perform(&self, request: Request) -> Result<Reply, SendError> {
+        let mut message = http::Request::new(Full::new(request.body));
+        *message.method_mut() = request.method;
+        *message.headers_mut() = request.headers;
+        // Between us and the proxy only, hence not signed.
+        if let Some(credentials) = self.connector.proxy_credentials(&request.uri) {
+            message.headers_mut().insert(PROXY_AUTHORIZATION, credentials);
+        }
+        *message.uri_mut() = request.uri;
+        let response = self.http.request(message).await.map_err(classify)?;
+        read(response, request.max_reply_bytes).await
+    }
+}
+
+impl Request {
+    /// A POST of a body.
+    pub fn post(uri: Uri, content_type: &'static str, body: Bytes) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Self { method: Method::POST, uri, headers, body, max_reply_bytes: DEFAULT_MAX_REPLY_BYTES }
+    }
+
+    /// The request with one more header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+impl Reply {
+    /// For how long the destination wants to be left alone: seconds or a date, as RFC 9110 section 10.2.3 has it.
+    pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
+        let value = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        if let Ok(seconds) = value.parse::<u32>() {
+            return Some(Duration::from_secs(seconds.into()));
+        }
+        Some(http_date(value)?.duration_since(now).unwrap_or_default())
+    }
+
+    /// The status and what the body says, as a reason: at most `MAX_REASON_BYTES` of text, on one line.
+    pub fn reason(&self) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        let text: Vec<&str> = text.split_whitespace().collect();
+        let mut reason = format!("status {}", self.status);
+        if !text.is_empty() {
+            reason.push_str(": ");
+            reason.push_str(&text.join(" "));
+        }
+        shorten(reason)
+    }
+}
+
+impl SendError {
+    /// Whether the same request may succeed later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Timeout(_) | Self::Interrupted(_) => true,
+            Self::Sign(error) => error.is_retryable(),
+        }
+    }
+}
+
+/// Cuts a text from a peer down to what a log line or a metric takes.
+pub(crate) fn shorten(mut text: String) -> String {
+    if text.len() > MAX_REASON_BYTES {
+        text.truncate(text.floor_char_boundary(MAX_REASON_BYTES - 4));
+        text.push_str(" ...");
+    }
+    text.retain(|c| !c.is_control());
+    text
+}
+
+/// What an error and its causes say, each once.
+pub(crate) fn error_chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Reads a date as HTTP and AWS write it.
+pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
+    jiff::fmt::rfc2822::parse(text).ok().map(|time| time.timestamp().into())
+}
+
+/// The headers of a configuration; their values count as secrets.
+pub(crate) fn static_headers(configured: &Headers) -> Result<HeaderMap, ClientError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in configured.iter() {
+        let invalid = || ClientError::Header(name.to_owned());
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| invalid())?;
+        value.set_sensitive(true);
+        headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?, value);
+    }
+    Ok(headers)
+}
+
+fn client(settings: &HttpClientConfig, connector: Connector) -> Client<Connector, Full<Bytes>> {
+    let per_host = match (settings.disable_keep_alives, settings.max_idle_conns_per_host, settings.max_idle_conns) {
+        (true, ..) => 0,
+        (false, 0, 0) => usize::MAX,
+        (false, 0, idle) | (false, idle, _) => idle,
+    };
+    let idle_timeout = settings.idle_conn_timeout.get();
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_max_idle_per_host(per_host)
+        .pool_idle_timeout((!idle_timeout.is_zero()).then_some(idle_timeout));
+    let ping = settings.http2_read_idle_timeout.get();
+    if !ping.is_zero() {
+        builder
+            .http2_keep_alive_interval(ping)
+            .http2_keep_alive_timeout(settings.http2_ping_timeout.get())
+            .http2_keep_alive_while_idle(true);
+    }
+    builder.build(connector)
+}
+
+async fn read(response: http::Response<Incoming>, max_bytes: usize) -> Result<Reply, SendError> {
+    let (parts, mut incoming) = response.into_parts();
+    let mut body = BytesMut::new();
+    let mut truncated = false;
+    while let Some(frame) = incoming.frame().await {
+        let frame = frame.map_err(|error| SendError::Interrupted(error_chain(&error)))?;
+        let Some(data) = frame.data_ref() else { continue };
+        let room = max_bytes - body.len();
+        body.extend_from_slice(&data[..data.len().min(room)]);
+        if data.len() > room {
+            truncated = true;
+            break;
+        }
+    }
+    Ok(Reply { status: parts.status, headers: parts.headers, body: body.freeze(), truncated })
+}
+
+fn classify(error: hyper_util::client::legacy::Error) -> SendError {
+    let connect = error.is_connect();
+    // What the connector said stands at the end of the chain, in its own words.
+    let mut cause: Option<&(dyn Error + 'static)> = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<ConnectError>() {
+            return SendError::Connect(ConnectError::Network(error.to_string()));
+        }
+        cause = error.source();
+    }
+    let text = error_chain(&error);
+    if connect { SendError::Connect(ConnectError::Network(text)) } else { SendError::Interrupted(text) }
+}
+
+/// Servers compare `Host` with what was signed, and clients leave out the port that the scheme implies.
+fn without_default_port(uri: Uri) -> Uri {
+    let default = match uri.scheme() {
+        Some(scheme) if *scheme == Scheme::HTTPS => Some(443),
+        Some(scheme) if *scheme == Scheme::HTTP => Some(80),
+        _ => None,
+    };
+    if uri.port_u16().is_none() || uri.port_u16() != default {
+        return uri;
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.authority = uri.host().and_then(|host| host.parse().ok());
+    Uri::from_parts(parts).unwrap_or(uri)
+}
+
+/// Without user name and password.
+fn bare(authority: &Authority) -> &str {
+    let text = authority.as_str();
+    text.rsplit_once('@').map_or(text, |(_, host)| host)
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{} seconds", duration.as_secs_f64())
+}

@@ -1,0 +1,371 @@
+//! The client against servers on loopback.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use http::Version;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::config::types::{Secret, TlsClientConfig, TlsVersion, Url};
+use crate::export::testing::server::{Server, reply};
+
+fn client(settings: HttpClientConfig) -> HttpClient {
+    HttpClient::new(&settings, Authenticator::None).expect("client")
+}
+
+fn post(uri: Uri) -> Request {
+    Request::post(uri, "application/x-protobuf", Bytes::from_static(b"payload"))
+}
+
+fn headers(pairs: &[(&str, &str)]) -> Headers {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), Secret::new(*value))).collect()
+}
+
+#[tokio::test]
+async fn sends_the_bytes_and_headers_it_is_given() {
+    let server = Server::start(|_| reply(200, "ok")).await;
+    let settings =
+        HttpClientConfig { headers: headers(&[("x-scope", "a"), ("X-Key", "secret")]), ..Default::default() };
+    let request = post(server.uri("/v1/traces?a=b"))
+        .header(CONTENT_ENCODING, HeaderValue::from_static("gzip"))
+        .header(HeaderName::from_static("x-scope"), HeaderValue::from_static("overridden"));
+    let answer = client(settings).send(request).await.expect("reply");
+    assert_eq!((answer.status.as_u16(), &answer.body[..], answer.truncated), (200, &b"ok"[..], false));
+
+    let seen = server.one();
+    assert_eq!((seen.head.method.as_str(), seen.head.uri.to_string().as_str()), ("POST", "/v1/traces?a=b"));
+    assert_eq!(&seen.body[..], b"payload");
+    let expected = [
+        ("content-type", "application/x-protobuf"),
+        ("content-encoding", "gzip"),
+        ("x-scope", "a"),
+        ("x-key", "secret"),
+        ("user-agent", concat!("sluice/", env!("CARGO_PKG_VERSION"))),
+        ("host", &server.address.to_string()),
+        (CONTENT_LENGTH.as_str(), "7"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(seen.header(name), value, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn uses_a_connection_again_unless_told_not_to() {
+    for (disable_keep_alives, expected) in [(false, 1), (true, 3)] {
+        let server = Server::start(|_| reply(200, "")).await;
+        let client = client(HttpClientConfig { disable_keep_alives, ..Default::default() });
+        for _ in 0..3 {
+            client.send(post(server.uri("/"))).await.expect("reply");
+        }
+        assert_eq!(server.connections(), expected);
+    }
+}
+
+#[tokio::test]
+async fn cuts_a_long_reply_off_at_the_limit() {
+    let server = Server::start(|_| reply(500, vec![b'x'; 100])).await;
+    for (max_reply_bytes, kept, truncated) in [(99, 99, true), (100, 100, false)] {
+        let request = Request { max_reply_bytes, ..post(server.uri("/")) };
+        let answer = client(HttpClientConfig::default()).send(request).await.expect("reply");
+        assert_eq!((answer.body.len(), answer.truncated), (kept, truncated));
+    }
+}
+
+#[tokio::test]
+async fn does_not_follow_redirects() {
+    let server = Server::start(|_| {
+        let mut response = reply(307, "");
+        response.headers_mut().insert("location", HeaderValue::from_static("/elsewhere"));
+        response
+    })
+    .await;
+    let answer = client(HttpClientConfig::default()).send(post(server.uri("/"))).await.expect("reply");
+    assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT);
+    server.one();
+}
+
+#[tokio::test]
+async fn says_what_went_wrong_without_an_answer() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("listener");
+    let timeout = crate::config::types::Duration::from_millis(50);
+    let uri: Uri = format!("http://{}/", silent.local_addr().expect("address")).parse().expect("address");
+    let error = client(HttpClientConfig { timeout, ..Default::default() }).send(post(uri)).await.expect_err("timeout");
+    assert!(matches!(error, SendError::Timeout(_)) && error.is_retryable(), "{error}");
+    assert_eq!(error.to_string(), "no answer within 0.05 seconds");
+
+    let closing = TcpListener::bind("127.0.0.1:0").await.expect("listener");
+    let uri: Uri = format!("http://{}/", closing.local_addr().expect("address")).parse().expect("address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = closing.accept().await {
+            let _ = stream.read(&mut [0; 16]).await;
+        }
+    });
+    let error = client(HttpClientConfig::default()).send(post(uri)).await.expect_err("closed");
+    assert!(matches!(error, SendError::Interrupted(_)) && error.is_retryable(), "{error}");
+
+    let port = { TcpListener::bind("127.0.0.1:0").await.expect("listener").local_addr().expect("address").port() };
+    let uri: Uri = format!("http://127.0.0.1:{port}/").parse().expect("address");
+    let error = client(HttpClientConfig::default()).send(post(uri)).await.expect_err("refused");
+    assert!(matches!(error, SendError::Connect(_)) && error.is_retryable(), "{error}");
+    assert!(error.to_string().to_lowercase().contains("connection refused"), "{error}");
+}
+
+#[test]
+fn refuses_settings_that_can_not_work() {
+    let proxy = |url: &str| HttpClientConfig { proxy_url: Some(Url::new(url)), ..Default::default() };
+    let tls = |tls| HttpClientConfig { tls, ..Default::default() };
+    let header =
+        |name: &str, value: &str| HttpClientConfig { headers: headers(&[(name, value)]), ..Default::default() };
+    let missing = TlsClientConfig { ca_file: Some("/nonexistent/ca.pem".into()), ..Default::default() };
+    let no_pem = TlsClientConfig { ca_pem: Some(Secret::new("not pem")), ..Default::default() };
+    let no_key = TlsClientConfig { cert_pem: Some(Secret::new("x")), ..Default::default() };
+    let versions = TlsClientConfig {
+        min_version: TlsVersion::V1_3,
+        max_version: Some(TlsVersion::V1_2),
+        ca_pem: Some(Secret::new("x")),
+        ..Default::default()
+    };
+    let cases = [
+        (proxy("ftp://proxy"), "proxy_url ftp://proxy: must start with http:// or socks5://"),
+        (proxy("http://user:secret@pro xy"), "proxy_url http://[REDACTED]@pro xy: invalid uri character"),
+        (tls(missing), "tls.ca_file /nonexistent/ca.pem: No such file or directory (os error 2)"),
+        (tls(no_pem), "tls.ca_pem: holds no certificate in PEM"),
+        (tls(no_key), "tls.key_file: is missing; a client certificate needs both key_file and cert_file"),
+        (tls(versions), "tls.min_version: is higher than max_version"),
+        (header("x y", "z"), "headers: \"x y\" is not a header that can be sent"),
+        (header("x", "secret\n"), "headers: \"x\" is not a header that can be sent"),
+    ];
+    for (settings, expected) in cases {
+        let error = HttpClient::new(&settings, Authenticator::None).err().expect(expected);
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+/// An authority for tests, and certificates that it signs.
+struct Authority {
+    key: KeyPair,
+    params: CertificateParams,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("params");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self { key: KeyPair::generate().expect("key"), params }
+    }
+
+    fn pem(&self) -> String {
+        self.params.self_signed(&self.key).expect("certificate").pem()
+    }
+
+    /// A certificate with its key, both as PEM.
+    fn sign(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().expect("key");
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("params");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = params.signed_by(&key, &Issuer::from_params(&self.params, &self.key)).expect("certificate");
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    fn server(&self, name: &str, client_authority: Option<&Self>) -> rustls::ServerConfig {
+        use rustls_pki_types::CertificateDer;
+        use rustls_pki_types::pem::PemObject;
+        let (certificate, key) = self.sign(name);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_safe_default_protocol_versions().expect("versions");
+        let builder = match client_authority {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = rustls::RootCertStore::empty();
+                roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).expect("PEM")).expect("root");
+                let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                builder.with_client_cert_verifier(verifier.build().expect("verifier"))
+            }
+        };
+        let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("PEM");
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from_pem_slice(key.as_bytes()).expect("PEM"));
+        let mut config = builder.with_single_cert(vec![certificate], key).expect("server");
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config
+    }
+}
+
+fn https(server: &Server) -> Uri {
+    format!("https://{}/", server.address).parse().expect("address")
+}
+
+#[tokio::test]
+async fn trusts_whom_the_configuration_says() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let server = Server::start_tls(ours.server("127.0.0.1", None), |_| reply(200, "")).await;
+    let trusting = |authority: &Authority| TlsClientConfig {
+        ca_pem: Some(Secret::new(authority.pem())),
+        ..TlsClientConfig::default()
+    };
+    let cases = [
+        (trusting(&ours), true),
+        (trusting(&theirs), false),
+        (TlsClientConfig { insecure_skip_verify: true, ..trusting(&theirs) }, true),
+        (TlsClientConfig { server_name_override: Some("other.example".into()), ..trusting(&ours) }, false),
+        (TlsClientConfig { max_version: Some(TlsVersion::V1_2), ..trusting(&ours) }, true),
+        (TlsClientConfig { min_version: TlsVersion::V1_3, ..trusting(&ours) }, true),
+    ];
+    for (tls, trusted) in cases {
+        let case = format!("{tls:?}");
+        let result = client(HttpClientConfig { tls, ..Default::default() }).send(post(https(&server))).await;
+        assert_eq!(result.is_ok(), trusted, "{case}");
+        if let Err(error) = result {
+            assert!(error.to_string().starts_with("tls handshake: invalid peer certificate"), "{error}");
+        }
+    }
+    assert!(server.seen().iter().all(|seen| seen.head.version == Version::HTTP_2), "h2 is negotiated");
+}
+
+#[tokio::test]
+async fn checks_the_name_it_is_told_to() {
+    let authority = Authority::new();
+    let server = Server::start_tls(authority.server("collector.example", None), |_| reply(200, "")).await;
+    let tls = TlsClientConfig {
+        ca_pem: Some(Secret::new(authority.pem())),
+        server_name_override: Some("collector.example".into()),
+        ..TlsClientConfig::default()
+    };
+    client(HttpClientConfig { tls, ..Default::default() }).send(post(https(&server))).await.expect("reply");
+}
+
+#[tokio::test]
+async fn shows_its_certificate_and_reads_it_again_when_it_has_changed() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let server = Server::start_tls(authority.server("127.0.0.1", Some(&authority)), |_| reply(200, "")).await;
+    let directory = tempfile::tempdir().expect("directory");
+    let (cert_file, key_file) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
+    let install = |(certificate, key): (String, String)| {
+        std::fs::write(&cert_file, certificate).expect("written");
+        std::fs::write(&key_file, key).expect("written");
+    };
+    install(other.sign("sidecar"));
+    let tls = TlsClientConfig {
+        ca_pem: Some(Secret::new(authority.pem())),
+        cert_file: Some(cert_file.clone()),
+        key_file: Some(key_file.clone()),
+        reload_interval: crate::config::types::Duration::from_nanos(1),
+        ..TlsClientConfig::default()
+    };
+    let client = client(HttpClientConfig { tls, ..Default::default() });
+    client.send(post(https(&server))).await.expect_err("a stranger's certificate");
+    std::fs::write(&cert_file, "broken").expect("written");
+    client.send(post(https(&server))).await.expect_err("still the stranger's");
+    let mut signed = authority.sign("sidecar");
+    signed.0.push('\n'); // another length, should both be written within one tick of the file system's clock
+    install(signed);
+    client.send(post(https(&server))).await.expect("the right certificate");
+}
+
+/// A proxy that answers CONNECT and requests in the clear itself, and remembers the first lines.
+async fn proxy(accepts: bool) -> (std::net::SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("listener");
+    let address = listener.local_addr().expect("address");
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&heads);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = vec![0; 4096];
+            let length = stream.read(&mut head).await.expect("request");
+            seen.lock().expect("heads").push(String::from_utf8_lossy(&head[..length]).into_owned());
+            let answer =
+                if accepts { "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok" } else { "HTTP/1.1 407 No\r\n\r\n" };
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    (address, heads)
+}
+
+#[tokio::test]
+async fn goes_through_a_proxy() {
+    let (address, heads) = proxy(true).await;
+    let through = |url: String| client(HttpClientConfig { proxy_url: Some(Url::new(url)), ..Default::default() });
+    let plain = through(format!("http://user:secret@{address}"));
+    let destination: Uri = "http://destination.invalid/v1/traces".parse().expect("address");
+    assert_eq!(&plain.send(post(destination)).await.expect("reply").body[..], b"ok");
+    let head = heads.lock().expect("heads").remove(0).to_lowercase();
+    assert!(head.starts_with("post http://destination.invalid/v1/traces http/1.1\r\n"), "{head}");
+    assert!(head.contains("proxy-authorization: basic dxnlcjpzzwnyzxq=\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn tells_a_proxy_that_refuses_from_the_destination() {
+    let (address, heads) = proxy(false).await;
+    let proxy_url = Some(Url::new(format!("http://user:secret@{address}")));
+    let client = client(HttpClientConfig { proxy_url, ..Default::default() });
+    let destination: Uri = "https://destination.invalid/".parse().expect("address");
+    let error = client.send(post(destination)).await.expect_err("refused").to_string();
+    assert!(error.starts_with(&format!("proxy http://{address}: ")) && !error.contains("secret"), "{error}");
+    let head = heads.lock().expect("heads").remove(0);
+    assert!(head.starts_with("CONNECT destination.invalid:443 HTTP/1.1\r\n"), "{head}");
+}
+
+#[test]
+fn reads_when_to_come_back_as_seconds_and_as_a_date() {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777); // Sun, 06 Nov 1994 08:49:37 GMT
+    let cases = [
+        ("120", Some(120)),
+        (" 0 ", Some(0)),
+        ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
+        ("Sun, 06 Nov 1994 08:00:00 GMT", Some(0)),
+        ("-5", None),
+        ("soon", None),
+        ("99999999999999999999", None),
+    ];
+    for (text, expected) in cases {
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_str(text).expect("value"))]);
+        let reply = Reply { status: StatusCode::TOO_MANY_REQUESTS, headers, body: Bytes::new(), truncated: false };
+        assert_eq!(reply.retry_after(now), expected.map(Duration::from_secs), "{text}");
+    }
+}
+
+#[test]
+fn gives_a_reason_on_one_line_and_not_too_long() {
+    let reply = |body: &str| Reply {
+        status: StatusCode::BAD_REQUEST,
+        headers: HeaderMap::new(),
+        body: Bytes::from(body.to_owned()),
+        truncated: false,
+    };
+    assert_eq!(reply("").reason(), "status 400 Bad Request");
+    assert_eq!(reply(" out of\r\n\torder \u{7} ").reason(), "status 400 Bad Request: out of order ");
+    let long = reply(&"\u{e9}".repeat(2 * MAX_REASON_BYTES)).reason();
+    assert!(long.len() <= MAX_REASON_BYTES && long.ends_with(" ..."), "{}", long.len());
+}
+
+#[test]
+fn leaves_out_the_port_that_the_scheme_implies() {
+    let cases = [
+        ("https://a.example:443/x?y", "https://a.example/x?y"),
+        ("http://a.example:80/", "http://a.example/"),
+        ("https://a.example:80/", "https://a.example:80/"),
+        ("http://[::1]:80/", "http://[::1]/"),
+        ("http://a.example/", "http://a.example/"),
+    ];
+    for (uri, expected) in cases {
+        assert_eq!(without_default_port(uri.parse().expect("address")).to_string(), expected);
+    }
+}
+
+#[tokio::test]
+async fn asks_the_destination_once_per_request() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let server = Server::start(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        reply(503, "")
+    })
+    .await;
+    client(HttpClientConfig::default()).send(post(server.uri("/"))).await.expect("reply");
+    assert_eq!(count.load(Ordering::Relaxed), 1);
+}

@@ -1,0 +1,172 @@
+//! The dead letter file: items that a destination refused for good, one JSON object per line.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Serialize;
+use serde::de::IgnoredAny;
+use sluice_wire::Signal;
+
+use crate::export::DeadLetter;
+use crate::export::rolling_file::{RollingFile, Rotation};
+use crate::model::Batch;
+
+/// Refused items can pile up unread: 100 MiB a file and five files bound them.
+const DEFAULT_ROTATION: Rotation =
+    Rotation { max_bytes: 100 << 20, max_age: Duration::ZERO, max_backups: 5, local_time: false };
+
+/// A dead letter file that several exporters share.
+#[derive(Debug)]
+pub struct DeadLetters {
+    file: Mutex<RollingFile>,
+}
+
+/// Whether refused items can be read again later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// They stand in the file.
+    Yes,
+    /// They are gone, or nobody knows which of the batch they were.
+    No,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    time: String,
+    exporter: &'a str,
+    tenant: &'a str,
+    signal: &'static str,
+    items: u64,
+    reason: &'a str,
+    /// What was refused, where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document_base64: Option<String>,
+    /// The whole batch as an OTLP export request, where all of it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    otlp_base64: Option<String>,
+}
+
+impl DeadLetters {
+    /// Opens the file, and appends to what it holds.
+    ///
+    /// # Errors
+    /// Whatever the operating system says, such as a missing directory.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self { file: Mutex::new(RollingFile::open(path, true, Some(DEFAULT_ROTATION))?) })
+    }
+
+    /// Writes down what was refused.
+    pub fn keep(&self, exporter: &str, batch: &Batch, letter: &DeadLetter) -> Kept {
+        let now = SystemTime::now();
+        let (line, kept) = line(exporter, batch, letter, now);
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        match file.write(&line, now).and_then(|()| file.flush()) {
+            Ok(()) => kept,
+            Err(error) => {
+                tracing::error!(exporter, %error, "the dead letter file can't be written");
+                Kept::No
+            }
+        }
+    }
+}
+
+fn line(exporter: &str, batch: &Batch, letter: &DeadLetter, now: SystemTime) -> (Vec<u8>, Kept) {
+    let document = letter.document.as_deref();
+    let json = document.map(<[u8]>::trim_ascii).filter(|bytes| is_json_line(bytes));
+    let whole = document.is_none() && letter.items == batch.items;
+    let line = Line {
+        time: jiff::Timestamp::try_from(now).unwrap_or_default().to_string(),
+        exporter,
+        tenant: batch.tenant.as_str(),
+        signal: signal_name(batch.signal),
+        items: letter.items,
+        reason: &letter.reason,
+        document_base64: document.filter(|_| json.is_none()).map(|bytes| BASE64.encode(bytes)),
+        otlp_base64: whole.then(|| BASE64.encode(&batch.bytes)),
+    };
+    let kept = if document.is_some() || whole { Kept::Yes } else { Kept::No };
+    let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
+    if let Some(json) = json {
+        // As it was sent: a parser of ours would change numbers and the order of keys.
+        bytes.pop();
+        bytes.extend_from_slice(b",\"document\":");
+        bytes.extend_from_slice(json);
+        bytes.push(b'}');
+    }
+    bytes.push(b'\n');
+    (bytes, kept)
+}
+
+/// Whether this is one JSON value, and without the line breaks that JSON allows.
+fn is_json_line(bytes: &[u8]) -> bool {
+    !bytes.contains(&b'\n') && !bytes.contains(&b'\r') && serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+}
+
+fn signal_name(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "traces",
+        Signal::Metrics => "metrics",
+        Signal::Logs => "logs",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::export::testing::batch;
+
+    fn letter(items: u64, document: Option<&'static str>) -> DeadLetter {
+        DeadLetter { items, reason: "mapper_parsing_exception".into(), document: document.map(Bytes::from) }
+    }
+
+    #[test]
+    fn keeps_documents_and_whole_batches_but_not_unknown_parts() {
+        let cases = [
+            (letter(1, Some("{\"a\": 1}\n")), Kept::Yes, json!({"document": {"a": 1}})),
+            (letter(1, Some("{\n}")), Kept::Yes, json!({"document_base64": "ewp9"})),
+            (letter(1, Some("not json")), Kept::Yes, json!({"document_base64": "bm90IGpzb24="})),
+            (letter(3, None), Kept::Yes, json!({"otlp_base64": "b3RscA=="})),
+            (letter(2, None), Kept::No, json!({})),
+        ];
+        let batch = batch(3, "otlp");
+        for (letter, kept, expected) in cases {
+            let (line, is_kept) = line("opensearch/main", &batch, &letter, SystemTime::UNIX_EPOCH);
+            assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1, "one line");
+            let mut line: Value = serde_json::from_slice(&line).expect("JSON");
+            let fields = line.as_object_mut().expect("object");
+            let place = json!({
+                "time": fields.remove("time"), "exporter": fields.remove("exporter"),
+                "tenant": fields.remove("tenant"), "signal": fields.remove("signal"),
+                "items": fields.remove("items"), "reason": fields.remove("reason"),
+            });
+            assert_eq!(line, expected);
+            assert_eq!(is_kept, kept);
+            let items = letter.items;
+            assert_eq!(
+                place,
+                json!({
+                    "time": "1970-01-01T00:00:00Z", "exporter": "opensearch/main", "tenant": "default",
+                    "signal": "traces", "items": items, "reason": "mapper_parsing_exception",
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn appends_line_by_line() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("dead.jsonl");
+        for _ in 0..2 {
+            let file = DeadLetters::open(&path).expect("file");
+            assert_eq!(file.keep("otlp", &batch(3, "otlp"), &letter(3, None)), Kept::Yes);
+        }
+        assert_eq!(std::fs::read_to_string(path).expect("file").lines().count(), 2);
+    }
+}

@@ -1,0 +1,205 @@
+//! Exporter `otlp`: OTLP over gRPC, the batch's own bytes as the message.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, TE, USER_AGENT};
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderMap, Method, Request, Uri};
+use sluice_wire::Signal;
+use tokio::time::Instant;
+use tonic::{Code, Status};
+
+use crate::config::types::{Compression, GrpcClientConfig, TlsClientConfig};
+use crate::export::client::{AGENT, ClientError, ClientTls, Connector, compress_message, static_headers};
+use crate::export::partial_success::PartialSuccess;
+use crate::export::{Again, DeadLetter, Dropped, Encoded, Exporter, Sent};
+use crate::model::Batch;
+use channel::Channel;
+use message::{Message, read_reply};
+use target::Target;
+
+mod channel;
+mod message;
+mod target;
+
+#[cfg(test)]
+mod tests;
+
+const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
+const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// Sends OTLP over gRPC.
+pub struct OtlpGrpc {
+    channel: Channel,
+    scheme: Scheme,
+    authority: String,
+    headers: HeaderMap,
+    compression: Compression,
+    timeout: Option<Duration>,
+    partial_success: PartialSuccess,
+}
+
+/// One `Export` call; a clone shares its bytes.
+#[derive(Clone, Debug)]
+pub struct Call {
+    signal: Signal,
+    items: u64,
+    payload: Bytes,
+    encoding: Option<HeaderValue>,
+}
+
+/// Why the exporter can't be made from its settings.
+#[derive(Debug, thiserror::Error)]
+pub enum OtlpGrpcError {
+    /// The endpoint has no form that is known.
+    #[error("endpoint: {0}")]
+    Endpoint(String),
+    /// TLS or a header is of no use.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+impl OtlpGrpc {
+    /// Makes the exporter; connects when there is something to send. A zero `timeout` is none.
+    ///
+    /// # Errors
+    /// If the endpoint, a certificate or a header is of no use.
+    pub fn new(client: &GrpcClientConfig, timeout: Duration) -> Result<Self, OtlpGrpcError> {
+        let target = Target::parse(client.endpoint.as_str(), client.tls.insecure).map_err(OtlpGrpcError::Endpoint)?;
+        let authority = client.authority.clone().filter(|name| !name.is_empty());
+        let tls = ClientTls::new(&tls(client, authority.as_deref()), &["h2"]).map_err(ClientError::from)?;
+        let connector = Connector::new(tls, None).map_err(ClientError::Proxy)?.through_tunnels();
+        let authority = authority.unwrap_or_else(|| target.authority().to_owned());
+        if authority.parse::<http::uri::Authority>().is_err() {
+            return Err(OtlpGrpcError::Endpoint(format!("{authority:?} is not host:port")));
+        }
+        Ok(Self {
+            scheme: target.scheme(),
+            authority,
+            channel: Channel::new(connector, target, client.keepalive.clone()),
+            headers: headers(client)?,
+            compression: client.compression,
+            timeout: Some(timeout).filter(|timeout| !timeout.is_zero()),
+            partial_success: PartialSuccess::default(),
+        })
+    }
+
+    async fn call(&self, call: &Call) -> Result<Bytes, Status> {
+        let mut request = Request::new(Message::new(call.payload.clone(), call.encoding.is_some()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri(call.signal)?;
+        *request.headers_mut() = self.headers.clone();
+        if let Some(encoding) = &call.encoding {
+            request.headers_mut().insert(GRPC_ENCODING, encoding.clone());
+        }
+        let Some(timeout) = self.timeout else { return read_reply(self.channel.send(request).await?).await };
+        request.headers_mut().insert(GRPC_TIMEOUT, grpc_timeout(timeout));
+        let exchange = async { read_reply(self.channel.send(request).await?).await };
+        match tokio::time::timeout_at(Instant::now() + timeout, exchange).await {
+            Ok(result) => result,
+            Err(_) => Err(Status::deadline_exceeded(format!("no answer within {} seconds", timeout.as_secs_f64()))),
+        }
+    }
+
+    fn uri(&self, signal: Signal) -> Result<Uri, Status> {
+        let path = match signal {
+            Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+            Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+            Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+        };
+        let uri = Uri::builder().scheme(self.scheme.clone()).authority(self.authority.as_str());
+        let uri = uri.path_and_query(PathAndQuery::from_static(path)).build();
+        uri.map_err(|error| Status::internal(error.to_string()))
+    }
+}
+
+impl Exporter for OtlpGrpc {
+    type Request = Call;
+
+    fn encode(&self, batch: &Batch) -> Encoded<Call> {
+        match compress_message(self.compression, batch.bytes.clone()) {
+            Ok((payload, encoding)) => {
+                let call = Call { signal: batch.signal, items: batch.items, payload, encoding };
+                Encoded { requests: vec![call], dropped: Vec::new() }
+            }
+            Err(error) => {
+                let dropped = Dropped { items: batch.items, reason: "compression", detail: error.to_string() };
+                Encoded { requests: Vec::new(), dropped: vec![dropped] }
+            }
+        }
+    }
+
+    async fn send(&self, call: Call) -> Sent<Call> {
+        let items = call.items;
+        let status = match self.call(&call).await {
+            Ok(reply) => return self.partial_success.judge(call.signal, items, &reply),
+            Err(status) => status,
+        };
+        let reason = reason(&status);
+        match retry_after(&status) {
+            Some(after) => {
+                let again = Again { requests: vec![(call, items)], after, reason };
+                Sent { delivered: 0, refused: Vec::new(), again: Some(again) }
+            }
+            None => {
+                let letter = DeadLetter { items, reason, document: None };
+                Sent { delivered: 0, refused: vec![letter], again: None }
+            }
+        }
+    }
+}
+
+/// Whether a call may be repeated, and when at the earliest; the table of the OTLP specification.
+#[expect(clippy::option_option, reason = "whether to retry, and whether the destination names a time")]
+fn retry_after(status: &Status) -> Option<Option<Duration>> {
+    use tonic_types::StatusExt;
+    let delay = status.get_details_retry_info().and_then(|info| info.retry_delay);
+    match status.code() {
+        Code::Cancelled
+        | Code::DeadlineExceeded
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Unavailable
+        | Code::DataLoss => Some(delay),
+        // Without the detail it means that trying again is of no use, such as for a message that is too large.
+        Code::ResourceExhausted if delay.is_some() => Some(delay),
+        _ => None,
+    }
+}
+
+fn reason(status: &Status) -> String {
+    crate::export::client::shorten(format!("{:?}: {}", status.code(), status.message()))
+}
+
+/// gRPC takes the authority for the name in the certificate too.
+fn tls(client: &GrpcClientConfig, authority: Option<&str>) -> TlsClientConfig {
+    let mut tls = client.tls.clone();
+    if let (None, Some(authority)) = (&tls.server_name_override, authority) {
+        let host = authority.parse::<http::uri::Authority>().map(|authority| authority.host().to_owned());
+        tls.server_name_override = host.ok();
+    }
+    tls
+}
+
+fn headers(client: &GrpcClientConfig) -> Result<HeaderMap, ClientError> {
+    let mut headers = static_headers(&client.headers)?;
+    headers.entry(USER_AGENT).or_insert(AGENT);
+    headers.insert(CONTENT_TYPE, GRPC);
+    headers.insert(TE, TRAILERS);
+    headers.insert(GRPC_ACCEPT_ENCODING, IDENTITY);
+    Ok(headers)
+}
+
+/// At most eight digits and a unit.
+fn grpc_timeout(timeout: Duration) -> HeaderValue {
+    let (number, unit) = match timeout.as_millis() {
+        milliseconds @ 0..=99_999_999 => (milliseconds.max(1), 'm'),
+        milliseconds => ((milliseconds / 1000).min(99_999_999), 'S'),
+    };
+    HeaderValue::from_str(&format!("{number}{unit}")).unwrap_or(HeaderValue::from_static("99999999S"))
+}

@@ -1,0 +1,150 @@
+//! A few HTTP/2 connections to one destination, opened when needed and replaced when they end.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::{Builder, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::UnixStream;
+use tokio::sync::Semaphore;
+use tonic::Status;
+
+use super::message::Message;
+use super::target::Target;
+use crate::config::types::GrpcClientKeepalive;
+use crate::export::client::{Connector, Stream, error_chain};
+
+/// One connection is one task, and one core encrypts it: more of them only help when several requests are under way.
+const MAX_CONNECTIONS: usize = 4;
+/// Another connection is opened only when all have so many requests under way.
+const BUSY_AT: usize = 4;
+/// What waits for a peer's window; a batch is handed over whole, whatever its size, so this is only a mark.
+const MAX_SEND_BUFFER_BYTES: usize = 4 << 20;
+
+pub(super) struct Channel {
+    connector: Connector,
+    target: Target,
+    keepalive: Option<GrpcClientKeepalive>,
+    connections: Mutex<Vec<Connection>>,
+    /// Whoever holds the permit connects; the others wait for the result instead of connecting too.
+    connecting: Semaphore,
+}
+
+#[derive(Clone)]
+struct Connection {
+    sender: SendRequest<Message>,
+    under_way: Arc<AtomicUsize>,
+}
+
+/// A request under way; the count goes down even if the caller goes away.
+struct UnderWay(Arc<AtomicUsize>);
+
+impl Channel {
+    pub(super) fn new(connector: Connector, target: Target, keepalive: Option<GrpcClientKeepalive>) -> Self {
+        Self { connector, target, keepalive, connections: Mutex::default(), connecting: Semaphore::new(1) }
+    }
+
+    /// Sends a request over the least busy connection.
+    pub(super) async fn send(&self, request: Request<Message>) -> Result<Response<Incoming>, Status> {
+        let (mut connection, _under_way) = self.connection().await?;
+        let response = connection.sender.send_request(request).await;
+        response.map_err(|error| Status::unavailable(format!("connection lost: {}", error_chain(&error))))
+    }
+
+    async fn connection(&self) -> Result<(Connection, UnderWay), Status> {
+        if let Some(connection) = self.pick(false) {
+            return Ok(connection);
+        }
+        let permit = match self.connecting.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => {
+                // Somebody connects already. A busy connection is as good as a new one that is not there yet.
+                if let Some(connection) = self.pick(true) {
+                    return Ok(connection);
+                }
+                let permit = self.connecting.acquire().await;
+                let permit = permit.map_err(|_| Status::unavailable("the exporter is closed"))?;
+                if let Some(connection) = self.pick(true) {
+                    return Ok(connection);
+                }
+                permit
+            }
+        };
+        let connection = self.connect().await;
+        drop(permit);
+        match connection {
+            Ok(connection) => {
+                let under_way = UnderWay::new(&connection);
+                self.connections().push(connection.clone());
+                Ok((connection, under_way))
+            }
+            // A destination that takes no more connections may still serve those that there are.
+            Err(status) => self.pick(true).ok_or(status),
+        }
+    }
+
+    /// The least busy connection; none if another one should be opened first, unless any will do.
+    fn pick(&self, any: bool) -> Option<(Connection, UnderWay)> {
+        let mut connections = self.connections();
+        connections.retain(|connection| !connection.sender.is_closed());
+        let connection = connections.iter().min_by_key(|connection| connection.under_way())?;
+        if !any && connection.under_way() >= BUSY_AT && connections.len() < MAX_CONNECTIONS {
+            return None;
+        }
+        Some((connection.clone(), UnderWay::new(connection)))
+    }
+
+    async fn connect(&self) -> Result<Connection, Status> {
+        let stream = match &self.target {
+            Target::Host(uri) => self.connector.connect(uri).await.map_err(|error| error.to_string()),
+            Target::Socket(path) => match UnixStream::connect(path).await {
+                Ok(stream) => Ok(Stream::Unix(TokioIo::new(stream))),
+                Err(error) => Err(format!("{}: {error}", path.display())),
+            },
+        };
+        let stream = stream.map_err(Status::unavailable)?;
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder.timer(TokioTimer::new()).max_send_buf_size(MAX_SEND_BUFFER_BYTES);
+        if let Some(keepalive) = &self.keepalive {
+            builder
+                .keep_alive_interval(Some(keepalive.time.get()).filter(|time| !time.is_zero()))
+                .keep_alive_timeout(keepalive.timeout.get())
+                .keep_alive_while_idle(keepalive.permit_without_stream);
+        }
+        let (sender, connection) = builder
+            .handshake(stream)
+            .await
+            .map_err(|error| Status::unavailable(format!("http/2 handshake: {}", error_chain(&error))))?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = error_chain(&error), "a connection of the otlp exporter ended");
+            }
+        });
+        Ok(Connection { sender, under_way: Arc::default() })
+    }
+
+    fn connections(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connection {
+    fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+}
+
+impl UnderWay {
+    fn new(connection: &Connection) -> Self {
+        connection.under_way.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(&connection.under_way))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,276 @@
+//! The exporter against a gRPC server on loopback.
+
+use std::io::Read;
+use std::sync::{Arc, Mutex};
+
+use http::Response;
+use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
+use prost::Message as _;
+use tokio::net::{TcpListener, UnixListener};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use super::*;
+use crate::config::types::{Headers, Secret, Url};
+use crate::export::testing::batch;
+use crate::export::testing::server::{Body, Server, reply, with_trailers};
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+fn settings(endpoint: String) -> GrpcClientConfig {
+    GrpcClientConfig { endpoint: Url::new(endpoint), ..GrpcClientConfig::default() }
+}
+
+fn exporter(server: &Server) -> OtlpGrpc {
+    OtlpGrpc::new(&settings(format!("http://{}", server.address)), TIMEOUT).expect("exporter")
+}
+
+/// Answers with a message and a status.
+fn answer(message: &[u8], status: &Status) -> Response<Body> {
+    let mut frame = vec![0; PREFIX];
+    frame[1..PREFIX].copy_from_slice(&(message.len() as u32).to_be_bytes());
+    frame.extend_from_slice(message);
+    let mut trailers = HeaderMap::new();
+    status.add_header(&mut trailers).expect("status");
+    let mut response = with_trailers(Bytes::from(frame), trailers);
+    response.headers_mut().insert(CONTENT_TYPE, GRPC);
+    response
+}
+
+const PREFIX: usize = 5;
+
+fn ok() -> Status {
+    Status::new(Code::Ok, "")
+}
+
+async fn send(exporter: &OtlpGrpc, batch: &Batch) -> Sent<Call> {
+    let mut encoded = exporter.encode(batch);
+    assert_eq!((encoded.requests.len(), encoded.dropped.len()), (1, 0));
+    exporter.send(encoded.requests.remove(0)).await
+}
+
+fn delivered(sent: &Sent<Call>) -> u64 {
+    assert!(sent.again.is_none() && sent.refused.is_empty(), "{sent:?}");
+    sent.delivered
+}
+
+#[tokio::test]
+async fn passes_the_bytes_of_a_batch_on_as_they_are() {
+    let server = Server::start(|_| answer(b"", &ok())).await;
+    let headers = Headers::from_iter([("x-scope".to_owned(), Secret::new("a"))]);
+    let settings = GrpcClientConfig { headers, ..settings(format!("http://{}", server.address)) };
+    let exporter = OtlpGrpc::new(&settings, TIMEOUT).expect("exporter");
+    let bytes: Vec<u8> = (0..200_000).map(|i| i as u8).collect();
+    assert_eq!(delivered(&send(&exporter, &batch(7, bytes.clone())).await), 7);
+
+    let seen = server.one();
+    assert_eq!(&seen.body[..PREFIX], [0, 0, 3, 13, 64]);
+    assert_eq!(&seen.body[PREFIX..], bytes);
+    assert_eq!(seen.head.uri.path(), "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
+    let authority = server.address.to_string();
+    let expected = [
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+        ("grpc-timeout", "5000m"),
+        ("grpc-encoding", ""),
+        ("x-scope", "a"),
+        ("user-agent", concat!("sluice/", env!("CARGO_PKG_VERSION"))),
+    ];
+    for (name, value) in expected {
+        assert_eq!(seen.header(name), value, "{name}");
+    }
+    assert_eq!(seen.head.uri.authority().map(|a| a.as_str()), Some(authority.as_str()));
+}
+
+#[tokio::test]
+async fn names_the_service_of_each_signal() {
+    let server = Server::start(|_| answer(b"", &ok())).await;
+    let exporter = exporter(&server);
+    for signal in [Signal::Traces, Signal::Metrics, Signal::Logs] {
+        send(&exporter, &Batch { signal, ..batch(1, "x") }).await;
+    }
+    let paths: Vec<String> = server.seen().iter().map(|seen| seen.head.uri.path().to_owned()).collect();
+    let expected = ["trace.v1.TraceService", "metrics.v1.MetricsService", "logs.v1.LogsService"];
+    assert_eq!(paths, expected.map(|service| format!("/opentelemetry.proto.collector.{service}/Export")));
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn compresses_as_it_is_told() {
+    let server = Server::start(|_| answer(b"", &ok())).await;
+    let text = "telemetry ".repeat(1000);
+    for (compression, name) in [(Compression::Gzip, "gzip"), (Compression::Zstd, "zstd")] {
+        let settings = GrpcClientConfig { compression, ..settings(format!("http://{}", server.address)) };
+        let exporter = OtlpGrpc::new(&settings, TIMEOUT).expect("exporter");
+        send(&exporter, &batch(1, text.clone())).await;
+        let seen = server.seen().pop().expect("request");
+        assert_eq!((seen.header("grpc-encoding"), seen.body[0]), (name, 1));
+        let mut unpacked = String::new();
+        match compression {
+            Compression::Gzip => flate2::read::GzDecoder::new(&seen.body[PREFIX..]).read_to_string(&mut unpacked),
+            _ => zstd::Decoder::new(&seen.body[PREFIX..]).expect("zstd").read_to_string(&mut unpacked),
+        }
+        .expect("unpacked");
+        assert_eq!(unpacked, text);
+    }
+}
+
+#[tokio::test]
+async fn counts_what_a_partial_success_rejects() {
+    let partial_success = Some(ExportTracePartialSuccess { rejected_spans: 3, error_message: "bad ids".into() });
+    let message = ExportTraceServiceResponse { partial_success }.encode_to_vec();
+    let server = Server::start(move |_| answer(&message, &ok())).await;
+    let sent = send(&exporter(&server), &batch(10, "x")).await;
+    let letter = DeadLetter { items: 3, reason: "bad ids".into(), document: None };
+    assert_eq!((sent.delivered, sent.refused), (7, vec![letter]));
+}
+
+#[tokio::test]
+async fn tells_failures_that_pass_from_those_that_stay() {
+    use Code::*;
+    let delay = Duration::from_secs(9);
+    let with_delay = |code| Status::with_error_details(code, "later", ErrorDetails::with_retry_info(Some(delay)));
+    let plain = |code| Status::new(code, "why");
+    let mut cases: Vec<(Status, Option<Option<Duration>>)> = Vec::new();
+    for code in [Cancelled, DeadlineExceeded, Aborted, OutOfRange, Unavailable, DataLoss] {
+        cases.push((plain(code), Some(None)));
+        cases.push((with_delay(code), Some(Some(delay))));
+    }
+    for code in [Unknown, InvalidArgument, NotFound, PermissionDenied, Unauthenticated, Internal, Unimplemented] {
+        cases.push((plain(code), None));
+    }
+    cases.push((plain(ResourceExhausted), None));
+    cases.push((with_delay(ResourceExhausted), Some(Some(delay))));
+
+    let status = Arc::new(Mutex::new(ok()));
+    let next = Arc::clone(&status);
+    let server = Server::start(move |_| answer(b"", &next.lock().expect("status"))).await;
+    let exporter = exporter(&server);
+    for (case, expected) in cases {
+        *status.lock().expect("status") = case.clone();
+        let sent = send(&exporter, &batch(4, "x")).await;
+        let reason = format!("{:?}: {}", case.code(), case.message());
+        match expected {
+            Some(after) => {
+                let again = sent.again.expect("again");
+                assert_eq!((again.after, &again.reason), (after, &reason));
+                assert_eq!(again.requests.iter().map(|(_, items)| *items).collect::<Vec<_>>(), [4]);
+            }
+            None => assert_eq!(sent.refused, [DeadLetter { items: 4, reason, document: None }]),
+        }
+    }
+}
+
+#[tokio::test]
+async fn understands_a_status_without_a_message() {
+    let server = Server::start(|_| {
+        let mut response = reply(200, "");
+        Status::unavailable("draining").add_header(response.headers_mut()).expect("status");
+        response
+    })
+    .await;
+    let sent = send(&exporter(&server), &batch(1, "x")).await;
+    assert_eq!(sent.again.expect("again").reason, "Unavailable: draining");
+}
+
+#[tokio::test]
+async fn understands_what_is_no_grpc_at_all() {
+    for (status, reason) in [(503, "Unavailable: status 503"), (200, "Unavailable: the answer broke off")] {
+        let server = Server::start(move |_| reply(status, "<html>")).await;
+        let again = send(&exporter(&server), &batch(1, "x")).await.again.expect("again");
+        assert!(again.reason.starts_with(reason), "{}", again.reason);
+    }
+    let server = Server::start(|_| reply(404, "<html>")).await;
+    assert_eq!(send(&exporter(&server), &batch(1, "x")).await.refused.len(), 1);
+}
+
+#[tokio::test]
+async fn refuses_an_answer_without_end() {
+    let server = Server::start(|_| answer(&vec![0; 70_000], &ok())).await;
+    let sent = send(&exporter(&server), &batch(1, "x")).await;
+    assert!(sent.refused[0].reason.contains("exceeds 65536 bytes"), "{sent:?}");
+}
+
+#[tokio::test]
+async fn gives_up_waiting_after_its_timeout() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("listener");
+    let endpoint = format!("http://{}", silent.local_addr().expect("address"));
+    let exporter = OtlpGrpc::new(&settings(endpoint), Duration::from_millis(50)).expect("exporter");
+    let again = send(&exporter, &batch(1, "x")).await.again.expect("again");
+    assert_eq!(again.reason, "DeadlineExceeded: no answer within 0.05 seconds");
+}
+
+#[tokio::test]
+async fn connects_again_when_the_destination_comes_back() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("listener");
+    let address = listener.local_addr().expect("address");
+    drop(listener);
+    let exporter = OtlpGrpc::new(&settings(format!("http://{address}")), TIMEOUT).expect("exporter");
+    let again = send(&exporter, &batch(1, "x")).await.again.expect("again");
+    assert!(again.reason.to_lowercase().contains("connection refused"), "{}", again.reason);
+
+    // A server that takes one connection, breaks it, and takes another.
+    let broken = TcpListener::bind(address).await.expect("listener");
+    let breaking = tokio::spawn(async move {
+        let (stream, _) = broken.accept().await.expect("connection");
+        drop(stream);
+    });
+    let again = send(&exporter, &batch(1, "x")).await.again.expect("again");
+    assert!(again.reason.starts_with("Unavailable: "), "{}", again.reason);
+    breaking.await.expect("broken");
+    let server = Server::start_at(TcpListener::bind(address).await.expect("listener"), |_| answer(b"", &ok()));
+    assert_eq!(delivered(&send(&exporter, &batch(1, "x")).await), 1);
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn sends_to_a_unix_socket() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("otlp.sock");
+    let listener = UnixListener::bind(&path).expect("socket");
+    let exporter = OtlpGrpc::new(&settings(format!("unix://{}", path.display())), TIMEOUT).expect("exporter");
+    let accepting = tokio::spawn(async move { listener.accept().await.is_ok() });
+    let sending = tokio::spawn(async move { send(&exporter, &batch(1, "x")).await });
+    assert!(accepting.await.expect("accepted"));
+    assert!(sending.await.expect("sent").again.is_some(), "nobody answers there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shares_one_connection_until_it_is_busy_and_never_opens_too_many() {
+    let server = Server::start(|_| answer(b"", &ok())).await;
+    let exporter = Arc::new(exporter(&server));
+    let sending: Vec<_> = (0..200)
+        .map(|_| {
+            let exporter = Arc::clone(&exporter);
+            tokio::spawn(async move { delivered(&send(&exporter, &batch(1, vec![7; 100_000])).await) })
+        })
+        .collect();
+    for sent in sending {
+        assert_eq!(sent.await.expect("sent"), 1);
+    }
+    assert_eq!(server.seen().len(), 200);
+    assert!(server.connections() <= 4, "{}", server.connections());
+}
+
+#[test]
+fn refuses_settings_that_can_not_work() {
+    let cases = [
+        (settings("a b".into()), "endpoint: \"a b\" is not host:port"),
+        (
+            GrpcClientConfig { authority: Some("a b".into()), ..settings("a:1".into()) },
+            "endpoint: \"a b\" is not host:port",
+        ),
+    ];
+    for (settings, expected) in cases {
+        let error = OtlpGrpc::new(&settings, TIMEOUT).err().expect(expected);
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn writes_timeouts_with_at_most_eight_digits() {
+    let cases = [(Duration::from_nanos(1), "1m"), (TIMEOUT, "5000m"), (Duration::from_secs(100_000), "100000S")];
+    for (timeout, expected) in cases {
+        assert_eq!(grpc_timeout(timeout), expected);
+    }
+    assert_eq!(grpc_timeout(Duration::MAX), "99999999S");
+}

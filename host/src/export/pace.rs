@@ -1,0 +1,44 @@
+//! Lets a log message through now and then, and adds up what it stands for.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A message that concerns the same thing is repeated this often, with what happened in between.
+const REPEAT_AFTER: Duration = Duration::from_secs(10);
+
+/// The pace of one message.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    last: Option<Instant>,
+    sum: u64,
+}
+
+impl Pace {
+    /// Adds to what the message stands for; returns the sum since the last one when the next one is due.
+    pub(crate) fn add(&mut self, count: u64) -> Option<u64> {
+        self.sum += count;
+        let now = Instant::now();
+        if self.last.is_some_and(|last| now.saturating_duration_since(last) < REPEAT_AFTER) {
+            return None;
+        }
+        self.last = Some(now);
+        Some(std::mem::take(&mut self.sum))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn repeats_a_message_after_a_while_with_the_sum_in_between() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.add(3), Some(3));
+        assert_eq!(pace.add(4), None);
+        tokio::time::advance(REPEAT_AFTER - Duration::from_millis(1)).await;
+        assert_eq!(pace.add(5), None);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(pace.add(1), Some(10));
+    }
+}

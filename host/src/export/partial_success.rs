@@ -1,0 +1,95 @@
+//! What an answer of OTLP says about items that the destination did not take.
+
+use std::sync::{Mutex, PoisonError};
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
+use sluice_wire::Signal;
+
+use crate::export::client::shorten;
+use crate::export::pace::Pace;
+use crate::export::{DeadLetter, Sent};
+
+/// Judges the answers of one exporter's destination.
+#[derive(Debug, Default)]
+pub(crate) struct PartialSuccess {
+    warnings: Mutex<Pace>,
+}
+
+impl PartialSuccess {
+    /// What became of a request that was taken. Rejected items must not be sent again; a message without any is a
+    /// warning. An answer that can't be read says nothing against a success.
+    pub(crate) fn judge<R>(&self, signal: Signal, items: u64, answer: &[u8]) -> Sent<R> {
+        let (rejected, message) = if answer.is_empty() { (0, String::new()) } else { parse(signal, answer) };
+        self.judge_parsed(items, rejected, message)
+    }
+
+    /// The same for an answer that was parsed already.
+    pub(crate) fn judge_parsed<R>(&self, items: u64, rejected: i64, message: String) -> Sent<R> {
+        let rejected = u64::try_from(rejected).unwrap_or_default().min(items);
+        let message = shorten(message);
+        let mut refused = Vec::new();
+        if rejected > 0 {
+            let reason = if message.is_empty() { "partial success".to_owned() } else { message };
+            refused.push(DeadLetter { items: rejected, reason, document: None });
+        } else if !message.is_empty() {
+            let due = self.warnings.lock().unwrap_or_else(PoisonError::into_inner).add(1);
+            if let Some(times) = due {
+                tracing::warn!(message, times, "the destination took everything, but warns");
+            }
+        }
+        Sent { delivered: items - rejected, refused, again: None }
+    }
+}
+
+fn parse(signal: Signal, answer: &[u8]) -> (i64, String) {
+    match signal {
+        Signal::Traces => {
+            let partial = ExportTraceServiceResponse::decode(answer).unwrap_or_default().partial_success;
+            partial.map(|partial| (partial.rejected_spans, partial.error_message)).unwrap_or_default()
+        }
+        Signal::Metrics => {
+            let partial = ExportMetricsServiceResponse::decode(answer).unwrap_or_default().partial_success;
+            partial.map(|partial| (partial.rejected_data_points, partial.error_message)).unwrap_or_default()
+        }
+        Signal::Logs => {
+            let partial = ExportLogsServiceResponse::decode(answer).unwrap_or_default().partial_success;
+            partial.map(|partial| (partial.rejected_log_records, partial.error_message)).unwrap_or_default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
+
+    use super::*;
+
+    fn judge(rejected_spans: i64, error_message: &str) -> Sent<()> {
+        let partial_success =
+            Some(ExportTracePartialSuccess { rejected_spans, error_message: error_message.to_owned() });
+        let answer = ExportTraceServiceResponse { partial_success }.encode_to_vec();
+        PartialSuccess::default().judge(Signal::Traces, 10, &answer)
+    }
+
+    #[test]
+    fn counts_rejected_items_as_refused_and_never_more_than_there_are() {
+        for (rejected, refused) in [(0, 0), (3, 3), (10, 10), (11, 10), (i64::MAX, 10), (-1, 0)] {
+            let sent = judge(rejected, "bad ids");
+            assert_eq!(sent.delivered, 10 - refused, "{rejected}");
+            let expected = DeadLetter { items: refused, reason: "bad ids".into(), document: None };
+            assert_eq!(sent.refused, if refused > 0 { vec![expected] } else { vec![] });
+            assert!(sent.again.is_none());
+        }
+    }
+
+    #[test]
+    fn takes_an_answer_that_can_not_be_read_for_a_success() {
+        for answer in [&b""[..], b"\xff\xff", b"<html>"] {
+            let sent: Sent<()> = PartialSuccess::default().judge(Signal::Logs, 10, answer);
+            assert_eq!((sent.delivered, sent.refused.len()), (10, 0));
+        }
+    }
+}

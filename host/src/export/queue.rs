@@ -1,0 +1,303 @@
+//! An exporter's bounded queue: takes batches until it is full, and drains on shutdown.
+//!
+//! The consumers (`worker`) know the exporter; the queue itself doesn't, so that pipelines hold all queues alike.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::config::types::{QueueConfig, RetryConfig};
+pub use crate::config::types::QueueSizer as Sizer;
+use crate::export::Exporter;
+use crate::export::dead_letter::DeadLetters;
+use crate::export::report::Report;
+use crate::export::retry::RetryPolicy;
+use crate::model::Batch;
+pub use journal::Health;
+use journal::Journal;
+
+mod journal;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+/// How an exporter's queue works.
+#[derive(Clone, Debug)]
+pub struct QueueSettings {
+    /// The exporter's id in the configuration, such as `otlp/central`.
+    pub exporter: String,
+    /// How much may be waiting and in flight together, in the sizer's unit.
+    pub queue_size: u64,
+    /// What `queue_size` counts.
+    pub sizer: Sizer,
+    /// How many batches are sent at the same time; with one, their order is kept.
+    pub num_consumers: usize,
+    /// When a request that failed is sent again.
+    pub retry: RetryPolicy,
+    /// Where refused items are kept, if anywhere.
+    pub dead_letters: Option<Arc<DeadLetters>>,
+}
+
+/// A running queue with its consumers. What is still in it when it is dropped undrained is given up.
+pub struct Queue {
+    shared: Arc<Shared>,
+    consumers: Mutex<JoinSet<()>>,
+}
+
+/// How full a queue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gauges {
+    /// What is waiting and in flight, in the sizer's unit.
+    pub size: u64,
+    /// The most that `size` grows to.
+    pub capacity: u64,
+    /// Batches that are being sent or wait for a retry.
+    pub in_flight_batches: u64,
+    /// Items that are waiting or in flight.
+    pub items: u64,
+}
+
+/// What became of one batch, for a sender that waits for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Items that the destination has.
+    pub exported: u64,
+    /// Items that it refused for good.
+    pub refused: u64,
+    /// Items that were given up or can't be expressed for it.
+    pub dropped: u64,
+    /// The last failure, in the destination's words.
+    pub reason: Option<String>,
+}
+
+/// What a drained queue could not deliver before its deadline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Batches with at least one undelivered item.
+    pub batches: u64,
+    /// Items in them.
+    pub items: u64,
+}
+
+struct Shared {
+    settings: QueueSettings,
+    state: Mutex<State>,
+    /// A batch has come, or the queue was closed.
+    work: Notify,
+    /// A batch has ended, or the queue was closed.
+    space: Notify,
+    phase: watch::Sender<Phase>,
+    journal: Journal,
+    report: Arc<dyn Report>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Entry>,
+    size: u64,
+    items: u64,
+    in_flight_batches: u64,
+    closed: bool,
+    left: Left,
+}
+
+struct Entry {
+    batch: Batch,
+    done: Option<oneshot::Sender<Outcome>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Running,
+    /// Nothing new comes in; whoever waits for a retry tries once more at once.
+    Draining,
+    /// Whatever is left is given up.
+    Expired,
+}
+
+impl QueueSettings {
+    /// What an exporter's configuration says.
+    pub fn new(exporter: &str, queue: &QueueConfig, retry: &RetryConfig) -> Self {
+        // Without a queue a sender waits for the result; what has no sender to wait still needs room for a batch each.
+        let num_consumers = queue.num_consumers.max(1);
+        Self {
+            exporter: exporter.to_owned(),
+            queue_size: if queue.enabled { queue.queue_size } else { num_consumers.into() },
+            sizer: if queue.enabled { queue.sizer } else { Sizer::Requests },
+            num_consumers: num_consumers as usize,
+            retry: RetryPolicy::from(retry),
+            dead_letters: None,
+        }
+    }
+}
+
+/// The size of a batch in a sizer's unit.
+fn size(sizer: Sizer, batch: &Batch) -> u64 {
+    match sizer {
+        Sizer::Requests => 1,
+        Sizer::Items => batch.items,
+        Sizer::Bytes => batch.bytes.len() as u64,
+    }
+}
+
+impl Queue {
+    /// Starts the consumers on the current runtime.
+    pub fn start<E: Exporter>(exporter: E, settings: QueueSettings, report: Arc<dyn Report>) -> Self {
+        let num_consumers = settings.num_consumers.max(1);
+        let shared = Arc::new(Shared {
+            journal: Journal::new(&settings.exporter),
+            settings,
+            state: Mutex::default(),
+            work: Notify::new(),
+            space: Notify::new(),
+            phase: watch::Sender::new(Phase::Running),
+            report,
+        });
+        let exporter = Arc::new(exporter);
+        let mut consumers = JoinSet::new();
+        for _ in 0..num_consumers {
+            consumers.spawn(worker::run(Arc::clone(&exporter), Arc::clone(&shared)));
+        }
+        Self { shared, consumers: Mutex::new(consumers) }
+    }
+
+    /// Takes a batch, or gives it back if the queue is full or closed.
+    ///
+    /// # Errors
+    /// The batch. One that is larger than the whole queue is taken when the queue is empty, since it would never fit
+    /// otherwise; the memory budget bounds it.
+    #[expect(clippy::result_large_err, reason = "the batch is the caller's and goes back to it")]
+    pub fn try_push(&self, batch: Batch) -> Result<(), Batch> {
+        self.shared.try_push(Entry { batch, done: None }).map_err(|entry| entry.batch)
+    }
+
+    /// Takes a batch as soon as there is room for it (`block_on_overflow`). Dropping the future takes nothing.
+    ///
+    /// # Errors
+    /// The batch, once the queue is closed.
+    pub async fn push(&self, batch: Batch) -> Result<(), Batch> {
+        let mut entry = Entry { batch, done: None };
+        loop {
+            let space = self.shared.space.notified();
+            match self.shared.try_push(entry) {
+                Ok(()) => return Ok(()),
+                Err(back) if self.shared.state().closed => return Err(back.batch),
+                Err(back) => entry = back,
+            }
+            space.await;
+        }
+    }
+
+    /// Takes a batch like `try_push`; the receiver tells what became of it (`wait_for_result`). A receiver that fails
+    /// means that the process is going down.
+    ///
+    /// # Errors
+    /// The batch, if the queue is full or closed.
+    #[expect(clippy::result_large_err, reason = "the batch is the caller's and goes back to it")]
+    pub fn try_push_for_result(&self, batch: Batch) -> Result<oneshot::Receiver<Outcome>, Batch> {
+        let (done, outcome) = oneshot::channel();
+        self.shared.try_push(Entry { batch, done: Some(done) }).map_err(|entry| entry.batch)?;
+        Ok(outcome)
+    }
+
+    /// Tells how full the queue is.
+    pub fn gauges(&self) -> Gauges {
+        let state = self.shared.state();
+        Gauges {
+            size: state.size,
+            capacity: self.shared.settings.queue_size,
+            in_flight_batches: state.in_flight_batches,
+            items: state.items,
+        }
+    }
+
+    /// Tells whether the destination takes anything.
+    pub fn health(&self) -> Health {
+        self.shared.journal.health()
+    }
+
+    /// Closes the queue, sends what is in it until the deadline, gives up the rest and says how much that was.
+    pub async fn drain(&self, deadline: Instant) -> Left {
+        self.shared.close(Phase::Draining);
+        let mut consumers = std::mem::take(&mut *self.consumers.lock().unwrap_or_else(PoisonError::into_inner));
+        let ended = async { while consumers.join_next().await.is_some() {} };
+        if tokio::time::timeout_at(deadline, ended).await.is_err() {
+            self.shared.close(Phase::Expired);
+            while consumers.join_next().await.is_some() {}
+        }
+        self.shared.state().left
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.shared.close(Phase::Expired);
+        // The consumers end by themselves and report what they leave.
+        self.consumers.lock().unwrap_or_else(PoisonError::into_inner).detach_all();
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[expect(clippy::result_large_err, reason = "the batch is the caller's and goes back to it")]
+    fn try_push(&self, entry: Entry) -> Result<(), Entry> {
+        let size = size(self.settings.sizer, &entry.batch);
+        let mut state = self.state();
+        let fits = state.size == 0 || state.size.saturating_add(size) <= self.settings.queue_size;
+        if state.closed || !fits {
+            return Err(entry);
+        }
+        state.size += size;
+        state.items += entry.batch.items;
+        state.waiting.push_back(entry);
+        drop(state);
+        self.work.notify_one();
+        Ok(())
+    }
+
+    /// The next batch; none once the queue is closed and empty.
+    async fn next(&self) -> Option<Entry> {
+        loop {
+            let work = self.work.notified();
+            {
+                let mut state = self.state();
+                if let Some(entry) = state.waiting.pop_front() {
+                    state.in_flight_batches += 1;
+                    return Some(entry);
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            work.await;
+        }
+    }
+
+    /// Gives back the room of a batch that ended with so many items undelivered at the deadline.
+    fn end(&self, batch: &Batch, left_items: u64) {
+        let mut state = self.state();
+        state.size -= size(self.settings.sizer, batch);
+        state.items -= batch.items;
+        state.in_flight_batches -= 1;
+        if left_items > 0 {
+            state.left.batches += 1;
+            state.left.items += left_items;
+        }
+        drop(state);
+        self.space.notify_waiters();
+    }
+
+    fn close(&self, phase: Phase) {
+        self.state().closed = true;
+        self.phase.send_modify(|current| *current = phase.max(*current));
+        self.work.notify_waiters();
+        self.space.notify_waiters();
+    }
+}

@@ -1,0 +1,333 @@
+//! The queue with a scripted destination and paused time.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::export::testing::{Reported, batch};
+use crate::export::{Again, DeadLetter, Dropped, Encoded, Sent};
+
+/// What the destination answers to one request, and how long it takes.
+enum Answer {
+    Delivered,
+    Refused,
+    Fails { after: Option<Duration> },
+    Halves,
+    Miscounts(u64),
+    Never,
+}
+
+type Log = Arc<Mutex<Vec<(u64, String)>>>;
+
+/// Sends a batch as one request per comma-separated part of its text; every byte is an item.
+struct Scripted {
+    answers: Arc<Mutex<VecDeque<Answer>>>,
+    log: Log,
+    begin: Instant,
+    takes: Duration,
+}
+
+impl Exporter for Scripted {
+    type Request = String;
+
+    fn encode(&self, batch: &Batch) -> Encoded<String> {
+        let text = String::from_utf8(batch.bytes.to_vec()).expect("text");
+        let (dropped, requests) = text.split(',').map(str::to_owned).partition(|part: &String| part.starts_with('-'));
+        let dropped: Vec<String> = dropped;
+        let dropped = dropped.into_iter();
+        Encoded {
+            requests,
+            dropped: dropped
+                .map(|part| Dropped { items: part.len() as u64, reason: "delta", detail: String::new() })
+                .collect(),
+        }
+    }
+
+    async fn send(&self, request: String) -> Sent<String> {
+        tokio::time::sleep(self.takes).await;
+        self.log.lock().expect("log").push((self.begin.elapsed().as_secs(), request.clone()));
+        let items = request.len() as u64;
+        let answer = self.answers.lock().expect("answers").pop_front().unwrap_or(Answer::Delivered);
+        let sent = Sent { delivered: 0, refused: Vec::new(), again: None };
+        let again = |requests, after| Some(Again { requests, after, reason: "busy".into() });
+        match answer {
+            Answer::Delivered => Sent { delivered: items, ..sent },
+            Answer::Refused => {
+                Sent { refused: vec![DeadLetter { items, reason: "bad".into(), document: None }], ..sent }
+            }
+            Answer::Fails { after } => Sent { again: again(vec![(request, items)], after), ..sent },
+            Answer::Halves => {
+                let (left, right) = request.split_at(request.len() / 2);
+                let halves = [left, right].map(|half| (half.to_owned(), half.len() as u64));
+                Sent { again: again(halves.into(), None), ..sent }
+            }
+            Answer::Miscounts(delivered) => Sent { delivered, ..sent },
+            Answer::Never => std::future::pending().await,
+        }
+    }
+}
+
+struct Bench {
+    queue: Queue,
+    report: Arc<Reported>,
+    log: Log,
+}
+
+impl Bench {
+    fn new(settings: QueueSettings, answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self::taking(Duration::ZERO, settings, answers)
+    }
+
+    fn taking(takes: Duration, settings: QueueSettings, answers: impl IntoIterator<Item = Answer>) -> Self {
+        let (report, log) = (Arc::new(Reported::default()), Log::default());
+        let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
+        let exporter = Scripted { answers, log: Arc::clone(&log), begin: Instant::now(), takes };
+        Self { queue: Queue::start(exporter, settings, Arc::<Reported>::clone(&report)), report, log }
+    }
+
+    fn push(&self, text: &'static str) -> bool {
+        self.queue.try_push(text_batch(text)).is_ok()
+    }
+
+    /// Waits for everything to end, and returns when what was sent.
+    async fn finish(&self) -> Vec<(u64, String)> {
+        assert_eq!(self.queue.drain(Instant::now() + HOUR).await, Left::default());
+        std::mem::take(&mut *self.log.lock().expect("log"))
+    }
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn text_batch(text: &'static str) -> Batch {
+    batch(text.bytes().filter(|byte| *byte != b',').count() as u64, Bytes::from(text))
+}
+
+/// One consumer, and waits of exactly 1, 2, 4 ... seconds.
+fn settings() -> QueueSettings {
+    let retry = RetryPolicy {
+        initial_interval: Duration::from_secs(1),
+        randomization_factor: 0.0,
+        multiplier: 2.0,
+        ..RetryPolicy::default()
+    };
+    QueueSettings {
+        num_consumers: 1,
+        retry,
+        ..QueueSettings::new("test", &QueueConfig::default(), &RetryConfig::DEFAULT)
+    }
+}
+
+fn failure() -> Answer {
+    Answer::Fails { after: None }
+}
+
+fn sent(log: &[(u64, &str)]) -> Vec<(u64, String)> {
+    log.iter().map(|(second, text)| (*second, (*text).to_owned())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn keeps_the_order_with_one_consumer_whatever_fails() {
+    let bench = Bench::new(settings(), [failure(), Answer::Delivered, failure(), failure()]);
+    for text in ["a,b", "c"] {
+        assert!(bench.push(text));
+    }
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(bench.finish().await, sent(&[(0, "a"), (1, "a"), (1, "b"), (2, "b"), (4, "b"), (4, "c")]));
+    assert_eq!(bench.report.take(), ["exported 1", "exported 1", "exported 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn takes_up_to_its_size_and_not_one_more() {
+    let cases = [
+        (Sizer::Requests, 3, vec!["aa", "b", "c"], "d"),
+        (Sizer::Items, 3, vec!["aa", "b"], "c"),
+        (Sizer::Bytes, 4, vec!["a,a", "b"], "c"),
+    ];
+    for (sizer, queue_size, fitting, too_much) in cases {
+        let bench = Bench::taking(Duration::from_secs(1), QueueSettings { sizer, queue_size, ..settings() }, []);
+        for text in fitting {
+            assert!(bench.push(text), "{sizer:?} {text}");
+        }
+        assert_eq!(bench.queue.gauges().size, queue_size);
+        assert!(!bench.push(too_much), "{sizer:?}");
+        bench.finish().await;
+        assert_eq!(bench.queue.gauges(), Gauges { size: 0, capacity: queue_size, in_flight_batches: 0, items: 0 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn takes_a_batch_larger_than_itself_only_when_empty() {
+    let settings = QueueSettings { sizer: Sizer::Items, queue_size: 2, ..settings() };
+    let bench = Bench::taking(Duration::from_secs(1), settings, []);
+    assert!(bench.push("aaa"));
+    assert!(!bench.push("b"));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(bench.push("bbb"));
+    assert_eq!(bench.finish().await.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn counts_what_is_in_flight_towards_its_size() {
+    let bench = Bench::taking(Duration::from_secs(5), QueueSettings { queue_size: 2, ..settings() }, []);
+    assert!(bench.push("aa"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(bench.queue.gauges(), Gauges { size: 1, capacity: 2, in_flight_batches: 1, items: 2 });
+    assert!(bench.push("b"));
+    assert!(!bench.push("c"));
+    bench.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_for_room_if_asked_to() {
+    let bench = Bench::taking(Duration::from_secs(5), QueueSettings { queue_size: 1, ..settings() }, []);
+    assert!(bench.push("a"));
+    let begin = Instant::now();
+    bench.queue.push(text_batch("b")).await.expect("taken");
+    assert_eq!(begin.elapsed(), Duration::from_secs(5));
+    bench.finish().await;
+    bench.queue.push(text_batch("c")).await.expect_err("closed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sends_as_many_at_once_as_there_are_consumers() {
+    let bench = Bench::taking(Duration::from_secs(1), QueueSettings { num_consumers: 3, ..settings() }, []);
+    for text in ["a", "b", "c", "d"] {
+        assert!(bench.push(text));
+    }
+    let seconds: Vec<u64> = bench.finish().await.into_iter().map(|(second, _)| second).collect();
+    assert_eq!(seconds, [1, 1, 1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_as_long_as_the_destination_asks() {
+    let bench = Bench::new(settings(), [Answer::Fails { after: Some(Duration::from_secs(60)) }]);
+    assert!(bench.push("a"));
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(bench.finish().await, sent(&[(0, "a"), (60, "a")]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sends_halves_at_once_and_in_order() {
+    let bench = Bench::new(settings(), [Answer::Halves, failure(), Answer::Halves]);
+    assert!(bench.push("abcd,e"));
+    tokio::time::sleep(HOUR).await;
+    let expected = [(0, "abcd"), (0, "ab"), (1, "ab"), (1, "a"), (1, "b"), (1, "cd"), (1, "e")];
+    assert_eq!(bench.finish().await, sent(&expected));
+    assert_eq!(bench.report.take(), ["exported 1", "exported 1", "exported 2", "exported 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn gives_up_what_is_too_old_and_goes_on_with_the_next() {
+    let retry = RetryPolicy { max_elapsed_time: Duration::from_secs(6), ..settings().retry };
+    let bench = Bench::new(QueueSettings { retry, ..settings() }, [failure(), failure(), failure()]);
+    assert!(bench.push("aa,b"));
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(bench.finish().await, sent(&[(0, "aa"), (1, "aa"), (3, "aa"), (3, "b")]));
+    assert_eq!(bench.report.take(), ["dropped 2 retries_exhausted", "exported 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn gives_up_at_once_without_retries_but_still_splits() {
+    let retry = RetryPolicy { enabled: false, ..settings().retry };
+    let bench = Bench::new(QueueSettings { retry, ..settings() }, [Answer::Halves, failure()]);
+    assert!(bench.push("aabb"));
+    bench.finish().await;
+    assert_eq!(bench.report.take(), ["dropped 2 retry_disabled", "exported 2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_what_is_refused_and_what_can_not_be_expressed() {
+    let bench = Bench::new(settings(), [Answer::Refused]);
+    assert!(bench.push("aa,-b,c"));
+    bench.finish().await;
+    assert_eq!(bench.report.take(), ["dropped 2 delta", "refused 2", "exported 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keeps_refused_items_as_dead_letters() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("dead.jsonl");
+    let dead_letters = Some(Arc::new(DeadLetters::open(&path).expect("file")));
+    let bench = Bench::new(QueueSettings { dead_letters, ..settings() }, [Answer::Refused]);
+    assert!(bench.push("aa"));
+    bench.finish().await;
+    assert_eq!(bench.report.take(), ["dead-lettered 2"]);
+    assert!(std::fs::read_to_string(path).expect("file").contains("\"exporter\":\"test\""));
+}
+
+#[tokio::test(start_paused = true)]
+async fn balances_the_ledger_even_if_an_exporter_miscounts() {
+    let bench = Bench::new(settings(), [Answer::Miscounts(5), Answer::Miscounts(1)]);
+    assert!(bench.push("aa"));
+    assert!(bench.push("bb"));
+    bench.finish().await;
+    assert_eq!(bench.report.take(), ["exported 2", "exported 1", "dropped 1 unaccounted"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tells_a_waiting_sender_what_became_of_its_batch() {
+    let bench = Bench::new(settings(), [failure(), Answer::Refused]);
+    let outcome = bench.queue.try_push_for_result(text_batch("aa,b,-c")).expect("taken").await.expect("outcome");
+    let expected = Outcome { exported: 1, refused: 2, dropped: 2, reason: Some("bad".into()) };
+    assert_eq!(outcome, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn takes_nothing_once_it_drains_but_sends_what_it_has() {
+    let bench = Bench::taking(Duration::from_secs(1), settings(), []);
+    for text in ["a", "b"] {
+        assert!(bench.push(text));
+    }
+    assert_eq!(bench.queue.drain(Instant::now() + Duration::from_secs(3)).await, Left::default());
+    assert!(!bench.push("c"));
+    assert_eq!(bench.report.take(), ["exported 1", "exported 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn gives_everything_one_more_chance_when_the_drain_begins() {
+    let bench = Bench::new(settings(), [Answer::Fails { after: Some(Duration::from_secs(200)) }, failure()]);
+    assert!(bench.push("a"));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let left = bench.queue.drain(Instant::now() + HOUR).await;
+    assert_eq!(left, Left::default());
+    let sent_at: Vec<u64> = bench.log.lock().expect("log").iter().map(|(second, _)| *second).collect();
+    assert_eq!(sent_at, [0, 3, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn says_what_the_deadline_left_over() {
+    let bench = Bench::new(settings(), [Answer::Delivered, Answer::Never]);
+    for text in ["a,bb", "ccc"] {
+        assert!(bench.push(text));
+    }
+    let begin = Instant::now();
+    let left = bench.queue.drain(begin + Duration::from_secs(9)).await;
+    assert_eq!(begin.elapsed(), Duration::from_secs(9));
+    assert_eq!(left, Left { batches: 2, items: 5 });
+    assert_eq!(bench.report.take(), ["exported 1", "dropped 2 shutdown", "dropped 3 shutdown"]);
+    assert_eq!(bench.queue.gauges().size, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_what_is_left_when_it_is_dropped_undrained() {
+    let bench = Bench::new(settings(), [Answer::Never]);
+    assert!(bench.push("aa"));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let report = bench.report;
+    drop(bench.queue);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(report.take(), ["dropped 2 shutdown"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tells_that_the_destination_fails_until_it_answers() {
+    let bench = Bench::new(settings(), [failure(), failure()]);
+    assert!(bench.push("a"));
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let expected = Health::Fails { since: Duration::from_millis(1500), reason: "busy".into() };
+    assert_eq!(bench.queue.health(), expected);
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(bench.queue.health(), Health::Works);
+}

@@ -1,0 +1,178 @@
+//! A consumer of an exporter's queue: encodes a batch and sends its requests until every item has an end.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::{Entry, Outcome, Phase, Shared};
+use crate::export::dead_letter::Kept;
+use crate::export::report::reasons;
+use crate::export::retry::{Backoff, Decision};
+use crate::export::{Again, DeadLetter, Exporter, Sent};
+use crate::model::Batch;
+
+/// Works until the queue is closed and empty.
+pub(super) async fn run<E: Exporter>(exporter: Arc<E>, shared: Arc<Shared>) {
+    while let Some(Entry { batch, done }) = shared.next().await {
+        let mut tally = Tally::new(&shared, &batch);
+        let mut expired = shared.phase.subscribe();
+        // The tally outlives the delivery, so that one that is cut short loses the count of nothing.
+        let cut_short = tokio::select! {
+            biased;
+            _ = expired.wait_for(|phase| *phase == Phase::Expired) => true,
+            () = deliver(&*exporter, &shared, &batch, &mut tally) => false,
+        };
+        let (outcome, left) = tally.close(cut_short);
+        shared.end(&batch, left);
+        if let Some(done) = done {
+            // Whoever waited may have gone.
+            let _ = done.send(outcome);
+        }
+    }
+}
+
+async fn deliver<E: Exporter>(exporter: &E, shared: &Shared, batch: &Batch, tally: &mut Tally<'_>) {
+    let encoded = exporter.encode(batch);
+    for dropped in encoded.dropped {
+        shared.journal.not_expressible(&dropped);
+        tally.dropped(dropped.items, dropped.reason);
+    }
+    for request in encoded.requests {
+        deliver_request(exporter, shared, request, tally).await;
+    }
+}
+
+/// Sends one request, and whatever comes back from it, to the end.
+async fn deliver_request<E: Exporter>(exporter: &E, shared: &Shared, request: E::Request, tally: &mut Tally<'_>) {
+    let mut phase = shared.phase.subscribe();
+    let mut backoff = Backoff::new(shared.settings.retry, Instant::now().into_std());
+    let mut pending = VecDeque::from([request]);
+    while let Some(request) = pending.pop_front() {
+        let Sent { delivered, refused, again } = exporter.send(request).await;
+        tally.delivered(delivered);
+        for letter in refused {
+            tally.refused(letter);
+        }
+        let Some(again) = again else {
+            shared.journal.works();
+            continue;
+        };
+        if again.requests.len() > 1 {
+            // Parts of a request that was too large: progress rather than a failure. It may go on for many requests,
+            // so let others work.
+            put_back(again, &mut pending);
+            tokio::task::yield_now().await;
+            continue;
+        }
+        match backoff.next(Instant::now().into_std(), rand::random(), again.after) {
+            Decision::Wait(wait) => {
+                shared.journal.fails(&again.reason, wait);
+                put_back(again, &mut pending);
+                pause(wait, &mut phase).await;
+            }
+            Decision::Disabled => tally.given_up(&again, reasons::RETRY_DISABLED),
+            Decision::TooOld => tally.given_up(&again, reasons::RETRIES_EXHAUSTED),
+        }
+    }
+}
+
+fn put_back<R>(again: Again<R>, pending: &mut VecDeque<R>) {
+    for (request, _) in again.requests.into_iter().rev() {
+        pending.push_front(request);
+    }
+}
+
+/// Waits; the begin of the shutdown ends it early, so that everything gets one more chance.
+async fn pause(wait: Duration, phase: &mut watch::Receiver<Phase>) {
+    let draining_already = *phase.borrow_and_update() != Phase::Running;
+    tokio::select! {
+        biased;
+        _ = phase.wait_for(|phase| *phase != Phase::Running), if !draining_already => {}
+        () = tokio::time::sleep(wait) => {}
+    }
+}
+
+/// What became of a batch's items so far.
+struct Tally<'a> {
+    shared: &'a Shared,
+    batch: &'a Batch,
+    remaining: u64,
+    outcome: Outcome,
+}
+
+impl<'a> Tally<'a> {
+    fn new(shared: &'a Shared, batch: &'a Batch) -> Self {
+        Self { shared, batch, remaining: batch.items, outcome: Outcome::default() }
+    }
+
+    fn delivered(&mut self, items: u64) {
+        let items = self.take(items);
+        if items > 0 {
+            self.outcome.exported += items;
+            self.shared.report.exported(self.batch, items);
+        }
+    }
+
+    fn refused(&mut self, letter: DeadLetter) {
+        let items = self.take(letter.items);
+        self.outcome.refused += items;
+        let settings = &self.shared.settings;
+        let kept = match &settings.dead_letters {
+            Some(file) => file.keep(&settings.exporter, self.batch, &letter),
+            None => Kept::No,
+        };
+        self.shared.journal.refused(items, &letter.reason, kept);
+        match kept {
+            Kept::Yes => self.shared.report.dead_lettered(self.batch, items),
+            Kept::No => self.shared.report.refused(self.batch, items),
+        }
+        self.outcome.reason = Some(letter.reason);
+    }
+
+    fn dropped(&mut self, items: u64, reason: &'static str) {
+        let items = self.take(items);
+        if items > 0 {
+            self.outcome.dropped += items;
+            self.shared.report.dropped(self.batch, items, reason);
+        }
+    }
+
+    fn given_up<R>(&mut self, again: &Again<R>, reason: &'static str) {
+        let items = again.requests.iter().map(|(_, items)| items).sum();
+        self.shared.journal.lost(items, reason, &again.reason);
+        self.dropped(items, reason);
+        self.outcome.reason = Some(again.reason.clone());
+    }
+
+    /// Ends the batch; returns what became of it and how many items the deadline left over.
+    fn close(mut self, cut_short: bool) -> (Outcome, u64) {
+        let left = self.remaining;
+        if left == 0 {
+            return (self.outcome, 0);
+        }
+        let reason = if cut_short { reasons::SHUTDOWN } else { reasons::UNACCOUNTED };
+        let detail = if cut_short { "the process ends" } else { "the exporter lost count of them" };
+        self.shared.journal.lost(left, reason, detail);
+        self.dropped(left, reason);
+        self.outcome.reason.get_or_insert_with(|| detail.to_owned());
+        (self.outcome, if cut_short { left } else { 0 })
+    }
+
+    /// An exporter that counts more items than there are must not unbalance the ledger.
+    fn take(&mut self, items: u64) -> u64 {
+        let taken = items.min(self.remaining);
+        if taken < items {
+            tracing::error!(
+                exporter = self.shared.settings.exporter,
+                counted = items,
+                remaining = self.remaining,
+                "an exporter counted more items than there are"
+            );
+        }
+        self.remaining -= taken;
+        taken
+    }
+}

@@ -1,0 +1,196 @@
+//! Exporters `prometheusremotewrite` and, with the names of 2021, `awsprometheusremotewrite`: metrics to Prometheus
+//! remote write 1.0, the only version that Amazon Managed Prometheus takes.
+
+mod labels;
+mod names;
+mod native;
+mod proto;
+mod request;
+mod series;
+mod translate;
+
+use std::time::SystemTime;
+
+use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue};
+use http::{StatusCode, Uri};
+
+pub(crate) use names::Naming;
+pub use request::WriteRequest;
+
+use super::client::{Authenticator, ClientError, HttpClient, Reply, Request, SendError};
+use super::{Again, DeadLetter, Encoded, Exporter, Sent};
+use crate::config::component::{PrometheusRemoteWriteConfig, TranslationStrategy};
+use crate::model::Batch;
+
+/// Prometheus's mark for a series that has ended.
+const STALE_NAN: u64 = 0x7ff0_0000_0000_0002;
+/// What AMP takes in one request after compression, less a margin (Amazon Managed Service for Prometheus quotas).
+const MAX_COMPRESSED_BYTES: usize = 1_000_000;
+const VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
+
+/// How metrics become series.
+#[derive(Clone, Debug)]
+pub(crate) struct Translation {
+    /// How names are made.
+    pub(crate) naming: Naming,
+    /// Prefix of all names.
+    pub(crate) namespace: String,
+    /// Labels of all series; their names are valid.
+    pub(crate) external_labels: Vec<(String, String)>,
+    /// The label that names the tenant, if one does.
+    pub(crate) tenant_label: Option<String>,
+    /// Whether resource attributes become labels.
+    pub(crate) resource_labels: bool,
+    /// Whether those that name the service are left out of them.
+    pub(crate) exclude_service_attributes: bool,
+    /// Whether there is a series `target_info`.
+    pub(crate) target_info: bool,
+    /// Whether the instrumentation scope becomes labels.
+    pub(crate) scope_info: bool,
+    /// Whether types, units and descriptions are sent.
+    pub(crate) metadata: bool,
+    /// Largest request before compression.
+    pub(crate) max_request_bytes: usize,
+}
+
+/// The exporter.
+pub struct RemoteWrite {
+    client: HttpClient,
+    endpoint: Uri,
+    translation: Translation,
+}
+
+/// Why there is no exporter.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteWriteError {
+    /// The endpoint is no address.
+    #[error("endpoint: {0}")]
+    Endpoint(#[from] http::uri::InvalidUri),
+    /// The client can't be made.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+impl RemoteWrite {
+    /// The exporter of today.
+    ///
+    /// # Errors
+    /// If the endpoint or a setting of the client is of no use.
+    pub fn new(config: &PrometheusRemoteWriteConfig, authenticator: Authenticator) -> Result<Self, RemoteWriteError> {
+        let naming = match config.translation_strategy {
+            Some(TranslationStrategy::UnderscoreEscapingWithoutSuffixes) => Naming::WithoutSuffixes,
+            None if !config.add_metric_suffixes => Naming::WithoutSuffixes,
+            _ => Naming::WithSuffixes,
+        };
+        Self::with_naming(config, naming, authenticator)
+    }
+
+    /// The exporter that has the names of 2021.
+    ///
+    /// # Errors
+    /// If the endpoint or a setting of the client is of no use.
+    pub fn adot_2021(
+        config: &PrometheusRemoteWriteConfig,
+        authenticator: Authenticator,
+    ) -> Result<Self, RemoteWriteError> {
+        Self::with_naming(config, Naming::Adot2021, authenticator)
+    }
+
+    fn with_naming(
+        config: &PrometheusRemoteWriteConfig,
+        naming: Naming,
+        authenticator: Authenticator,
+    ) -> Result<Self, RemoteWriteError> {
+        let client = HttpClient::new(&config.client, authenticator)?;
+        let endpoint = config.client.endpoint.as_str().parse()?;
+        Ok(Self { client, endpoint, translation: Translation::new(config, naming) })
+    }
+}
+
+impl Translation {
+    fn new(config: &PrometheusRemoteWriteConfig, naming: Naming) -> Self {
+        let named = |(name, value): (&String, &String)| Some((names::label_name(naming, name)?, value.clone()));
+        Self {
+            naming,
+            namespace: config.namespace.clone(),
+            external_labels: config.external_labels.iter().filter_map(named).collect(),
+            tenant_label: config.tenant_label.as_ref().and_then(|label| names::label_name(naming, label)),
+            resource_labels: config.resource_to_telemetry_conversion.enabled,
+            exclude_service_attributes: config.resource_to_telemetry_conversion.exclude_service_attributes,
+            target_info: config.target_info.enabled,
+            scope_info: !config.disable_scope_info,
+            metadata: config.send_metadata,
+            max_request_bytes: usize::try_from(config.max_batch_size_bytes).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+impl Exporter for RemoteWrite {
+    type Request = WriteRequest;
+
+    fn encode(&self, batch: &Batch) -> Encoded<WriteRequest> {
+        let tenant = self.translation.tenant_label.is_some().then(|| batch.tenant.as_str());
+        let translated = translate::translate(&self.translation, tenant, &batch.bytes);
+        let max_bytes = self.translation.max_request_bytes;
+        let mut requests = request::pack(translated.series, max_bytes, MAX_COMPRESSED_BYTES);
+        requests.extend(request::metadata(&translated.metadata, max_bytes));
+        Encoded { requests, dropped: translated.dropped }
+    }
+
+    async fn send(&self, request: WriteRequest) -> Sent<WriteRequest> {
+        let message = Request::post(self.endpoint.clone(), "application/x-protobuf", request.body.clone())
+            .header(CONTENT_ENCODING, HeaderValue::from_static("snappy"))
+            .header(VERSION, HeaderValue::from_static("0.1.0"));
+        match self.client.send(message).await {
+            Ok(reply) => answered(request, &reply, SystemTime::now()),
+            Err(error) => failed(request, &error),
+        }
+    }
+}
+
+fn answered(request: WriteRequest, reply: &Reply, now: SystemTime) -> Sent<WriteRequest> {
+    if reply.status.is_success() {
+        return Sent { delivered: request.items(), refused: Vec::new(), again: None };
+    }
+    let reason = reply.reason();
+    if reply.status == StatusCode::PAYLOAD_TOO_LARGE {
+        return match request.halves() {
+            Ok(halves) => again(halves.into(), Some(std::time::Duration::ZERO), reason),
+            Err(request) => refuse(&request, reason),
+        };
+    }
+    let retryable = reply.status == StatusCode::TOO_MANY_REQUESTS || reply.status.is_server_error();
+    match retryable {
+        true => again(vec![request], reply.retry_after(now), reason),
+        // A part of the samples may have been taken, so the same request must not be sent again.
+        false => refuse(&request, reason),
+    }
+}
+
+fn failed(request: WriteRequest, error: &SendError) -> Sent<WriteRequest> {
+    match error.is_retryable() {
+        true => again(vec![request], None, error.to_string()),
+        false => refuse(&request, error.to_string()),
+    }
+}
+
+fn again(
+    requests: Vec<WriteRequest>,
+    after: Option<std::time::Duration>,
+    reason: String,
+) -> Sent<WriteRequest> {
+    let requests = requests.into_iter().map(|request| {
+        let items = request.items();
+        (request, items)
+    });
+    let again = Again { requests: requests.collect(), after, reason };
+    Sent { delivered: 0, refused: Vec::new(), again: Some(again) }
+}
+
+fn refuse(request: &WriteRequest, reason: String) -> Sent<WriteRequest> {
+    let dead = DeadLetter { items: request.items(), reason, document: Some(request.body.clone()) };
+    Sent { delivered: 0, refused: vec![dead], again: None }
+}
+
+#[cfg(test)]
+mod tests;

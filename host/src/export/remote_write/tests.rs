@@ -1,0 +1,389 @@
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue};
+use opentelemetry_proto::tonic::metrics::v1::{
+    Exemplar, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint, Metric,
+    NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint, exemplar,
+    exponential_histogram_data_point::Buckets, metric::Data, number_data_point, summary_data_point::ValueAtQuantile,
+};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use prost::Message;
+
+use super::*;
+
+/// The receiving side, as Prometheus defines it (prompb/remote.proto and types.proto).
+mod prompb {
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct WriteRequest {
+        #[prost(message, repeated, tag = "1")]
+        pub(super) timeseries: Vec<TimeSeries>,
+        #[prost(message, repeated, tag = "3")]
+        pub(super) metadata: Vec<Metadata>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct TimeSeries {
+        #[prost(message, repeated, tag = "1")]
+        pub(super) labels: Vec<Label>,
+        #[prost(message, repeated, tag = "2")]
+        pub(super) samples: Vec<Sample>,
+        #[prost(message, repeated, tag = "3")]
+        pub(super) exemplars: Vec<Exemplar>,
+        #[prost(message, repeated, tag = "4")]
+        pub(super) histograms: Vec<Histogram>,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Label {
+        #[prost(string, tag = "1")]
+        pub(super) name: String,
+        #[prost(string, tag = "2")]
+        pub(super) value: String,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Sample {
+        #[prost(double, tag = "1")]
+        pub(super) value: f64,
+        #[prost(int64, tag = "2")]
+        pub(super) timestamp: i64,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Exemplar {
+        #[prost(message, repeated, tag = "1")]
+        pub(super) labels: Vec<Label>,
+        #[prost(double, tag = "2")]
+        pub(super) value: f64,
+        #[prost(int64, tag = "3")]
+        pub(super) timestamp: i64,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Histogram {
+        #[prost(uint64, tag = "1")]
+        pub(super) count: u64,
+        #[prost(double, tag = "3")]
+        pub(super) sum: f64,
+        #[prost(sint32, tag = "4")]
+        pub(super) schema: i32,
+        #[prost(double, tag = "5")]
+        pub(super) zero_threshold: f64,
+        #[prost(uint64, tag = "6")]
+        pub(super) zero_count: u64,
+        #[prost(message, repeated, tag = "11")]
+        pub(super) positive_spans: Vec<Span>,
+        #[prost(sint64, repeated, tag = "12")]
+        pub(super) positive_deltas: Vec<i64>,
+        #[prost(int64, tag = "15")]
+        pub(super) timestamp: i64,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Span {
+        #[prost(sint32, tag = "1")]
+        pub(super) offset: i32,
+        #[prost(uint32, tag = "2")]
+        pub(super) length: u32,
+    }
+    #[derive(Clone, PartialEq, prost::Message)]
+    pub(super) struct Metadata {
+        #[prost(int32, tag = "1")]
+        pub(super) kind: i32,
+        #[prost(string, tag = "2")]
+        pub(super) family: String,
+    }
+}
+
+const MS: u64 = 1_000_000;
+
+fn text(key: &str, value: &str) -> KeyValue {
+    let value = Some(AnyValue { value: Some(Any::StringValue(value.into())) });
+    KeyValue { key: key.into(), value, ..Default::default() }
+}
+
+fn request(resource: Vec<KeyValue>, metrics: Vec<Metric>) -> Vec<u8> {
+    let scope = InstrumentationScope { name: "lib".into(), version: "1".into(), ..Default::default() };
+    let scope_metrics = ScopeMetrics { scope: Some(scope), metrics, ..Default::default() };
+    let resource = Some(Resource { attributes: resource, ..Default::default() });
+    let resource_metrics = ResourceMetrics { resource, scope_metrics: vec![scope_metrics], ..Default::default() };
+    ExportMetricsServiceRequest { resource_metrics: vec![resource_metrics] }.encode_to_vec()
+}
+
+fn point(attributes: Vec<KeyValue>, time_ms: u64, value: f64) -> NumberDataPoint {
+    let value = Some(number_data_point::Value::AsDouble(value));
+    NumberDataPoint { attributes, time_unix_nano: time_ms * MS, value, ..Default::default() }
+}
+
+fn gauge(name: &str, data_points: Vec<NumberDataPoint>) -> Metric {
+    Metric { name: name.into(), data: Some(Data::Gauge(Gauge { data_points })), ..Default::default() }
+}
+
+fn sum(name: &str, temporality: i32, data_points: Vec<NumberDataPoint>) -> Metric {
+    let sum = Sum { data_points, aggregation_temporality: temporality, is_monotonic: true };
+    Metric { name: name.into(), unit: "By".into(), data: Some(Data::Sum(sum)), ..Default::default() }
+}
+
+fn plain() -> Translation {
+    Translation {
+        scope_info: false,
+        target_info: false,
+        ..Translation::new(&PrometheusRemoteWriteConfig::default(), Naming::WithSuffixes)
+    }
+}
+
+fn decode(requests: &[WriteRequest]) -> Vec<prompb::WriteRequest> {
+    let decode = |request: &WriteRequest| {
+        let plain = snap::raw::Decoder::new().decompress_vec(&request.body).expect("snappy");
+        prompb::WriteRequest::decode(plain.as_slice()).expect("a write request")
+    };
+    requests.iter().map(decode).collect()
+}
+
+/// All series as `{labels} value@time ...`.
+fn series(translation: &Translation, bytes: &[u8]) -> Vec<String> {
+    let translated = translate::translate(translation, None, bytes);
+    let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
+    let show = |series: &prompb::TimeSeries| {
+        let labels: Vec<_> = series.labels.iter().map(|label| format!("{}={}", label.name, label.value)).collect();
+        assert!(series.labels.is_sorted_by(|a, b| a.name < b.name), "{labels:?}");
+        let samples = series.samples.iter().map(|sample| format!(" {}@{}", sample.value, sample.timestamp));
+        format!("{{{}}}{}", labels.join(","), samples.collect::<String>())
+    };
+    requests.iter().flat_map(|request| request.timeseries.iter().map(show)).collect()
+}
+
+#[test]
+fn a_gauge_and_a_monotonic_sum_become_samples() {
+    let metrics = vec![
+        gauge("queue.size", vec![point(vec![text("queue.name", "a"), text("empty", "")], 5, 1.5)]),
+        sum("io", 2, vec![point(vec![], 6, 3.0)]),
+    ];
+    let resource = vec![text("service.name", "shop"), text("service.namespace", "eu"), text("service.instance.id", "i-1")];
+    assert_eq!(
+        series(&plain(), &request(resource, metrics)),
+        [
+            "{__name__=queue_size,instance=i-1,job=eu/shop,queue_name=a} 1.5@5",
+            "{__name__=io_bytes_total,instance=i-1,job=eu/shop} 3@6",
+        ]
+    );
+}
+
+#[test]
+fn samples_of_one_series_stand_together_in_the_order_of_time() {
+    let metrics = vec![gauge("g", vec![point(vec![], 9, 2.0), point(vec![], 7, 1.0)])];
+    assert_eq!(series(&plain(), &request(vec![], metrics)), ["{__name__=g} 1@7 2@9"]);
+}
+
+#[test]
+fn a_histogram_becomes_cumulative_buckets() {
+    let data_point = HistogramDataPoint {
+        time_unix_nano: MS,
+        count: 6,
+        sum: Some(12.5),
+        bucket_counts: vec![1, 2, 3],
+        explicit_bounds: vec![0.5, 10.0],
+        exemplars: vec![Exemplar {
+            time_unix_nano: MS,
+            trace_id: vec![1; 16],
+            value: Some(exemplar::Value::AsDouble(2.0)),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let histogram = Histogram { data_points: vec![data_point], aggregation_temporality: 2 };
+    let metric = Metric { name: "h".into(), data: Some(Data::Histogram(histogram)), ..Default::default() };
+    let bytes = request(vec![], vec![metric]);
+    assert_eq!(
+        series(&plain(), &bytes),
+        [
+            "{__name__=h_count} 6@1",
+            "{__name__=h_sum} 12.5@1",
+            "{__name__=h_bucket,le=0.5} 1@1",
+            "{__name__=h_bucket,le=10} 3@1",
+            "{__name__=h_bucket,le=+Inf} 6@1",
+        ]
+    );
+    let translated = translate::translate(&plain(), None, &bytes);
+    let requests = request::pack(translated.series, usize::MAX, usize::MAX);
+    assert_eq!(requests.iter().map(WriteRequest::items).sum::<u64>(), 1);
+    let exemplars = &decode(&requests)[0].timeseries[3].exemplars;
+    assert_eq!((exemplars[0].value, exemplars[0].labels[0].value.as_str()), (2.0, "01".repeat(16).as_str()));
+}
+
+#[test]
+fn an_exponential_histogram_becomes_a_native_one() {
+    let data_point = ExponentialHistogramDataPoint {
+        time_unix_nano: MS,
+        count: 10,
+        sum: Some(5.0),
+        scale: 9,
+        zero_count: 1,
+        positive: Some(Buckets { offset: 2, bucket_counts: vec![1, 2, 3, 3] }),
+        ..Default::default()
+    };
+    let data = ExponentialHistogram { data_points: vec![data_point], aggregation_temporality: 2 };
+    let metric = Metric { name: "e".into(), data: Some(Data::ExponentialHistogram(data)), ..Default::default() };
+    let translated = translate::translate(&plain(), None, &request(vec![], vec![metric]));
+    let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
+    let histogram = &requests[0].timeseries[0].histograms[0];
+    assert_eq!((histogram.count, histogram.schema, histogram.zero_count, histogram.timestamp), (10, 8, 1, 1));
+    assert_eq!(histogram.zero_threshold, 1e-128);
+    // Buckets 2..=5 of scale 9 are buckets 1 and 2 of scale 8, one higher in Prometheus's counting.
+    assert_eq!(histogram.positive_spans, [prompb::Span { offset: 2, length: 2 }]);
+    assert_eq!(histogram.positive_deltas, [3, 3]);
+}
+
+#[test]
+fn a_summary_becomes_quantiles() {
+    let quantile_values = vec![ValueAtQuantile { quantile: 0.99, value: 7.0 }];
+    let data_point = SummaryDataPoint { time_unix_nano: MS, count: 2, sum: 8.0, quantile_values, ..Default::default() };
+    let summary = Summary { data_points: vec![data_point] };
+    let metric = Metric { name: "s".into(), data: Some(Data::Summary(summary)), ..Default::default() };
+    let expected = ["{__name__=s_count} 2@1", "{__name__=s_sum} 8@1", "{__name__=s,quantile=0.99} 7@1"];
+    assert_eq!(series(&plain(), &request(vec![], vec![metric])), expected);
+}
+
+#[test]
+fn what_prometheus_cannot_express_is_dropped_with_its_reason() {
+    let metrics = vec![
+        sum("delta", 1, vec![point(vec![], 1, 1.0), point(vec![], 2, 1.0)]),
+        sum("unspecified", 0, vec![point(vec![], 1, 1.0)]),
+        gauge("...", vec![point(vec![], 1, 1.0)]),
+        gauge("ok", vec![point(vec![text("__", "x")], 1, 1.0), point(vec![], 1, 1.0)]),
+    ];
+    let translated = translate::translate(&plain(), None, &request(vec![], metrics));
+    let dropped: Vec<_> = translated.dropped.iter().map(|dropped| (dropped.items, dropped.reason)).collect();
+    let expected =
+        [(2, "invalid_temporality"), (1, "invalid_temporality"), (1, "invalid_metric_name"), (1, "invalid_label_name")];
+    assert_eq!(dropped, expected);
+    assert_eq!(translated.series.len(), 1);
+}
+
+#[test]
+fn a_point_without_a_recorded_value_marks_its_series_stale() {
+    let stale = NumberDataPoint { flags: 1, ..point(vec![], 3, 8.0) };
+    let translated = translate::translate(&plain(), None, &request(vec![], vec![gauge("g", vec![stale])]));
+    let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
+    assert_eq!(requests[0].timeseries[0].samples[0].value.to_bits(), STALE_NAN);
+}
+
+#[test]
+fn resource_attributes_become_labels_or_target_info() {
+    let resource = vec![text("service.name", "shop"), text("host.name", "h"), text("k", "resource")];
+    let bytes = request(resource, vec![gauge("g", vec![point(vec![text("k", "own")], 5, 1.0)])]);
+    let converted = Translation { resource_labels: true, ..plain() };
+    assert_eq!(series(&converted, &bytes), ["{__name__=g,host_name=h,job=shop,k=resource,service_name=shop} 1@5"]);
+    let excluded = Translation { exclude_service_attributes: true, ..converted };
+    assert_eq!(series(&excluded, &bytes), ["{__name__=g,host_name=h,job=shop,k=resource} 1@5"]);
+    let target_info = Translation { target_info: true, namespace: "ns".into(), ..plain() };
+    assert_eq!(
+        series(&target_info, &bytes),
+        ["{__name__=ns_g,job=shop,k=own} 1@5", "{__name__=ns_target_info,host_name=h,job=shop,k=resource} 1@5"]
+    );
+}
+
+#[test]
+fn scope_external_and_tenant_labels_are_added() {
+    let translation = Translation {
+        scope_info: true,
+        external_labels: vec![("az".into(), "1".into()), ("k".into(), "never".into())],
+        ..plain()
+    };
+    let bytes = request(vec![], vec![gauge("g", vec![point(vec![text("k", "own")], 5, 1.0)])]);
+    let expected = ["{__name__=g,az=1,k=own,otel_scope_name=lib,otel_scope_version=1} 1@5"];
+    assert_eq!(series(&translation, &bytes), expected);
+    let tenant = Translation { tenant_label: Some("tenant".into()), ..plain() };
+    let translated = translate::translate(&tenant, Some("acme"), &bytes);
+    let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
+    let labels = &requests[0].timeseries[0].labels;
+    assert!(labels.iter().any(|label| label.name == "tenant" && label.value == "acme"), "{labels:?}");
+}
+
+#[test]
+fn attributes_whose_names_become_one_are_joined_in_the_order_of_their_keys() {
+    let attributes = vec![text("a_b", "2"), text("a.b", "1"), text("a-b", "1")];
+    let bytes = request(vec![], vec![gauge("g", vec![point(attributes, 5, 1.0)])]);
+    assert_eq!(series(&plain(), &bytes), ["{__name__=g,a_b=1;2} 5".replace(" 5", " 1@5")]);
+}
+
+#[test]
+fn the_names_of_2021_have_no_suffixes_and_no_job() {
+    let config = PrometheusRemoteWriteConfig { namespace: "tenant_name".into(), ..Default::default() };
+    let translation = Translation { scope_info: false, target_info: false, ..Translation::new(&config, Naming::Adot2021) };
+    let resource = vec![text("service.name", "shop"), text("job", "mine")];
+    let bytes = request(resource, vec![sum("ecs.task.memory", 2, vec![point(vec![], 5, 1.0)])]);
+    assert_eq!(series(&translation, &bytes), ["{__name__=tenant_name_ecs_task_memory,job=mine} 1@5"]);
+}
+
+fn many(series: usize) -> Vec<u8> {
+    let points = (0..series).map(|index| point(vec![text("n", &format!("{index:06}"))], 5, index as f64));
+    request(vec![], vec![gauge("g", points.collect())])
+}
+
+#[test]
+fn requests_stay_within_both_limits_and_lose_nothing() {
+    let pack = |max: usize, compressed: usize| {
+        request::pack(translate::translate(&plain(), None, &many(500)).series, max, compressed)
+    };
+    for (max, compressed) in [(1000, usize::MAX), (usize::MAX, 700), (2000, 300)] {
+        let requests = pack(max, compressed);
+        assert!(requests.len() > 1);
+        let decoded = decode(&requests);
+        assert!(decoded.iter().all(|request| request.encoded_len() <= max));
+        assert!(requests.iter().all(|request| request.body.len() <= compressed));
+        assert_eq!(requests.iter().map(WriteRequest::items).sum::<u64>(), 500);
+        let values: Vec<f64> = decoded.iter().flat_map(|r| &r.timeseries).map(|series| series.samples[0].value).collect();
+        assert_eq!(values, (0..500).map(f64::from).collect::<Vec<_>>());
+    }
+}
+
+fn reply(status: u16, headers: &[(&'static str, &str)]) -> Reply {
+    let mut map = http::HeaderMap::new();
+    for (name, value) in headers {
+        map.insert(*name, HeaderValue::from_str(value).expect("a header"));
+    }
+    let body = bytes::Bytes::from_static(b"out of order sample");
+    Reply { status: StatusCode::from_u16(status).expect("a status"), headers: map, body, truncated: false }
+}
+
+fn packed() -> WriteRequest {
+    let mut requests = request::pack(translate::translate(&plain(), None, &many(5)).series, usize::MAX, usize::MAX);
+    requests.pop().expect("one request")
+}
+
+#[test]
+fn a_bad_request_is_reported_with_its_body_and_not_sent_again() {
+    for status in [400, 403, 404] {
+        let sent = answered(packed(), &reply(status, &[]), SystemTime::now());
+        assert!(sent.again.is_none());
+        assert_eq!((sent.delivered, sent.refused[0].items), (0, 5));
+        assert!(sent.refused[0].reason.contains("out of order sample"), "{}", sent.refused[0].reason);
+    }
+}
+
+#[test]
+fn throttling_and_server_errors_are_sent_again_when_the_destination_says() {
+    for status in [429, 500, 503] {
+        let sent = answered(packed(), &reply(status, &[("retry-after", "7")]), SystemTime::now());
+        let again = sent.again.expect("sent again");
+        assert_eq!(again.after, Some(std::time::Duration::from_secs(7)));
+        assert_eq!(again.requests[0].1, 5);
+        assert_eq!(again.requests[0].0.body, packed().body);
+    }
+}
+
+#[test]
+fn a_request_that_is_too_large_is_halved_until_it_can_be_halved_no_more() {
+    let sent = answered(packed(), &reply(413, &[]), SystemTime::now());
+    let halves = sent.again.expect("sent again").requests;
+    assert_eq!(halves.iter().map(|(_, items)| *items).collect::<Vec<_>>(), [2, 3]);
+    let one = request::pack(translate::translate(&plain(), None, &many(1)).series, usize::MAX, usize::MAX);
+    let sent = answered(one[0].clone(), &reply(413, &[]), SystemTime::now());
+    assert_eq!(sent.refused[0].items, 1);
+}
+
+#[test]
+fn metadata_goes_in_requests_of_its_own() {
+    let translation = Translation { metadata: true, ..plain() };
+    let bytes = request(vec![], vec![sum("io", 2, vec![point(vec![], 6, 3.0)])]);
+    let translated = translate::translate(&translation, None, &bytes);
+    let requests = request::metadata(&translated.metadata, usize::MAX);
+    assert_eq!(requests[0].items(), 0);
+    let decoded = decode(&requests);
+    assert_eq!((decoded[0].metadata[0].family.as_str(), decoded[0].metadata[0].kind), ("io_bytes_total", 1));
+}

@@ -1,0 +1,414 @@
+//! Metrics as time series: which series a data point becomes, with which labels and values.
+
+use std::rc::Rc;
+
+use sluice_wire::view::{
+    Data, Exemplar, ExponentialHistogramDataPoint, HistogramDataPoint, KeyValue, Metric, MetricsView, Number,
+    NumberDataPoint, Resource, ResourceMetrics, Scope, SummaryDataPoint,
+};
+
+use super::labels::{Label, LabelNames, Source, encode, settle};
+use super::names::{Kind, Naming, metric_name, target_info_label_name};
+use super::native;
+use super::series::{self, SeriesSet};
+use super::{STALE_NAN, Translation};
+use crate::export::Dropped;
+use crate::export::text::{as_string, plain_double};
+
+/// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
+const CUMULATIVE: i32 = 2;
+/// `DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK`.
+const NO_RECORDED_VALUE: u32 = 1;
+/// Prometheus refuses exemplars with more text than this.
+const MAX_EXEMPLAR_CHARS: usize = 128;
+
+/// What a batch of metrics becomes.
+pub(crate) struct Translated {
+    /// Its series.
+    pub(crate) series: SeriesSet,
+    /// Data points that can't be expressed.
+    pub(crate) dropped: Vec<Dropped>,
+    /// Names, types, units and descriptions, if they are wanted.
+    pub(crate) metadata: Vec<Metadata>,
+}
+
+/// What is known about a metric family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Metadata {
+    /// `MetricMetadata.MetricType`.
+    pub(crate) kind: u64,
+    /// The family's name.
+    pub(crate) family: String,
+    /// Its description.
+    pub(crate) help: String,
+    /// Its unit.
+    pub(crate) unit: String,
+}
+
+/// Translates all metrics of a request. `tenant` is the value of the tenant label, if there is one.
+pub(crate) fn translate(translation: &Translation, tenant: Option<&str>, bytes: &[u8]) -> Translated {
+    let mut translator = Translator {
+        translation,
+        tenant,
+        names: LabelNames::new(translation.naming),
+        series: SeriesSet::default(),
+        dropped: Vec::new(),
+        metadata: Vec::new(),
+    };
+    for resource in MetricsView::new(bytes).resource_metrics() {
+        translator.resource(&resource);
+    }
+    Translated { series: translator.series, dropped: translator.dropped, metadata: translator.metadata }
+}
+
+struct Translator<'a> {
+    translation: &'a Translation,
+    tenant: Option<&'a str>,
+    names: LabelNames<'a>,
+    series: SeriesSet,
+    dropped: Vec<Dropped>,
+    metadata: Vec<Metadata>,
+}
+
+/// What all points of a metric share.
+struct Family<'a, 'b> {
+    name: String,
+    /// Labels of target and scope.
+    shared: &'b [Label<'a>],
+    resource: &'b Resource<'a>,
+}
+
+impl<'a> Translator<'a> {
+    fn resource(&mut self, metrics: &ResourceMetrics<'a>) {
+        let resource = metrics.resource();
+        let target = self.target_labels(&resource);
+        let mut latest_nanos = 0;
+        for scope in metrics.scope_metrics() {
+            let mut shared = target.clone();
+            if self.translation.scope_info {
+                scope_labels(&mut self.names, &mut shared, &scope.scope());
+            }
+            for metric in scope.metrics() {
+                latest_nanos = latest_nanos.max(self.metric(&metric, &shared, &resource));
+            }
+        }
+        if self.translation.target_info {
+            self.target_info(&resource, latest_nanos);
+        }
+    }
+
+    /// `job`, `instance`, external labels and the tenant.
+    fn target_labels(&self, resource: &Resource<'a>) -> Vec<Label<'a>> {
+        let mut labels = Vec::new();
+        for (name, value) in &self.translation.external_labels {
+            labels.push(Label::new(Source::External, Rc::from(name.as_str()), value.clone()));
+        }
+        if let (Some(name), Some(tenant)) = (&self.translation.tenant_label, self.tenant) {
+            labels.push(Label::new(Source::Target, Rc::from(name.as_str()), tenant));
+        }
+        let find = |key: &str| resource.attributes().filter(|a| a.key() == key).last().map(|a| as_string(a.value()));
+        if self.translation.naming == Naming::Adot2021 {
+            // Only attributes of these very names became labels then.
+            for name in ["job", "instance"] {
+                labels.extend(find(name).map(|value| Label::new(Source::Target, name, value)));
+            }
+            return labels;
+        }
+        if let Some(service) = find("service.name") {
+            let job = find("service.namespace").map(|namespace| format!("{namespace}/{service}"));
+            labels.push(Label::new(Source::Target, "job", job.map_or(service, Into::into)));
+        }
+        labels.extend(find("service.instance.id").map(|id| Label::new(Source::Target, "instance", id)));
+        labels
+    }
+
+    /// Translates one metric and gives the latest time of its points.
+    fn metric(&mut self, metric: &Metric<'a>, shared: &[Label<'a>], resource: &Resource<'a>) -> u64 {
+        let data = metric.data();
+        let kind = match &data {
+            Data::Gauge { .. } => Kind::Gauge,
+            Data::Sum { monotonic: true, .. } => Kind::MonotonicSum,
+            _ => Kind::Other,
+        };
+        let naming = self.translation.naming;
+        let name = metric_name(naming, &self.translation.namespace, metric.name(), metric.unit(), kind);
+        let Some(name) = name else {
+            self.drop(points(&data), "invalid_metric_name", format!("metric {:?} has no valid name", metric.name()));
+            return 0;
+        };
+        if let Some(temporality) = temporality(&data).filter(|temporality| *temporality != CUMULATIVE) {
+            let found = if temporality == 1 { "delta" } else { "unspecified" };
+            let detail = format!(
+                "metric {:?} has {found} temporality, Prometheus only knows cumulative; convert it before this exporter",
+                metric.name()
+            );
+            self.drop(points(&data), "invalid_temporality", detail);
+            return 0;
+        }
+        if self.translation.metadata {
+            self.add_metadata(metric, &name, &data);
+        }
+        let family = Family { name, shared, resource };
+        self.points(&family, data)
+    }
+
+    fn points(&mut self, family: &Family<'a, '_>, data: Data<'a>) -> u64 {
+        let mut latest = 0;
+        let mut seen = |nanos: u64| latest = latest.max(nanos);
+        match data {
+            Data::None => {}
+            Data::Gauge { points } | Data::Sum { points, .. } => points.for_each(|point| {
+                seen(point.time_unix_nano());
+                self.number(family, &point);
+            }),
+            Data::Histogram { points, .. } => points.for_each(|point| {
+                seen(point.time_unix_nano());
+                self.histogram(family, &point);
+            }),
+            Data::ExponentialHistogram { points, .. } => points.for_each(|point| {
+                seen(point.time_unix_nano());
+                self.exponential(family, &point);
+            }),
+            Data::Summary { points } => points.for_each(|point| {
+                seen(point.time_unix_nano());
+                self.summary(family, &point);
+            }),
+        }
+        latest
+    }
+
+    fn number(&mut self, family: &Family<'a, '_>, point: &NumberDataPoint<'a>) {
+        let Some(labels) = self.labels(family, point.attributes()) else { return };
+        let value = match point.value() {
+            Number::Integer(value) => value as f64,
+            Number::Double(value) => value,
+            Number::None => 0.0,
+        };
+        let value = recorded(point.flags(), value);
+        let series = self.sample(&labels, &family.name, "", None, point.time_unix_nano(), value);
+        self.series.count_point(series);
+        for exemplar in point.exemplars() {
+            self.exemplar(series, &exemplar);
+        }
+    }
+
+    fn histogram(&mut self, family: &Family<'a, '_>, point: &HistogramDataPoint<'a>) {
+        let Some(labels) = self.labels(family, point.attributes()) else { return };
+        let (name, nanos, flags) = (&family.name, point.time_unix_nano(), point.flags());
+        let count = self.sample(&labels, name, "_count", None, nanos, recorded(flags, point.count() as f64));
+        self.series.count_point(count);
+        if let Some(sum) = point.sum() {
+            self.sample(&labels, name, "_sum", None, nanos, recorded(flags, sum));
+        }
+        let mut buckets = Vec::new();
+        let mut cumulative = 0u64;
+        for (bound, count) in point.explicit_bounds().zip(point.bucket_counts()) {
+            cumulative = cumulative.saturating_add(count);
+            if bound.is_finite() {
+                let le = plain_double(bound);
+                let value = recorded(flags, cumulative as f64);
+                buckets.push((bound, self.sample(&labels, name, "_bucket", Some(("le", &le)), nanos, value)));
+            }
+        }
+        let value = recorded(flags, point.count() as f64);
+        buckets.push((f64::INFINITY, self.sample(&labels, name, "_bucket", Some(("le", "+Inf")), nanos, value)));
+        for exemplar in point.exemplars() {
+            let measured = exemplar_value(&exemplar);
+            let bucket = buckets.iter().find(|(bound, _)| *bound >= measured).or(buckets.last());
+            if let Some((_, series)) = bucket {
+                self.exemplar(*series, &exemplar);
+            }
+        }
+    }
+
+    fn exponential(&mut self, family: &Family<'a, '_>, point: &ExponentialHistogramDataPoint<'a>) {
+        let Some(labels) = self.labels(family, point.attributes()) else { return };
+        let histogram = match native::encode(point, point.flags() & NO_RECORDED_VALUE != 0) {
+            Ok(histogram) => histogram,
+            Err(native::Unrepresentable::Scale(scale)) => {
+                let detail = format!("exponential histogram {:?} has scale {scale}, below -4", family.name);
+                return self.drop(1, "invalid_scale", detail);
+            }
+            Err(native::Unrepresentable::Buckets(buckets)) => {
+                let detail = format!("exponential histogram {:?} has {buckets} buckets or more", family.name);
+                return self.drop(1, "too_many_buckets", detail);
+            }
+        };
+        let series = self.series.find(|out| encode(out, &labels, &family.name, None));
+        self.series.histogram(series, millis(point.time_unix_nano()), histogram);
+        self.series.count_point(series);
+        for exemplar in point.exemplars() {
+            self.exemplar(series, &exemplar);
+        }
+    }
+
+    fn summary(&mut self, family: &Family<'a, '_>, point: &SummaryDataPoint<'a>) {
+        let Some(labels) = self.labels(family, point.attributes()) else { return };
+        let (name, nanos, flags) = (&family.name, point.time_unix_nano(), point.flags());
+        let count = self.sample(&labels, name, "_count", None, nanos, recorded(flags, point.count() as f64));
+        self.series.count_point(count);
+        self.sample(&labels, name, "_sum", None, nanos, recorded(flags, point.sum()));
+        for at in point.quantile_values() {
+            let quantile = plain_double(at.quantile());
+            let value = recorded(flags, at.value());
+            self.sample(&labels, name, "", Some(("quantile", &quantile)), nanos, value);
+        }
+    }
+
+    /// All labels of a point but its name; none, and the point dropped, if an attribute has no valid name.
+    fn labels(
+        &mut self,
+        family: &Family<'a, '_>,
+        attributes: impl Iterator<Item = KeyValue<'a>>,
+    ) -> Option<Vec<Label<'a>>> {
+        let mut labels = Vec::with_capacity(family.shared.len() + 12);
+        let added = match self.translation.resource_labels {
+            false => self.names.add(&mut labels, attributes),
+            true => {
+                // A resource attribute replaces the point's own of the same key.
+                let service = self.translation.exclude_service_attributes;
+                let of_resource = |a: &KeyValue<'_>| !service || !is_identifying(a.key());
+                let resource: Vec<_> = family.resource.attributes().filter(of_resource).collect();
+                let own = attributes.filter(|own| resource.iter().all(|attribute| attribute.key() != own.key()));
+                self.names.add(&mut labels, own.chain(resource.iter().copied()))
+            }
+        };
+        if let Err(bad) = added {
+            self.drop(1, "invalid_label_name", format!("attribute {:?} of {:?} has no valid name", bad.0, family.name));
+            return None;
+        }
+        labels.extend_from_slice(family.shared);
+        settle(&mut labels);
+        Some(labels)
+    }
+
+    fn sample(
+        &mut self,
+        labels: &[Label<'_>],
+        name: &str,
+        suffix: &str,
+        extra: Option<(&str, &str)>,
+        nanos: u64,
+        value: f64,
+    ) -> usize {
+        let series = match suffix {
+            "" => self.series.find(|out| encode(out, labels, name, extra)),
+            suffix => self.series.find(|out| encode(out, labels, &format!("{name}{suffix}"), extra)),
+        };
+        self.series.sample(series, millis(nanos), value);
+        series
+    }
+
+    fn exemplar(&mut self, series: usize, exemplar: &Exemplar<'a>) {
+        let mut labels = Vec::new();
+        let ids = [("trace_id", exemplar.trace_id()), ("span_id", exemplar.span_id())];
+        labels.extend(ids.into_iter().filter(|(_, id)| !id.is_empty()).map(|(name, id)| (name, hex::encode(id))));
+        let ids_chars: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let attributes: Vec<_> = exemplar.filtered_attributes().map(|a| (a.key(), as_string(a.value()))).collect();
+        let chars = |(key, value): &(&str, _)| key.chars().count() + AsRef::<str>::as_ref(value).chars().count();
+        if ids_chars + attributes.iter().map(chars).sum::<usize>() <= MAX_EXEMPLAR_CHARS {
+            labels.extend(attributes.into_iter().map(|(key, value)| (key, value.into_owned())));
+        }
+        labels.sort_unstable();
+        let (value, time_ms) = (exemplar_value(exemplar), millis(exemplar.time_unix_nano()));
+        self.series.exemplar(series, &series::Exemplar { labels, value, time_ms });
+    }
+
+    /// One series a resource that says what else is known about it.
+    fn target_info(&mut self, resource: &Resource<'a>, nanos: u64) {
+        let target = self.target_labels(resource);
+        let names_target = target.iter().any(|label| matches!(&*label.name, "job" | "instance"));
+        let mut labels: Vec<Label<'a>> = Vec::new();
+        for attribute in resource.attributes().filter(|attribute| !is_identifying(attribute.key())) {
+            let value = as_string(attribute.value());
+            if let Some(name) = target_info_label_name(attribute.key()).filter(|_| !value.is_empty()) {
+                labels.push(Label::new(Source::Attribute, Rc::from(name), value));
+            }
+        }
+        if labels.is_empty() || !names_target || nanos == 0 {
+            return;
+        }
+        labels.extend(target);
+        settle(&mut labels);
+        let namespace = &self.translation.namespace;
+        let name = if namespace.is_empty() { "target_info".into() } else { format!("{namespace}_target_info") };
+        self.sample(&labels, &name, "", None, nanos, 1.0);
+    }
+
+    fn add_metadata(&mut self, metric: &Metric<'a>, family: &str, data: &Data<'a>) {
+        let kind = match data {
+            Data::Sum { monotonic: true, .. } => 1,
+            Data::Gauge { .. } | Data::Sum { .. } => 2,
+            Data::Histogram { .. } | Data::ExponentialHistogram { .. } => 3,
+            Data::Summary { .. } => 5,
+            Data::None => 0,
+        };
+        let (help, unit) = (metric.description().to_owned(), metric.unit().to_owned());
+        let metadata = Metadata { kind, family: family.to_owned(), help, unit };
+        if !self.metadata.contains(&metadata) {
+            self.metadata.push(metadata);
+        }
+    }
+
+    fn drop(&mut self, items: u64, reason: &'static str, detail: String) {
+        match self.dropped.iter_mut().find(|dropped| dropped.reason == reason && dropped.detail == detail) {
+            Some(dropped) => dropped.items += items,
+            None => self.dropped.push(Dropped { items, reason, detail }),
+        }
+    }
+}
+
+fn scope_labels<'a>(names: &mut LabelNames<'a>, labels: &mut Vec<Label<'a>>, scope: &Scope<'a>) {
+    let own = [("otel_scope_name", scope.name()), ("otel_scope_version", scope.version())];
+    let own = own.into_iter().filter(|(_, value)| !value.is_empty());
+    labels.extend(own.map(|(name, value)| Label::new(Source::Scope, name, value)));
+    for attribute in scope.attributes() {
+        let value = as_string(attribute.value());
+        if matches!(attribute.key(), "name" | "version" | "schema_url") || value.is_empty() {
+            continue;
+        }
+        if let Ok(name) = names.name(attribute.key()) {
+            labels.push(Label::new(Source::Scope, Rc::from(format!("otel_scope_{name}")), value));
+        }
+    }
+}
+
+fn is_identifying(key: &str) -> bool {
+    matches!(key, "service.name" | "service.namespace" | "service.instance.id")
+}
+
+fn points(data: &Data<'_>) -> u64 {
+    let count = match data.clone() {
+        Data::None => 0,
+        Data::Gauge { points } | Data::Sum { points, .. } => points.count(),
+        Data::Histogram { points, .. } => points.count(),
+        Data::ExponentialHistogram { points, .. } => points.count(),
+        Data::Summary { points } => points.count(),
+    };
+    count as u64
+}
+
+fn temporality(data: &Data<'_>) -> Option<i32> {
+    match data {
+        Data::Sum { temporality, .. }
+        | Data::Histogram { temporality, .. }
+        | Data::ExponentialHistogram { temporality, .. } => Some(*temporality),
+        _ => None,
+    }
+}
+
+fn millis(nanos: u64) -> i64 {
+    (nanos / 1_000_000) as i64
+}
+
+fn recorded(flags: u32, value: f64) -> f64 {
+    if flags & NO_RECORDED_VALUE != 0 { f64::from_bits(STALE_NAN) } else { value }
+}
+
+fn exemplar_value(exemplar: &Exemplar<'_>) -> f64 {
+    match exemplar.value() {
+        Number::Integer(value) => value as f64,
+        Number::Double(value) => value,
+        Number::None => 0.0,
+    }
+}

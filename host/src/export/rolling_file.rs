@@ -1,0 +1,255 @@
+//! A file that is set aside under a dated name when it has grown too large, and whose oldest backups go.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+
+const BACKUP_TIME: &str = "%Y-%m-%dT%H-%M-%S.%3f";
+/// Enough to write many small lines with one system call.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// When a file is set aside, and how long backups stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// A write that would make the file larger than this begins a new one.
+    pub max_bytes: u64,
+    /// Backups older than this go; zero: none goes for its age.
+    pub max_age: Duration,
+    /// Beyond so many backups the oldest go; zero: none goes for their number.
+    pub max_backups: usize,
+    /// Whether backups are named by local time rather than UTC.
+    pub local_time: bool,
+}
+
+/// An open file that is only written to at its end.
+#[derive(Debug)]
+pub struct RollingFile {
+    path: PathBuf,
+    rotation: Option<Rotation>,
+    file: BufWriter<File>,
+    written_bytes: u64,
+}
+
+impl RollingFile {
+    /// Opens or creates a file; what it holds already stays if `append` says so.
+    ///
+    /// # Errors
+    /// Whatever the operating system says, such as a missing directory.
+    pub fn open(path: &Path, append: bool, rotation: Option<Rotation>) -> io::Result<Self> {
+        let file = open(path, append)?;
+        let written_bytes = file.metadata()?.len();
+        let file = BufWriter::with_capacity(BUFFER_BYTES, file);
+        Ok(Self { path: path.to_owned(), rotation, file, written_bytes })
+    }
+
+    /// Appends a record, which always stays in one file; `now` names the backup if the file is set aside before.
+    ///
+    /// # Errors
+    /// Whatever the operating system says, such as a full disk.
+    pub fn write(&mut self, record: &[u8], now: SystemTime) -> io::Result<()> {
+        if let Some(rotation) = self.rotation {
+            let size = self.written_bytes.saturating_add(record.len() as u64);
+            if size > rotation.max_bytes && self.written_bytes > 0 {
+                self.rotate(rotation, now)?;
+            }
+        }
+        self.file.write_all(record)?;
+        self.written_bytes += record.len() as u64;
+        Ok(())
+    }
+
+    /// Hands everything to the operating system.
+    ///
+    /// # Errors
+    /// Whatever it says.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+
+    fn rotate(&mut self, rotation: Rotation, now: SystemTime) -> io::Result<()> {
+        self.file.flush()?;
+        std::fs::rename(&self.path, self.backup_path(rotation, now))?;
+        self.file = BufWriter::with_capacity(BUFFER_BYTES, open(&self.path, false)?);
+        self.written_bytes = 0;
+        // A backup that can't be removed must not keep telemetry from being written.
+        if let Err(error) = self.prune(rotation, now) {
+            tracing::warn!(path = %self.path.display(), %error, "old files can't be removed");
+        }
+        Ok(())
+    }
+
+    /// A free name with the time in it; two rotations within a millisecond must not overwrite each other.
+    fn backup_path(&self, rotation: Rotation, now: SystemTime) -> PathBuf {
+        let mut time = civil(now, rotation.local_time);
+        loop {
+            let path = self.path.with_file_name(self.backup_name(&time.strftime(BACKUP_TIME).to_string()));
+            if !path.exists() {
+                return path;
+            }
+            time = time.saturating_add(Duration::from_millis(1));
+        }
+    }
+
+    fn backup_name(&self, time: &str) -> OsString {
+        let mut name = self.path.file_stem().unwrap_or_default().to_owned();
+        name.push("-");
+        name.push(time);
+        if let Some(extension) = self.path.extension() {
+            name.push(".");
+            name.push(extension);
+        }
+        name
+    }
+
+    fn prune(&self, rotation: Rotation, now: SystemTime) -> io::Result<()> {
+        let mut backups = self.backups()?;
+        backups.sort_by(|a, b| b.cmp(a));
+        let oldest = (!rotation.max_age.is_zero())
+            .then(|| civil(now.checked_sub(rotation.max_age).unwrap_or(SystemTime::UNIX_EPOCH), rotation.local_time));
+        for (index, (time, path)) in backups.into_iter().enumerate() {
+            let too_many = rotation.max_backups > 0 && index >= rotation.max_backups;
+            if too_many || oldest.is_some_and(|oldest| time < oldest) {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The backups of this file and the times in their names.
+    fn backups(&self) -> io::Result<Vec<(DateTime, PathBuf)>> {
+        let directory = match self.path.parent() {
+            Some(directory) if !directory.as_os_str().is_empty() => directory,
+            _ => Path::new("."),
+        };
+        let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
+        let suffix = self.path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+        let mut backups = Vec::new();
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let time = name.strip_prefix(&*stem).and_then(|rest| rest.strip_prefix('-'));
+            let time = time.and_then(|rest| rest.strip_suffix(suffix.as_str()));
+            if let Some(Ok(time)) = time.map(|time| DateTime::strptime("%Y-%m-%dT%H-%M-%S%.3f", time)) {
+                backups.push((time, entry.path()));
+            }
+        }
+        Ok(backups)
+    }
+}
+
+fn open(path: &Path, append: bool) -> io::Result<File> {
+    // Without truncation on rotation a file that another process put there in between would be mixed up with ours.
+    OpenOptions::new().create(true).append(append).write(true).truncate(!append).open(path)
+}
+
+fn civil(time: SystemTime, local: bool) -> DateTime {
+    let zone = if local { TimeZone::system() } else { TimeZone::UTC };
+    Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(zone).datetime()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn rotation() -> Rotation {
+        Rotation { max_bytes: 10, max_age: Duration::ZERO, max_backups: 0, local_time: false }
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = std::fs::read_dir(directory).expect("directory");
+        let mut names: Vec<_> = entries.map(|e| e.expect("entry").file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn sets_a_file_aside_before_the_byte_that_is_too_many() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("data.json");
+        let mut file = RollingFile::open(&path, false, Some(rotation())).expect("file");
+        for record in ["12345", "6789\n", "x"] {
+            file.write(record.as_bytes(), at(1_663_131_734)).expect("written");
+        }
+        file.flush().expect("flushed");
+        assert_eq!(names(directory.path()), ["data-2022-09-14T05-02-14.000.json", "data.json"]);
+        assert_eq!(std::fs::read_to_string(path).expect("file"), "x");
+    }
+
+    #[test]
+    fn never_splits_or_refuses_a_record_that_is_larger_than_a_file() {
+        let directory = tempfile::tempdir().expect("directory");
+        let mut file = RollingFile::open(&directory.path().join("d"), false, Some(rotation())).expect("file");
+        file.write(&[b'x'; 11], at(0)).expect("written");
+        file.write(&[b'y'; 11], at(0)).expect("written");
+        file.flush().expect("flushed");
+        assert_eq!(names(directory.path()), ["d", "d-1970-01-01T00-00-00.000"]);
+    }
+
+    #[test]
+    fn keeps_so_many_backups_and_no_older_ones() {
+        let limits = [(2, Duration::ZERO, 2), (0, 3 * DAY, 4), (2, 3 * DAY, 2), (0, Duration::ZERO, 5)];
+        for (max_backups, max_age, expected) in limits {
+            let directory = tempfile::tempdir().expect("directory");
+            std::fs::write(directory.path().join("data-notes.json"), "not ours").expect("written");
+            let rotation = Rotation { max_backups, max_age, ..rotation() };
+            let mut file = RollingFile::open(&directory.path().join("data.json"), false, Some(rotation)).expect("file");
+            for day in 0..6 {
+                file.write(&[b'x'; 10], at(0) + day * DAY).expect("written");
+            }
+            // Besides the backups: the file itself and the one that only looks alike.
+            assert_eq!(names(directory.path()).len(), expected + 2, "{max_backups} backups, {max_age:?}");
+        }
+    }
+
+    #[test]
+    fn gives_every_backup_a_name_of_its_own() {
+        let directory = tempfile::tempdir().expect("directory");
+        let mut file = RollingFile::open(&directory.path().join("data.json"), false, Some(rotation())).expect("file");
+        for _ in 0..4 {
+            file.write(&[b'x'; 10], at(0)).expect("written");
+        }
+        assert_eq!(names(directory.path()).len(), 4);
+    }
+
+    #[test]
+    fn keeps_what_a_file_holds_only_if_told_so() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("data.json");
+        for (append, expected) in [(true, "oldnew"), (false, "new")] {
+            std::fs::write(&path, "old").expect("written");
+            let mut file = RollingFile::open(&path, append, None).expect("file");
+            file.write(b"new", at(0)).expect("written");
+            file.flush().expect("flushed");
+            assert_eq!(std::fs::read_to_string(&path).expect("file"), expected);
+        }
+    }
+
+    #[test]
+    fn counts_what_it_found_towards_the_limit() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("data.json");
+        std::fs::write(&path, "12345678").expect("written");
+        let mut file = RollingFile::open(&path, true, Some(rotation())).expect("file");
+        file.write(b"9ab", at(0)).expect("written");
+        assert_eq!(names(directory.path()).len(), 2);
+    }
+
+    #[test]
+    fn says_that_a_directory_is_missing() {
+        let error = RollingFile::open(Path::new("/nonexistent/data.json"), true, None).expect_err("no directory");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,270 @@
+//! AWS Signature Version 4 for any HTTP exporter (`sigv4auth`, and `aws_auth` of 2021).
+//!
+//! A signer holds the credentials; its own task gets them and refreshes them before they expire, so that neither the
+//! start nor a request waits for a slow STS.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use http::{HeaderMap, Method, Uri};
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+
+use crate::config::component::{AwsAuthConfig, SigV4AuthConfig};
+use crate::export::client::Reply;
+use clock::Clock;
+pub use scope::{Scope, scope_of_host};
+use signature::Signing;
+
+mod clock;
+mod credentials;
+mod refresh;
+mod scope;
+mod signature;
+
+#[cfg(test)]
+mod tests;
+
+/// What a signer signs for, and as whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SignerSettings {
+    /// The region of the destination; otherwise the host name or `AWS_REGION` tells.
+    pub region: Option<String>,
+    /// The service of the destination, such as `aps`; otherwise the host name tells.
+    pub service: Option<String>,
+    /// The role to sign as; otherwise the credentials of the chain sign themselves.
+    pub assume_role: Option<AssumeRole>,
+}
+
+/// A role to assume by STS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AssumeRole {
+    /// The role.
+    pub arn: String,
+    /// The session's name, as it stands in CloudTrail; by default `sluice-<seconds since 1970>`.
+    pub session_name: Option<String>,
+    /// What the role's trust policy demands against a confused deputy.
+    pub external_id: Option<String>,
+    /// The region of STS; by default that of the destination.
+    pub sts_region: Option<String>,
+    /// A file with a web identity token, with which the role is assumed instead of with the chain's credentials.
+    pub web_identity_token_file: Option<std::path::PathBuf>,
+}
+
+/// Signs requests; cheap to clone. Clones share the credentials and the corrected clock.
+#[derive(Clone)]
+pub struct Signer {
+    shared: Arc<Shared>,
+    _task: Arc<AbortOnDrop>,
+}
+
+/// Whether a signer has credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignerStatus {
+    /// It is getting them for the first time.
+    Starting,
+    /// It has them.
+    Ready {
+        /// Until when; without an end, they are looked at again now and then.
+        expires: Option<SystemTime>,
+    },
+    /// It could not get or refresh them, and keeps trying.
+    Failing {
+        /// The last error.
+        reason: String,
+        /// Until when the former ones can still be used, if there are any.
+        usable_until: Option<SystemTime>,
+    },
+}
+
+/// Why a request can't be signed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// There are no valid credentials now.
+    #[error("no aws credentials: {0}")]
+    NoCredentials(String),
+    /// The destination says that they have expired; they are being refreshed.
+    #[error("aws credentials have expired: {0}")]
+    Expired(String),
+    /// Nothing says what to sign for.
+    #[error("{key} of the aws signature is unknown: {host} does not tell it; set {key} in sigv4auth")]
+    NoScope {
+        /// `region` or `service`.
+        key: &'static str,
+        /// The destination's host.
+        host: String,
+    },
+    /// The request has no form that can be signed.
+    #[error("request can't be signed: {0}")]
+    Request(String),
+}
+
+impl From<&SigV4AuthConfig> for SignerSettings {
+    fn from(config: &SigV4AuthConfig) -> Self {
+        let role = &config.assume_role;
+        let assume_role = given(&role.arn).map(|arn| AssumeRole {
+            arn,
+            session_name: given(&role.session_name),
+            external_id: given(&role.external_id),
+            sts_region: given(&role.sts_region),
+            web_identity_token_file: role.web_identity_token_file.clone(),
+        });
+        Self { region: given(&config.region), service: given(&config.service), assume_role }
+    }
+}
+
+impl From<&AwsAuthConfig> for SignerSettings {
+    fn from(config: &AwsAuthConfig) -> Self {
+        let assume_role = given(&config.role_arn).map(|arn| AssumeRole { arn, ..AssumeRole::default() });
+        Self { region: given(&config.region), service: given(&config.service), assume_role }
+    }
+}
+
+fn given(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Where a signer's credentials come from: a future of them, made anew each time.
+pub(crate) type Source = Box<dyn Fn() -> Loading + Send + Sync>;
+pub(crate) type Loading = Pin<Box<dyn Future<Output = Result<Credentials, String>> + Send>>;
+
+struct Shared {
+    settings: SignerSettings,
+    /// `AWS_REGION`, as it was at the start.
+    default_region: Option<String>,
+    credentials: watch::Sender<Held>,
+    refresh: Notify,
+    clock: Clock,
+}
+
+/// What the refreshing task has got so far.
+#[derive(Clone)]
+struct Held {
+    credentials: Option<Credentials>,
+    status: SignerStatus,
+}
+
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl SignerSettings {
+    /// The settings, with the region that an endpoint's host tells: STS needs one before the first request.
+    #[must_use]
+    pub fn for_endpoint(mut self, endpoint: &str) -> Self {
+        let uri: Option<Uri> = endpoint.parse().ok();
+        if self.region.is_none() {
+            self.region = uri.and_then(|uri| scope_of_host(uri.host()?)).map(|scope| scope.region);
+        }
+        self
+    }
+}
+
+impl Signer {
+    /// Starts to get credentials on the current runtime, and returns at once.
+    pub fn new(settings: SignerSettings) -> Self {
+        let source = credentials::source(&settings);
+        Self::with_source(settings, source)
+    }
+
+    pub(crate) fn with_source(settings: SignerSettings, source: Source) -> Self {
+        let default_region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|name| std::env::var(name).ok());
+        let shared = Arc::new(Shared {
+            settings,
+            default_region: default_region.filter(|region| !region.is_empty()),
+            credentials: watch::Sender::new(Held { credentials: None, status: SignerStatus::Starting }),
+            refresh: Notify::new(),
+            clock: Clock::default(),
+        });
+        let task = tokio::spawn(refresh::run(Arc::clone(&shared), source));
+        Self { shared, _task: Arc::new(AbortOnDrop(task.abort_handle())) }
+    }
+
+    /// Tells whether there are credentials.
+    pub fn status(&self) -> SignerStatus {
+        self.shared.credentials.borrow().status.clone()
+    }
+
+    /// Adds the headers of the signature. What is signed are exactly these headers and this body, so nothing may
+    /// change them afterwards. Waits for the first attempt to get credentials, but for no other.
+    ///
+    /// # Errors
+    /// If there are no credentials now, or nothing says for which region and service to sign.
+    pub async fn sign(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        headers: &mut HeaderMap,
+        body: &[u8],
+    ) -> Result<(), SignError> {
+        let credentials = self.credentials().await?;
+        let scope = self.scope(uri)?;
+        let time = self.shared.clock.now(SystemTime::now());
+        signature::sign(Signing { method, uri, body, credentials: &credentials, scope: &scope, time }, headers)
+    }
+
+    /// Looks at a reply to a signed request. True means that the clock was wrong and is corrected now, so that the
+    /// same request, signed again, has a chance.
+    ///
+    /// # Errors
+    /// If the credentials have expired; they are refreshed, and then the request has a chance.
+    pub(crate) fn learn(&self, reply: &Reply) -> Result<bool, SignError> {
+        if clock::credentials_expired(reply) {
+            self.shared.refresh.notify_one();
+            return Err(SignError::Expired(reply.reason()));
+        }
+        Ok(self.shared.clock.learn(reply, SystemTime::now()))
+    }
+
+    async fn credentials(&self) -> Result<Credentials, SignError> {
+        let mut held = self.shared.credentials.subscribe();
+        let held = held.wait_for(|held| held.status != SignerStatus::Starting).await;
+        let Ok(held) = held else { return Err(SignError::NoCredentials("the process ends".to_owned())) };
+        let now = self.shared.clock.now(SystemTime::now());
+        match (&held.credentials, &held.status) {
+            (Some(credentials), _) if credentials.expiry().is_none_or(|expiry| now < expiry) => Ok(credentials.clone()),
+            (_, SignerStatus::Failing { reason, .. }) => Err(SignError::NoCredentials(reason.clone())),
+            _ => Err(SignError::NoCredentials("they have expired".to_owned())),
+        }
+    }
+
+    fn scope(&self, uri: &Uri) -> Result<Scope, SignError> {
+        let host = uri.host().unwrap_or_default();
+        let (settings, inferred) = (&self.shared.settings, scope_of_host(host));
+        let (region, service) = inferred.map_or((None, None), |scope| (Some(scope.region), Some(scope.service)));
+        let unknown = |key| SignError::NoScope { key, host: host.to_owned() };
+        let region = settings.region.clone().or(region).or_else(|| self.shared.default_region.clone());
+        let service = settings.service.clone().or(service);
+        Ok(Scope {
+            region: region.ok_or_else(|| unknown("region"))?,
+            service: service.ok_or_else(|| unknown("service"))?,
+        })
+    }
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Never the credentials.
+        f.debug_struct("Signer").field("settings", &self.shared.settings).finish_non_exhaustive()
+    }
+}
+
+impl SignError {
+    /// Whether the same request may be signed, or taken, later.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::NoCredentials(_) | Self::Expired(_) => true,
+            Self::NoScope { .. } | Self::Request(_) => false,
+        }
+    }
+}
+
+/// For how long nothing happens between two looks at credentials that never expire: files may change.
+const RELOAD_AFTER: Duration = Duration::from_secs(600);

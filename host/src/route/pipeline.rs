@@ -1,0 +1,197 @@
+//! A pipeline: segments of stages, separated by batchers, that end in a fan-out.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::fan_out::FanOut;
+use crate::batch::BatchHandle;
+use crate::model::{Batch, Refusal, Signal, TenantId};
+use crate::stage::{Chain, LeftOut, StageReport};
+use crate::telemetry::{Entry, Telemetry};
+
+/// A pipeline as receivers see it.
+#[derive(Clone)]
+pub struct Pipeline {
+    /// Its id in the configuration, such as `traces/audit`.
+    pub id: Arc<str>,
+    /// What it carries.
+    pub signal: Signal,
+    head: Arc<Segment>,
+    telemetry: Telemetry,
+}
+
+/// Stages that run one after the other on the sender's own task, and what comes after them.
+pub struct Segment {
+    chain: Option<Arc<Chain>>,
+    next: Next,
+    telemetry: Telemetry,
+}
+
+/// What comes after a segment.
+pub enum Next {
+    /// A batch processor; the rest of the pipeline runs on its task.
+    Batcher(BatchHandle),
+    /// The exporters.
+    Exporters(FanOut),
+}
+
+impl Pipeline {
+    /// A pipeline that begins with this segment.
+    pub fn new(id: &str, signal: Signal, head: Segment, telemetry: Telemetry) -> Self {
+        Self { id: Arc::from(id), signal, head: Arc::new(head), telemetry }
+    }
+
+    /// Takes a batch from a receiver. When this returns without an error, the batch is ours.
+    ///
+    /// # Errors
+    /// Refuses what a stage refuses, and everything when no exporter has room.
+    pub async fn consume(&self, batch: Batch) -> Result<(), Refusal> {
+        self.telemetry.ledger.book(&batch.tenant, batch.signal, Entry::Accepted, batch.items);
+        self.head.consume(batch).await
+    }
+}
+
+impl Segment {
+    /// Stages, if any, and what comes after them.
+    pub fn new(chain: Option<Arc<Chain>>, next: Next, telemetry: Telemetry) -> Self {
+        Self { chain, next, telemetry }
+    }
+
+    /// Runs the stages and hands on what they leave.
+    ///
+    /// # Errors
+    /// Refuses what a stage refuses, and everything when no exporter has room. What is refused is booked as such.
+    pub async fn consume(&self, batch: Batch) -> Result<(), Refusal> {
+        let batches = self.run(batch)?;
+        let sizes: Vec<_> = batches.iter().map(|batch| (batch.tenant.clone(), batch.signal, batch.items)).collect();
+        let refused = match &self.next {
+            Next::Exporters(fan_out) => fan_out.deliver(batches).await.map_err(|refusal| (refusal, sizes)),
+            Next::Batcher(batcher) => batcher.push(batches).await.map_err(|refused| refused.into_parts(sizes)),
+        };
+        refused.map_err(|(refusal, sizes)| {
+            for (tenant, signal, items) in sizes {
+                self.telemetry.ledger.book(&tenant, signal, Entry::Rejected(reason(&refusal)), items);
+            }
+            refusal
+        })
+    }
+
+    /// The same for a batch that nobody can be asked to send again: it waits for room, and what a stage refuses is
+    /// lost, with its reason in the log.
+    pub async fn consume_or_wait(&self, batch: Batch) {
+        let batches = match self.run(batch) {
+            Ok(batches) => batches,
+            Err(refusal) => {
+                tracing::error!(%refusal, "a stage refused data that was acknowledged before");
+                return;
+            }
+        };
+        match &self.next {
+            Next::Exporters(fan_out) => {
+                for batch in batches {
+                    fan_out.deliver_or_wait(batch).await;
+                }
+            }
+            Next::Batcher(batcher) => {
+                let sizes = batches.iter().map(|batch| (batch.tenant.clone(), batch.signal, batch.items)).collect();
+                if let Err(refused) = batcher.push(batches).await {
+                    let (refusal, sizes) = refused.into_parts(sizes);
+                    tracing::error!(%refusal, "a batch processor refused data that was acknowledged before");
+                    for (tenant, signal, items) in sizes {
+                        self.telemetry.ledger.book(&tenant, signal, Entry::Dropped("refused_by_batcher"), items);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs the stages and books what they did.
+    fn run(&self, batch: Batch) -> Result<Vec<Batch>, Refusal> {
+        let Some(chain) = &self.chain else { return Ok(vec![batch]) };
+        let (tenant, signal, items) = (batch.tenant.clone(), batch.signal, batch.items);
+        let outcome = chain.run(batch);
+        outcome.stages.iter().for_each(|stage| self.measure(stage, signal));
+        match outcome.result {
+            Ok(batches) => {
+                self.book(&tenant, signal, &outcome.left_out, &batches);
+                Ok(batches)
+            }
+            Err(refusal) => {
+                self.telemetry.ledger.book(&tenant, signal, Entry::Rejected(reason(&refusal)), items);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// A tenant whose rows were all left out had them all the same.
+    fn book(&self, tenant: &TenantId, signal: Signal, left_out: &BTreeMap<Option<String>, LeftOut>, batches: &[Batch]) {
+        let ledger = &self.telemetry.ledger;
+        for batch in batches {
+            self.move_to(tenant, &batch.tenant, signal, batch.items);
+        }
+        for (name, rows) in left_out {
+            let owner = name.as_deref().map_or_else(|| tenant.clone(), TenantId::new);
+            self.move_to(tenant, &owner, signal, rows.sum());
+            ledger.book(&owner, signal, Entry::Filtered, rows.filtered);
+            ledger.book(&owner, signal, Entry::SampledOut, rows.sampled_out);
+            ledger.book(&owner, signal, Entry::Dropped("stage_failed"), rows.dropped);
+        }
+    }
+
+    fn move_to(&self, from: &TenantId, to: &TenantId, signal: Signal, items: u64) {
+        if from != to {
+            self.telemetry.ledger.book(from, signal, Entry::MovedOut, items);
+            self.telemetry.ledger.book(to, signal, Entry::MovedIn, items);
+        }
+    }
+
+    fn measure(&self, stage: &StageReport, signal: Signal) {
+        let metrics = &self.telemetry.metrics;
+        let labels = &[stage.stage.as_str(), signal.name()];
+        let out = stage.rows_in.saturating_sub(stage.filtered + stage.sampled_out + stage.dropped);
+        metrics.processor_incoming.with_label_values(labels).inc_by(stage.rows_in);
+        metrics.processor_outgoing.with_label_values(labels).inc_by(out);
+        metrics.stage_edited.with_label_values(labels).inc_by(stage.edited);
+        metrics.stage_calls.with_label_values(&[stage.stage.as_str(), "ok"]).inc_by(stage.calls);
+        metrics.stage_calls.with_label_values(&[stage.stage.as_str(), "skipped"]).inc_by(stage.skipped);
+        metrics.stage_seconds.with_label_values(&[&stage.stage]).observe(stage.duration.as_secs_f64());
+        for failure in &stage.failures {
+            metrics.stage_calls.with_label_values(&[stage.stage.as_str(), failure.kind.as_str()]).inc();
+            tracing::warn!(stage = %stage.stage, policy = ?failure.policy, "{}", failure.message);
+        }
+    }
+}
+
+fn reason(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Busy { .. } => "busy",
+        Refusal::Permanent { .. } => "refused_by_stage",
+    }
+}
+
+/// Hands a receiver's batch to all pipelines that it feeds.
+#[derive(Clone)]
+pub struct Pipelines(Arc<[Pipeline]>);
+
+impl Pipelines {
+    /// These.
+    pub fn new(pipelines: Vec<Pipeline>) -> Self {
+        Self(pipelines.into())
+    }
+
+    /// Hands the batch to each pipeline. It is accepted when all have it: a sender that is told to try again gives
+    /// it to all of them again.
+    ///
+    /// # Errors
+    /// The first refusal.
+    pub async fn consume(&self, batch: Batch) -> Result<(), Refusal> {
+        let [pipelines @ .., last] = &*self.0 else {
+            return Err(Refusal::Busy { reason: "no pipeline".into(), retry_after: Duration::from_secs(1) });
+        };
+        for pipeline in pipelines {
+            pipeline.consume(batch.clone()).await?;
+        }
+        last.consume(batch).await
+    }
+}

@@ -1,0 +1,58 @@
+//! The log: text or JSON, with the level and the outputs that the configuration names.
+
+use std::fs::OpenOptions;
+use std::io::IsTerminal;
+use std::sync::Mutex;
+
+use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriterExt};
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::config::{LogEncoding, LogLevel, LogsConfig};
+
+/// Starts logging. A second call changes nothing, so that tests can each start it.
+pub fn init(config: &LogsConfig) {
+    let level = match config.level {
+        LogLevel::Debug => "debug",
+        LogLevel::Info => "info",
+        LogLevel::Warn => "warn",
+        LogLevel::Error | LogLevel::DPanic | LogLevel::Panic | LogLevel::Fatal => "error",
+    };
+    // Libraries speak at their own levels of detail; below info they drown ours.
+    let filter = EnvFilter::new(format!("warn,sluice={level}"));
+    let (writer, problems) = writer(&config.output_paths);
+    let builder = fmt().with_env_filter(filter).with_writer(writer).with_target(false);
+    let builder = builder.with_ansi(config.output_paths.is_empty() && std::io::stderr().is_terminal());
+    let started = match config.encoding {
+        LogEncoding::Console => builder.try_init(),
+        LogEncoding::Json => builder.json().flatten_event(true).try_init(),
+    };
+    // It fails only when logging runs already.
+    drop(started);
+    for problem in problems {
+        tracing::warn!("{problem}");
+    }
+}
+
+/// Where to write, and the files that can't be written to.
+fn writer(paths: &[String]) -> (BoxMakeWriter, Vec<String>) {
+    let mut all: Option<BoxMakeWriter> = None;
+    let mut problems = Vec::new();
+    for path in paths {
+        let one = match path.as_str() {
+            "stderr" => BoxMakeWriter::new(std::io::stderr),
+            "stdout" => BoxMakeWriter::new(std::io::stdout),
+            path => match OpenOptions::new().create(true).append(true).open(path) {
+                Ok(file) => BoxMakeWriter::new(Mutex::new(file)),
+                Err(error) => {
+                    problems.push(format!("can't log to {path}: {error}"));
+                    continue;
+                }
+            },
+        };
+        all = Some(match all {
+            None => one,
+            Some(all) => BoxMakeWriter::new(all.and(one)),
+        });
+    }
+    (all.unwrap_or_else(|| BoxMakeWriter::new(std::io::stderr)), problems)
+}

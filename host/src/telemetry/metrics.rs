@@ -1,0 +1,256 @@
+//! Metrics about Sluice itself, under the names that the collector gives to the same things.
+
+use std::time::Instant;
+
+use prometheus::{
+    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::model::Signal;
+
+/// All metrics of the process. Counters have no `_total`, as the collector's have none.
+pub struct Metrics {
+    registry: Registry,
+    started: Instant,
+    receiver: PerSignal<3>,
+    exporter: PerSignal<3>,
+    /// Requests that a receiver turned away before their items were known, by `receiver`, `transport`, `otel_signal`
+    /// and `reason`.
+    pub rejected_requests: IntCounterVec,
+    /// Capacity and fill of the exporters' queues.
+    pub queue_size: IntGaugeVec,
+    /// Requests or bytes that fit.
+    pub queue_capacity: IntGaugeVec,
+    /// Items that went into a processor, by `processor` and `otel_signal`.
+    pub processor_incoming: IntCounterVec,
+    /// Items that came out of it.
+    pub processor_outgoing: IntCounterVec,
+    /// Rows that stages edited, by `processor`.
+    pub stage_edited: IntCounterVec,
+    /// Calls of plugins, by `processor` and `result`.
+    pub stage_calls: IntCounterVec,
+    /// Seconds that a plugin took for a batch.
+    pub stage_seconds: HistogramVec,
+    /// Reloads of plugins by `plugin` and `result`.
+    pub plugin_reloads: IntCounterVec,
+    /// What plugins count themselves.
+    pub plugin_counters: IntCounterVec,
+    /// Sizes of batches that the batch processor sent.
+    pub batch_send_size: HistogramVec,
+    /// Batches sent because they were full.
+    pub batch_size_trigger: IntCounterVec,
+    /// Batches sent because their time had come.
+    pub batch_timeout_trigger: IntCounterVec,
+    /// Bytes that batches occupy.
+    pub budget_used_bytes: Gauge,
+    uptime: Gauge,
+    cpu_seconds: Gauge,
+    memory_rss: Gauge,
+}
+
+/// Counters whose names end in the signal's own word for its items.
+struct PerSignal<const N: usize>([[IntCounterVec; 3]; N]);
+
+impl<const N: usize> PerSignal<N> {
+    fn register(r: &Registry, kind: &str, verbs: [&str; N], labels: &[&str]) -> Result<Self, prometheus::Error> {
+        let mut all = Vec::with_capacity(N);
+        for verb in verbs {
+            let mut each = Vec::with_capacity(3);
+            for signal in Signal::ALL {
+                let name = format!("otelcol_{kind}_{verb}_{}", signal.items());
+                let help = format!("Number of {} that were {}.", signal.items(), verb.replace('_', " "));
+                each.push(counter(r, &name, &help, labels)?);
+            }
+            all.push(each.try_into().map_err(|_| prometheus::Error::Msg("three signals".into()))?);
+        }
+        Ok(Self(all.try_into().map_err(|_| prometheus::Error::Msg("as many as verbs".into()))?))
+    }
+
+    fn get(&self, verb: usize, signal: Signal) -> &IntCounterVec {
+        &self.0[verb][signal as usize]
+    }
+}
+
+/// What a receiver did with items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Handed to the pipelines.
+    Accepted,
+    /// Refused by a pipeline: the sender was told.
+    Refused,
+    /// Could not be read.
+    Failed,
+}
+
+/// What an exporter did with items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exported {
+    /// The destination has them.
+    Sent,
+    /// Given up on.
+    SendFailed,
+    /// The queue was full.
+    EnqueueFailed,
+}
+
+impl Metrics {
+    pub(super) fn register(registry: Registry, instance: &str) -> Result<Self, prometheus::Error> {
+        let r = &registry;
+        let process = |name: &str, help: &str| gauge(r, &format!("otelcol_process_{name}"), help);
+        let stage = &["processor", "otel_signal"][..];
+        target_info(r, instance)?;
+        Ok(Self {
+            receiver: PerSignal::register(
+                r,
+                "receiver",
+                ["accepted", "refused", "failed"],
+                &["receiver", "transport"],
+            )?,
+            exporter: PerSignal::register(r, "exporter", ["sent", "send_failed", "enqueue_failed"], &["exporter"])?,
+            rejected_requests: counter(
+                r,
+                "sluice_receiver_rejected_requests",
+                "Requests turned away before their items were known.",
+                &["receiver", "transport", "otel_signal", "reason"],
+            )?,
+            queue_size: gauges(r, "otelcol_exporter_queue_size", "Current size of the queue.", &["exporter"])?,
+            queue_capacity: gauges(r, "otelcol_exporter_queue_capacity", "Size of the full queue.", &["exporter"])?,
+            processor_incoming: counter(r, "otelcol_processor_incoming_items", "Items passed to it.", stage)?,
+            processor_outgoing: counter(r, "otelcol_processor_outgoing_items", "Items it passed on.", stage)?,
+            stage_edited: counter(r, "sluice_stage_edited_items", "Items that a stage edited.", stage)?,
+            stage_calls: counter(r, "sluice_stage_calls", "Calls of plugins.", &["processor", "result"])?,
+            stage_seconds: seconds(r, "sluice_stage_duration_seconds", "Time of one call.", &["processor"])?,
+            plugin_reloads: counter(r, "sluice_plugin_reloads", "Reloads of plugins.", &["plugin", "result"])?,
+            plugin_counters: counter(r, "sluice_plugin_counter", "Plugins' own counts.", &["processor", "name"])?,
+            batch_send_size: sizes(r, "otelcol_processor_batch_batch_send_size", "Items of a sent batch.")?,
+            batch_size_trigger: counter(
+                r,
+                "otelcol_processor_batch_batch_size_trigger_send",
+                "Batches sent because they were full.",
+                &["processor"],
+            )?,
+            batch_timeout_trigger: counter(
+                r,
+                "otelcol_processor_batch_timeout_trigger_send",
+                "Batches sent because of the timeout.",
+                &["processor"],
+            )?,
+            budget_used_bytes: gauge(r, "sluice_memory_budget_used_bytes", "Bytes that batches occupy.")?,
+            uptime: process("uptime", "Seconds since the start.")?,
+            cpu_seconds: process("cpu_seconds", "CPU seconds, user and system.")?,
+            memory_rss: process("memory_rss", "Resident bytes.")?,
+            started: Instant::now(),
+            registry,
+        })
+    }
+
+    /// The counter of what a receiver did with items of a signal.
+    pub fn received(&self, what: Received, signal: Signal, receiver: &str, transport: &str) -> IntCounter {
+        self.receiver.get(what as usize, signal).with_label_values(&[receiver, transport])
+    }
+
+    /// Counts what an exporter did with items.
+    pub fn exported(&self, what: Exported, signal: Signal, exporter: &str, items: u64) {
+        self.exporter.get(what as usize, signal).with_label_values(&[exporter]).inc_by(items);
+    }
+
+    /// All metrics in the Prometheus text format.
+    ///
+    /// # Errors
+    /// Returns the encoder's words; it does not fail on what is registered here.
+    pub fn render(&self) -> Result<String, prometheus::Error> {
+        self.uptime.set(self.started.elapsed().as_secs_f64());
+        if let Some(usage) = ProcessUsage::read() {
+            self.cpu_seconds.set(usage.cpu_seconds);
+            self.memory_rss.set(usage.rss_bytes);
+        }
+        let mut out = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut out)?;
+        Ok(String::from_utf8_lossy(&out).into_owned())
+    }
+}
+
+fn counter(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
+    r.register(Box::new(vec.clone()))?;
+    Ok(vec)
+}
+
+fn gauges(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+    let vec = IntGaugeVec::new(Opts::new(name, help), labels)?;
+    r.register(Box::new(vec.clone()))?;
+    Ok(vec)
+}
+
+fn gauge(r: &Registry, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
+    let gauge = Gauge::new(name, help)?;
+    r.register(Box::new(gauge.clone()))?;
+    Ok(gauge)
+}
+
+fn seconds(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
+    let buckets = vec![1e-6, 1e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 5e-3, 2e-2, 0.1, 0.5];
+    let vec = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels)?;
+    r.register(Box::new(vec.clone()))?;
+    Ok(vec)
+}
+
+/// The bucket bounds are the collector's.
+fn sizes(r: &Registry, name: &str, help: &str) -> Result<HistogramVec, prometheus::Error> {
+    let bounds = [10, 25, 50, 75, 100, 250, 500, 750, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10000];
+    let buckets = bounds.into_iter().chain([20000, 30000, 50000, 100_000]).map(f64::from).collect();
+    let vec = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &["processor"])?;
+    r.register(Box::new(vec.clone()))?;
+    Ok(vec)
+}
+
+fn target_info(r: &Registry, instance: &str) -> Result<(), prometheus::Error> {
+    let opts = Opts::new("target_info", "Target metadata")
+        .const_label("service_name", "sluice")
+        .const_label("service_version", env!("CARGO_PKG_VERSION"))
+        .const_label("service_instance_id", instance);
+    let info = Gauge::with_opts(opts)?;
+    info.set(1.0);
+    r.register(Box::new(info))
+}
+
+struct ProcessUsage {
+    cpu_seconds: f64,
+    rss_bytes: f64,
+}
+
+impl ProcessUsage {
+    /// Reads `/proc/self`; none where there is no such thing. Clock ticks are 1/100 s and pages 4 KiB on every
+    /// Linux that Sluice is built for.
+    fn read() -> Option<Self> {
+        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+        let after_name = stat.rsplit_once(')')?.1;
+        let mut fields = after_name.split_ascii_whitespace().skip(11);
+        let user: f64 = fields.next()?.parse().ok()?;
+        let system: f64 = fields.next()?.parse().ok()?;
+        let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+        let pages: f64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
+        Some(Self { cpu_seconds: (user + system) / 100.0, rss_bytes: pages * 4096.0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speaks_the_collectors_names() {
+        let metrics = Metrics::register(Registry::new(), "i-1").expect("no name twice");
+        metrics.received(Received::Accepted, Signal::Traces, "otlp", "grpc").inc_by(3);
+        metrics.exported(Exported::SendFailed, Signal::Metrics, "prometheusremotewrite", 2);
+        let text = metrics.render().expect("encodes");
+        for line in [
+            "otelcol_receiver_accepted_spans{receiver=\"otlp\",transport=\"grpc\"} 3",
+            "otelcol_exporter_send_failed_metric_points{exporter=\"prometheusremotewrite\"} 2",
+            "target_info{service_instance_id=\"i-1\",service_name=\"sluice\",service_version=\"0.1.0\"} 1",
+            "otelcol_process_memory_rss",
+        ] {
+            assert!(text.contains(line), "no {line} in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Sluice as a process of its own, as its users run it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::process::Process;
+use crate::{ports, web};
+
+/// The line that says that data may come.
+pub const READY: &str = "Everything is ready. Begin running and processing data.";
+
+/// A running Sluice with a directory of its own.
+pub struct Sluice {
+    process: Process,
+    ports: BTreeMap<String, u16>,
+    directory: tempfile::TempDir,
+}
+
+/// Settings beside the configuration.
+#[derive(Default)]
+pub struct Settings {
+    /// Environment variables.
+    pub env: Vec<(String, String)>,
+    /// Further arguments.
+    pub args: Vec<String>,
+}
+
+impl Sluice {
+    /// Starts it with a configuration in which `{{name}}` stands for free ports (`{{metrics}}` for its own metrics,
+    /// which every configuration gets) and `{{{dir}}}` for its directory, and waits until it is ready.
+    ///
+    /// # Errors
+    /// Shows the log when it does not become ready.
+    pub fn start(config: &str) -> Result<Self> {
+        Self::start_with(config, &Settings::default())
+    }
+
+    /// The same with settings.
+    ///
+    /// # Errors
+    /// Shows the log when it does not become ready.
+    pub fn start_with(config: &str, settings: &Settings) -> Result<Self> {
+        let directory = tempfile::tempdir()?;
+        let config = config.replace("{{{dir}}}", &directory.path().display().to_string());
+        let (text, mut ports) = ports::fill(&config);
+        let metrics = ports::free_port();
+        ports.insert("metrics".into(), metrics);
+        let file = directory.path().join("config.yaml");
+        std::fs::write(&file, text)?;
+        let telemetry = format!(
+            "yaml:service::telemetry::metrics::readers: [{{pull: {{exporter: {{prometheus: {{host: 127.0.0.1, port: {metrics}}}}}}}}}]"
+        );
+        let mut command = Command::new(binary()?);
+        command.arg("--config").arg(&file).arg("--config").arg(telemetry).args(&settings.args);
+        command.envs(settings.env.iter().cloned());
+        let mut process = Process::start("sluice", &mut command, &directory.path().join("sluice.log"))?;
+        process.wait_until("readiness", Duration::from_secs(60), |process| process.log().contains(READY))?;
+        Ok(Self { process, ports, directory })
+    }
+
+    /// A port of the configuration.
+    ///
+    /// # Panics
+    /// When the configuration has no such name.
+    pub fn port(&self, name: &str) -> u16 {
+        *self.ports.get(name).unwrap_or_else(|| panic!("the configuration has no port {name}"))
+    }
+
+    /// Its directory.
+    pub fn dir(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The running process.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// Its metrics page.
+    ///
+    /// # Errors
+    /// Returns what the connection says.
+    pub fn metrics(&self) -> Result<String> {
+        Ok(web::get(&format!("http://127.0.0.1:{}/metrics", self.port("metrics")))?.body)
+    }
+
+    /// The sum of all samples of a metric whose labels contain these.
+    ///
+    /// # Errors
+    /// Returns what the connection says.
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64> {
+        let page = self.metrics()?;
+        let matches = |line: &&str| {
+            let rest = line.strip_prefix(name);
+            rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+                && labels.iter().all(|(key, value)| line.contains(&format!("{key}=\"{value}\"")))
+        };
+        let values = page.lines().filter(matches).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+        Ok(values.sum())
+    }
+
+    /// Items in the ledger with this outcome.
+    ///
+    /// # Errors
+    /// Returns what the connection says.
+    pub fn ledger(&self, outcome: &str) -> Result<u64> {
+        Ok(self.metric("sluice_ledger_items", &[("outcome", outcome)])? as u64)
+    }
+
+    /// Waits until nothing is in flight: then every item that came in has ended exactly once.
+    ///
+    /// # Errors
+    /// Shows the ledger when it does not add up in time.
+    pub fn settle(&self) -> Result<()> {
+        let settled = web::eventually("settled ledger", Duration::from_secs(30), || {
+            let moved = self.ledger("moved_in")? == self.ledger("moved_out")?;
+            Ok((moved && self.metric("sluice_ledger_in_flight_items", &[])? == 0.0).then_some(()))
+        });
+        settled.with_context(|| self.metrics().unwrap_or_default())
+    }
+
+    /// Checks that the ledger adds up, ends the process as an orchestrator does, and gives back its log.
+    ///
+    /// # Errors
+    /// Says what does not add up, or how it ended.
+    pub fn stop(mut self) -> Result<String> {
+        self.settle()?;
+        self.process.terminate()?;
+        let status = self.process.wait(Duration::from_secs(30))?;
+        ensure!(status.success(), "sluice ended with {status}\n{}", self.process.log());
+        Ok(self.process.log())
+    }
+}
+
+/// The binary under test: `SLUICE_BIN`, or the workspace's own, built now.
+///
+/// # Errors
+/// Returns what the build says.
+pub fn binary() -> Result<PathBuf> {
+    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    BINARY.get_or_init(|| build().map_err(|error| format!("{error:#}"))).clone().map_err(anyhow::Error::msg)
+}
+
+fn build() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("SLUICE_BIN") {
+        return Ok(path.into());
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    let output = command.current_dir(&root).args(["build", "--package", "sluice", "--bin", "sluice"]).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    Ok(target.join("debug/sluice"))
+}

@@ -1,0 +1,153 @@
+//! The real parts: other people's servers and clients that tests and benchmarks run Sluice against.
+//!
+//! Each is fetched through its own package client, cached under `target/parts`, and started by the tests on loopback.
+
+mod debian;
+mod golang;
+mod java;
+mod python;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::shell;
+
+/// One part: what it is called, and how to get it.
+pub(crate) struct Part {
+    /// The name that tests use: the part is in `target/parts/<name>`.
+    pub(crate) name: &'static str,
+    /// What it is, for people.
+    pub(crate) title: &'static str,
+    /// Programs that fetching it needs.
+    needs: &'static [&'static str],
+    /// Fetches it into a directory.
+    fetch: fn(&Path) -> Result<()>,
+    /// A file that is there when it is.
+    proof: &'static str,
+}
+
+/// All parts, cheap ones first.
+pub(crate) const PARTS: &[Part] = &[
+    Part {
+        name: "python",
+        title: "OpenTelemetry SDK, moto and botocore for Python",
+        needs: &["python3"],
+        fetch: python::fetch,
+        proof: "ready",
+    },
+    Part {
+        name: "prometheus",
+        title: "Prometheus",
+        needs: &["apt-get", "dpkg-deb"],
+        fetch: |dir| debian::fetch("prometheus", dir),
+        proof: "usr/bin/prometheus",
+    },
+    Part {
+        name: "nginx",
+        title: "nginx",
+        needs: &["apt-get", "dpkg-deb"],
+        fetch: |dir| debian::fetch("nginx-light", dir),
+        proof: "usr/sbin/nginx",
+    },
+    Part {
+        name: "opensearch",
+        title: "OpenSearch 2.19.4",
+        needs: &["java", "mvn", "python3"],
+        fetch: java::opensearch,
+        proof: "bin/opensearch",
+    },
+    Part {
+        name: "jaeger",
+        title: "Jaeger query 1.62",
+        needs: &["go"],
+        fetch: golang::jaeger,
+        proof: "jaeger-query",
+    },
+    Part {
+        name: "collector",
+        title: "OpenTelemetry Collector 0.155.0",
+        needs: &["go"],
+        fetch: golang::collector,
+        proof: "otelcol",
+    },
+];
+
+/// A part that can't be had on this machine, and why.
+pub(crate) struct Missing {
+    /// What it is, for people.
+    pub(crate) title: &'static str,
+    /// One line.
+    pub(crate) reason: String,
+}
+
+/// Where the parts are.
+pub(crate) fn dir() -> PathBuf {
+    shell::target().join("parts")
+}
+
+/// The path of a file of a part.
+pub(crate) fn path(part: &str, file: &str) -> PathBuf {
+    dir().join(part).join(file)
+}
+
+/// Fetches the named parts (all, if none is named) and gives back those that can't be had.
+pub(crate) fn fetch(names: &[&str]) -> Vec<Missing> {
+    let wanted = |part: &&Part| names.is_empty() || names.contains(&part.name);
+    PARTS.iter().filter(wanted).filter_map(|part| ensure(part).err()).collect()
+}
+
+/// Fetches all parts and prints what is there.
+pub(crate) fn run() -> Result<()> {
+    let missing = fetch(&[]);
+    for part in PARTS {
+        let state = if dir().join(part.name).join(part.proof).exists() { "there" } else { "missing" };
+        println!("{:<12} {:<10} {}", part.name, state, part.title);
+    }
+    report(&missing)
+}
+
+/// Names what is missing; an error where `CI` is set, since there nothing may be skipped.
+pub(crate) fn report(missing: &[Missing]) -> Result<()> {
+    for part in missing {
+        println!("skipped: {} ({})", part.title, part.reason);
+    }
+    let in_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
+    if in_ci && !missing.is_empty() {
+        anyhow::bail!("{} parts are missing, which is an error in CI", missing.len());
+    }
+    Ok(())
+}
+
+/// A part appears under its name only when it is complete, so that an interrupted fetch is done again.
+fn ensure(part: &Part) -> Result<(), Missing> {
+    let home = dir().join(part.name);
+    if home.join(part.proof).exists() {
+        return Ok(());
+    }
+    let missing = |reason: String| Missing { title: part.title, reason };
+    if let Some(program) = part.needs.iter().find(|program| !shell::has(program)) {
+        return Err(missing(format!("needs {program}")));
+    }
+    shell::step(&format!("fetching {} (once)", part.title));
+    let started = std::time::Instant::now();
+    let staging = dir().join(format!("{}.partial", part.name));
+    let fetched = (|| {
+        remove(&staging)?;
+        std::fs::create_dir_all(&staging)?;
+        (part.fetch)(&staging)?;
+        anyhow::ensure!(staging.join(part.proof).exists(), "{} is not in what was fetched", part.proof);
+        remove(&home)?;
+        Ok(std::fs::rename(&staging, &home)?)
+    })();
+    fetched.map_err(|error: anyhow::Error| missing(format!("{error:#}")))?;
+    shell::step(&format!("{} is there after {} s", part.title, started.elapsed().as_secs()));
+    Ok(())
+}
+
+fn remove(dir: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}

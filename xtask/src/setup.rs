@@ -1,0 +1,49 @@
+//! Finds out whether the toolchain has what the build needs, and adds it where it can.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::shell;
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// Makes sure that plugins can be compiled.
+///
+/// `rustup target add` is called by name, so this works where automatic installation is switched off.
+pub(crate) fn wasm_target() -> Result<()> {
+    let sysroot = shell::output(Command::new("rustc").args(["--print", "sysroot"]).current_dir(shell::root()))?;
+    if std::path::Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).join("lib").is_dir() {
+        return Ok(());
+    }
+    if !shell::has("rustup") {
+        bail!("the Rust target {TARGET} is missing and there is no rustup: install rust-std for {TARGET}");
+    }
+    let toolchain = toolchain()?;
+    shell::step(&format!("adding the Rust target {TARGET} to {toolchain}"));
+    shell::run(Command::new("rustup").args(["target", "add", TARGET, "--toolchain", &toolchain]))
+        .with_context(|| format!("run `rustup target add {TARGET} --toolchain {toolchain}` where there is a network"))
+}
+
+/// The pinned toolchain, as rustup calls it.
+fn toolchain() -> Result<String> {
+    let file = shell::root().join("rust-toolchain.toml");
+    let text = std::fs::read_to_string(&file).with_context(|| format!("can't read {}", file.display()))?;
+    let channel = text.lines().find_map(|line| line.strip_prefix("channel = "));
+    channel.map(|c| c.trim_matches('"').to_owned()).context("rust-toolchain.toml names no channel")
+}
+
+/// Makes sure that a cargo tool is there, installing it under `target/tools` where it is not, and gives its path.
+pub(crate) fn cargo_tool(package: &str, version: &str, binary: &str) -> Result<std::path::PathBuf> {
+    let root = shell::target().join("tools").join(format!("{package}-{version}"));
+    let path = root.join("bin").join(binary);
+    if !path.is_file() {
+        shell::step(&format!("installing {package} {version} under target/tools (once)"));
+        let log = shell::target().join("tools").join(format!("{package}.log"));
+        std::fs::create_dir_all(shell::target().join("tools"))?;
+        let mut cargo = shell::cargo();
+        cargo.args(["install", package, "--locked", "--version", version, "--root"]).arg(&root);
+        shell::run_logged(&mut cargo, &log)?;
+    }
+    Ok(path)
+}

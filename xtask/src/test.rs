@@ -1,0 +1,26 @@
+//! All tests, with all that they need.
+
+use anyhow::Result;
+
+use crate::{parts, setup, shell};
+
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// Don't fetch other people's servers; the tests that need them are named as skipped.
+    #[arg(long)]
+    without_parts: bool,
+    /// Passed on to `cargo test`, for example a test's name.
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+/// Sets up and runs all tests.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    setup::wasm_target()?;
+    let missing = if args.without_parts { Vec::new() } else { parts::fetch(&[]) };
+    shell::step("running the tests");
+    let mut cargo = shell::cargo();
+    cargo.args(["test", "--workspace", "--no-fail-fast"]).args(&args.rest).env("SLUICE_PARTS", parts::dir());
+    shell::run(&mut cargo)?;
+    parts::report(&missing)
+}
