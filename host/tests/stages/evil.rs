@@ -22,7 +22,7 @@ fn check(config: Value, kind: FailureKind, message: &str) {
 fn survives_calls_that_do_not_come_back() {
     check(act("panic"), FailureKind::Panic, "ä panic at tests/guests/probe/src/evil.rs:");
     check(act("unreachable"), FailureKind::Trap, "unreachable");
-    check(act("overflow"), FailureKind::Trap, "stack");
+    check(act("overflow"), FailureKind::Trap, "out of bounds memory access");
     check(act("exit"), FailureKind::Trap, "wasi:cli/exit");
     check(act("fail"), FailureKind::Error, "does not want to");
 }

@@ -64,7 +64,7 @@ fn finds_a_plugin_by_file_name_name_and_alias() {
         assert_eq!(plugin.descriptor().name, "probe", "{name}");
         assert_eq!(plugin.origin(), &Origin::File(directory.path().join("renamed.wasm")));
         assert_eq!(plugin.digest(), Digest::of(&guests::guest("probe")));
-        assert_eq!(plugin.capabilities(), ["counter", "key-value", "log", "regex", "token-bucket"]);
+        assert_eq!(plugin.capabilities(), ["log", "counter", "key-value", "token-bucket", "regex"]);
     }
     put("second.wasm");
     assert!(catalog.find("probing").expect_err("two").to_string().contains("are stage \"probing\"; rename or remove"));

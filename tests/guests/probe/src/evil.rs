@@ -19,7 +19,11 @@ pub(crate) fn configure(act: Act, setup: &mut Setup) -> Result<(), ConfigErrors>
                 setup.regex(&format!("a{i}")).map_err(|error| ConfigErrors::one("pattern", error))?;
             }
         }
-        Act::TooManyReads => (0..300).for_each(|i| drop(setup.text(Field::record(i.to_string())))),
+        Act::TooManyReads => {
+            for i in 0..300 {
+                setup.text(Field::record(i.to_string()));
+            }
+        }
         _ => {}
     }
     Ok(())
