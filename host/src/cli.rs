@@ -2,6 +2,7 @@
 
 mod components;
 mod healthcheck;
+mod plugin;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -52,12 +53,14 @@ enum Command {
     Components(ComponentsArgs),
     /// Ask a running process whether it is ready; exit 0 only if it says 200.
     #[command(
-        after_help = "In an ECS container definition:\n  \"healthCheck\": {\"command\": [\"CMD\", \"/sluice\", \"healthcheck\"]}"
+        after_help = "Examples:\n  sluice healthcheck --endpoint http://127.0.0.1:13133/health\n  in an ECS container definition:\n    \"healthCheck\": {\"command\": [\"CMD\", \"/sluice\", \"healthcheck\"]}"
     )]
     Healthcheck(HealthcheckArgs),
     /// Print the effective configuration as YAML: merged, expanded, with defaults, secrets redacted.
     #[command(after_help = "Example:\n  sluice print-config --config=base.yaml --config=team.yaml")]
     PrintConfig(ConfigArgs),
+    /// Look at a plugin, or compile the built-in ones ahead of time.
+    Plugin(plugin::PluginArgs),
 }
 
 #[derive(Debug, Default, Args)]
@@ -121,6 +124,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Components(arguments) => list_components(arguments),
         Command::Healthcheck(arguments) => healthcheck(&arguments),
         Command::PrintConfig(sources) => print_config(sources),
+        Command::Plugin(arguments) => match plugin::run(&arguments) {
+            Ok(text) => print(&text),
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 

@@ -19,6 +19,7 @@ pub mod otlp_json;
 pub mod file;
 pub(crate) mod pace;
 pub(crate) mod partial_success;
+pub mod opensearch;
 pub mod queue;
 pub mod remote_write;
 pub mod report;

@@ -1,1 +1,97 @@
-//! receive.
+//! Receivers: listeners, admission of bytes under the memory budget, and the replies to peers.
+//!
+//! A receiver takes memory permits as bytes arrive, makes a validated [`Batch`] of them and hands that to a
+//! [`Consume`]; what the peer is told follows from the answer.
+
+pub mod counters;
+pub mod otlp;
+pub mod tls;
+
+mod body;
+mod connection;
+mod listen;
+mod rejection;
+mod server;
+mod windows;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+
+pub use self::counters::Counters;
+pub use self::listen::BoundAddress;
+pub use self::server::Drained;
+use crate::model::{Batch, Refusal};
+
+/// A future whose type is not named.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Whoever takes the batches of a receiver: a pipeline, or the fan-out into several.
+pub trait Consume: Send + Sync + 'static {
+    /// Takes a batch, or says why not. Taken means owned: the peer is told that its data is safe.
+    fn consume(&self, batch: Batch) -> BoxFuture<'_, Result<(), Refusal>>;
+}
+
+/// Why a receiver can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError {
+    /// The address can't be listened on.
+    #[error("{protocol} can't listen on {endpoint}: {source}")]
+    Listen {
+        /// Which of the receiver's protocols.
+        protocol: &'static str,
+        /// The configured address.
+        endpoint: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The address is none.
+    #[error("{protocol}: endpoint: {reason}")]
+    Endpoint {
+        /// Which of the receiver's protocols.
+        protocol: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A setting that only shows as wrong when it is used.
+    #[error("{protocol}: {key}: {reason}")]
+    Setting {
+        /// Which of the receiver's protocols.
+        protocol: &'static str,
+        /// The key below the protocol.
+        key: String,
+        /// What is wrong with it, and what to write instead.
+        reason: String,
+    },
+    /// The TLS settings don't work.
+    #[error("{protocol}: tls: {source}")]
+    Tls {
+        /// Which of the receiver's protocols.
+        protocol: &'static str,
+        /// What is wrong with them.
+        source: TlsError,
+    },
+}
+
+/// Why TLS settings don't make a server.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file can't be read.
+    #[error("{key}: can't read {}: {source}", path.display())]
+    File {
+        /// The key that names it.
+        key: &'static str,
+        /// Its path.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A certificate, key or pair of versions that is of no use.
+    #[error("{key}: {reason}")]
+    Content {
+        /// The key that it came from.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}

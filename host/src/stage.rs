@@ -1,1 +1,38 @@
-//! stage.
+//! Stages: WASM plugins that see a batch as columns and answer with bulk edits.
+//!
+//! `Engine` runs plugins, `Catalog` finds them, `Chain` takes batches through several of them. The order here is that of
+//! a batch's way: chain, call, lower, answer; below it what makes a plugin run.
+
+mod chain;
+mod call;
+mod lower;
+mod answer;
+
+mod catalog;
+mod component;
+mod configured;
+mod declared;
+mod embedded;
+mod reload;
+
+mod engine;
+mod bindings;
+mod code_cache;
+mod guest;
+mod instance;
+mod limits;
+mod patterns;
+mod shared;
+mod ticker;
+mod wasi;
+
+pub use answer::AnswerError;
+pub use catalog::{Catalog, CatalogError, Refused};
+pub use chain::{Chain, ChainOutcome, Change, FailureKind, LeftOut, StageConfigError, StageFailure, StageReport, StageSpec};
+pub use code_cache::Digest;
+pub use component::{Descriptor, Drops, LoadError, OnError, Origin, Plugin};
+pub use embedded::precompile_standard_stages;
+pub use engine::{Engine, EngineConfig, EngineError};
+pub use instance::CallError;
+pub use limits::StageLimits;
+pub use reload::{Reload, Reloader};

@@ -7,8 +7,9 @@ use super::pipelines::Graph;
 use crate::config::{Config, ReceiverConfig};
 use crate::limits::Budget;
 use crate::model::Signal;
+use crate::receive::Consume;
+use crate::receive::counters::Counters;
 use crate::receive::otlp::{Deps, Receiver};
-use crate::receive::{Consume, Counters};
 use crate::telemetry::Telemetry;
 
 /// Connections of one listener; a sidecar has a handful.

@@ -15,6 +15,17 @@ fn is_well_formed() {
 }
 
 #[test]
+fn every_command_has_an_example_in_its_help() {
+    let mut cli = Cli::command();
+    let mut commands = vec![cli.clone()];
+    commands.extend(cli.get_subcommands_mut().map(|command| command.clone()));
+    for mut command in commands {
+        let help = command.render_help().to_string();
+        assert!(help.contains("Example") && help.contains("  sluice "), "{help}");
+    }
+}
+
+#[test]
 fn runs_by_default_and_takes_the_flags_of_adot() {
     for line in [
         "sluice --config=a.yaml --config b.yaml --set k.sub=v --feature-gates -a,+b",

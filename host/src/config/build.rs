@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::component::{Check, lay_over};
 use super::components::{self, Component, Kind, Native, Support};
-use super::error::{Findings, Report, join};
+use super::error::{Finding, Findings, Report, join};
 use super::id::{ComponentId, IdError, PipelineId};
 use super::node::{Content, Entry, Node};
 use super::plugin_block::PluginConfig;
@@ -83,9 +83,8 @@ where
     let value = schema::walk(node, &schema::of::<T>(), path, report);
     let is_sound = report.errors.len() == before;
     let block = match lay_over(defaults, value) {
-        Ok(block) if is_sound => block,
-        // What is left of it still serves to check references; more complaints about it would only repeat.
-        Ok(rest) => return Some(rest),
+        Ok(block) => block,
+        // The schema's complaints say it better.
         Err(_) if !is_sound => return None,
         Err(error) => {
             report.error(Some(&node.place), path, error.to_string());
@@ -94,16 +93,31 @@ where
     };
     let mut findings = Findings::default();
     block.check(&mut findings);
+    report_findings(findings, node, path, is_sound, report);
+    Some(block)
+}
+
+/// Places what a block found wrong with itself. What was complained about already is not repeated, and of a block
+/// that was only read in part, what seems to be missing may stand there under a wrong name.
+fn report_findings(findings: Findings, node: &Node, path: &str, is_sound: bool, report: &mut Report) {
     let (errors, warnings) = findings.into_parts();
-    for (at, message) in errors {
-        let unset = node.find(&at).and_then(|value| value.unset.as_ref());
+    for Finding { path: at, message } in errors {
+        let full = join(path, &at);
+        let value = node.find(&at).filter(|_| !at.is_empty());
+        let repeats = |error: &super::ConfigError| {
+            error.path == full
+                || (value.is_some() && error.path.strip_prefix(&full).is_some_and(|rest| rest.starts_with("::")))
+        };
+        if report.errors.iter().any(repeats) || (!is_sound && value.is_none()) {
+            continue;
+        }
+        let unset = value.and_then(|value| value.unset.as_ref());
         let why = unset.map(|name| format!(" (environment variable {name:?} is not set)")).unwrap_or_default();
-        report.error(Some(&node.locate(&at)), join(path, &at), message + &why);
+        report.error(Some(&node.locate(&at)), full, message + &why);
     }
-    for (at, message) in warnings {
+    for Finding { path: at, message } in warnings {
         report.warn(Some(&node.locate(&at)), join(path, &at), message);
     }
-    Some(block)
 }
 
 /// Goes through a section whose keys are component ids.
@@ -291,8 +305,12 @@ fn unknown_type(kind: Kind, id: &ComponentId, plugins: &PluginsConfig) -> String
             "unknown processor type {component_type:?}; if it is a plugin, say in plugins::directory where {component_type}.wasm lies"
         ),
         _ => {
-            let known = if valid.is_empty() { "none".to_owned() } else { valid.join(", ") };
-            format!("unknown {kind} type {component_type:?}; known are {known}")
+            let known = if valid.is_empty() {
+                format!("this version has no {kind}")
+            } else {
+                format!("known are {}", valid.join(", "))
+            };
+            format!("unknown {kind} type {component_type:?}; {known}")
         }
     }
 }

@@ -23,7 +23,7 @@ pub use debug::{DebugConfig, LogLevel, LoggingConfig, Verbosity};
 pub use file::{FileCompression, FileConfig, FileFormat, GroupByConfig, RotationConfig};
 pub use health_check::{CheckPipelineConfig, HealthCheckConfig, ResponseBodyConfig};
 pub use memory_limiter::MemoryLimiterConfig;
-pub use opensearch::{BulkAction, MappingConfig, MappingMode, OpenSearchConfig};
+pub use opensearch::{BulkAction, DocumentId, MappingConfig, MappingMode, OpenSearchConfig};
 pub use otlp_exporter::OtlpExporterConfig;
 pub use otlp_http_exporter::{OtlpEncoding, OtlpHttpExporterConfig};
 pub use otlp_receiver::{OtlpHttpConfig, OtlpProtocols, OtlpReceiverConfig};

@@ -100,19 +100,27 @@ impl Report {
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     prefix: String,
-    errors: Vec<(String, String)>,
-    warnings: Vec<(String, String)>,
+    errors: Vec<Finding>,
+    warnings: Vec<Finding>,
+}
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct Finding {
+    /// Where it stands, relative to the block.
+    pub(crate) path: String,
+    pub(crate) message: String,
 }
 
 impl Findings {
     /// Reports a mistake at a key of the block at hand; an empty path means the block itself.
     pub(crate) fn error(&mut self, path: &str, message: impl Into<String>) {
-        self.errors.push((self.full(path), message.into()));
+        self.errors.push(Finding { path: self.full(path), message: message.into() });
     }
 
     /// Reports something that works, but hardly as intended.
     pub(crate) fn warn(&mut self, path: &str, message: impl Into<String>) {
-        self.warnings.push((self.full(path), message.into()));
+        self.warnings.push(Finding { path: self.full(path), message: message.into() });
     }
 
     /// Checks a nested block, whose paths are then relative to it.
@@ -123,8 +131,8 @@ impl Findings {
         self.prefix.truncate(outer);
     }
 
-    /// Errors and warnings, each a path and a message.
-    pub(crate) fn into_parts(self) -> (Vec<(String, String)>, Vec<(String, String)>) {
+    /// Errors and warnings.
+    pub(crate) fn into_parts(self) -> (Vec<Finding>, Vec<Finding>) {
         (self.errors, self.warnings)
     }
 

@@ -152,7 +152,7 @@ impl Expander<'_> {
         };
         if name_length(name) != name.len() || name.is_empty() {
             return self.nothing(format!(
-                "environment variable {name:?} has an invalid name: it must match ^[a-zA-Z_][a-zA-Z0-9_]*$; write $${{{opaque}}} for the text itself"
+                "environment variable {name:?} has an invalid name: it must match ^[a-zA-Z_][a-zA-Z0-9_]*$; write $${{...}} for the text itself"
             ));
         }
         match ((self.environment)(name), default) {
@@ -228,6 +228,3 @@ fn name_length(text: &str) -> usize {
     let continues = |(index, b): (usize, u8)| b.is_ascii_alphabetic() || b == b'_' || (index > 0 && b.is_ascii_digit());
     text.bytes().enumerate().take_while(|(index, b)| continues((*index, *b))).count()
 }
-
-#[cfg(test)]
-mod tests;

@@ -244,6 +244,3 @@ fn merge_key(entries: &mut Vec<Entry>, merged: Node) -> Step {
         Content::Scalar { .. } | Content::Sequence(_) => Err(error(merged.place, "<< needs a map or a list of maps")),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,5 +1,7 @@
 //! The block of a processor that is a plugin: the host reads its own keys, the rest is the plugin's.
 
+use std::fmt;
+
 use serde_json::Value;
 
 use super::error::{ConfigError, ConfigErrors, Report, join};
@@ -11,7 +13,7 @@ use super::{component, schema};
 const HOST_KEYS: [&str; 2] = ["on_error", "limits"];
 
 /// Settings of a stage, as far as they can be known without the plugin.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PluginConfig {
     /// The plugin to run: `<plugin>.wasm`, with aliases of the standard stages resolved.
     pub plugin: String,
@@ -70,17 +72,20 @@ impl PluginConfig {
     }
 }
 
-#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+impl fmt::Debug for PluginConfig {
+    /// Leaves the block out: which of its values are secrets only the plugin's schema knows.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { plugin, settings, path, block: _ } = self;
+        let mut shown = f.debug_struct("PluginConfig");
+        shown.field("plugin", plugin).field("settings", settings).field("path", path).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 struct HostSettings {
     on_error: Option<OnError>,
     limits: StageLimits,
-}
-
-impl Default for HostSettings {
-    fn default() -> Self {
-        Self { on_error: None, limits: StageLimits::default() }
-    }
 }
 
 impl component::Check for HostSettings {

@@ -57,7 +57,8 @@ impl Checker<'_> {
 
     fn sections(&self, report: &mut Report) {
         for kind in [Kind::Receiver, Kind::Exporter] {
-            if self.defined.is_empty(kind) && self.defined.is_empty(Kind::Connector) {
+            let is_reported = report.errors.iter().any(|error| error.path == kind.section());
+            if self.defined.is_empty(kind) && self.defined.is_empty(Kind::Connector) && !is_reported {
                 let place = self.place(kind.section());
                 report.error(Some(&place), kind.section(), format!("no {kind} configuration specified in config"));
             }
@@ -114,8 +115,10 @@ impl Checker<'_> {
                 (Kind::Exporter, &pipeline.exporters),
             ];
             for (kind, ids) in roles {
-                if ids.is_empty() && kind != Kind::Processor {
-                    let place = self.place(&format!("{path}::{}", kind.section()));
+                let section = format!("{path}::{}", kind.section());
+                let is_reported = report.errors.iter().any(|error| error.path.starts_with(&section));
+                if ids.is_empty() && kind != Kind::Processor && !is_reported {
+                    let place = self.place(&section);
                     report.error(Some(&place), path.as_str(), format!("must have at least one {kind}"));
                 }
                 let mut seen = BTreeSet::new();

@@ -45,7 +45,7 @@ impl<'a> Walker<'a> {
         match &node.content {
             // An environment variable may look like a map or list and still be meant as a text.
             Content::Mapping(_) | Content::Sequence(_) if node.original.is_some() && of_type("string").is_some() => {
-                self.scalar(node, &alternatives, path)
+                self.scalar(node, schema, &alternatives, path)
             }
             Content::Mapping(entries) => match of_type("object") {
                 Some(schema) => self.object(node, entries, schema, path),
@@ -55,7 +55,7 @@ impl<'a> Walker<'a> {
                 Some(schema) => self.array(items, schema, path),
                 None => self.refuse(node, "a list", &alternatives, path),
             },
-            Content::Scalar { .. } => self.scalar(node, &alternatives, path),
+            Content::Scalar { .. } => self.scalar(node, schema, &alternatives, path),
         }
     }
 
@@ -87,6 +87,27 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// Whether a schema, or one below it, says so of itself. What stands where a secret belongs, though in the wrong
+    /// shape, is a secret too.
+    fn reaches(&self, schema: &Value, mark: &str, depth: usize) -> bool {
+        if depth > MAX_REFERENCES {
+            return false;
+        }
+        let below = |key: &str, value: &Value| match (key, value) {
+            ("$ref", Value::String(target)) => {
+                let target = target.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
+                target.is_some_and(|target| self.reaches(target, mark, depth + 1))
+            }
+            ("anyOf" | "oneOf" | "allOf", Value::Array(several)) => {
+                several.iter().any(|one| self.reaches(one, mark, depth + 1))
+            }
+            ("properties", Value::Object(several)) => several.values().any(|one| self.reaches(one, mark, depth + 1)),
+            ("items" | "additionalProperties", one) => self.reaches(one, mark, depth + 1),
+            (key, value) => key == mark && *value == Value::Bool(true),
+        };
+        schema.as_object().into_iter().flatten().any(|(key, value)| below(key, value))
+    }
+
     /// A key without a value: `grpc:` alone is a block with all its defaults, `timeout:` alone the default.
     fn null(&mut self, node: &Node, alternatives: &[&'a Value], path: &str) -> Option<Value> {
         let object = alternatives.iter().copied().find(|one| has_type(one, "object"));
@@ -108,7 +129,7 @@ impl<'a> Walker<'a> {
                 (Some(schema), _) => self.value(value, schema, &path),
                 (None, Some(Value::Bool(true))) => Some(value.to_json()),
                 (None, None) if properties.is_none() => Some(value.to_json()),
-                (None, Some(schema @ Value::Object(_))) => Some(self.map_value(value, schema, &path)),
+                (None, Some(schema @ Value::Object(_))) => self.map_value(value, schema, &path),
                 (None, Some(_) | None) => {
                     let keys = properties.unwrap_or(&no_properties).keys().map(String::as_str);
                     self.report.error(Some(key_place), path, words::unknown_key(key, keys));
@@ -129,11 +150,13 @@ impl<'a> Walker<'a> {
     }
 
     /// A value of a map with free keys; without a value it is an empty text, or null where that is possible.
-    fn map_value(&mut self, node: &Node, schema: &'a Value, path: &str) -> Value {
-        let alternatives = self.alternatives(schema);
-        let is_text = alternatives.iter().any(|one| has_type(one, "string"));
-        self.value(node, schema, path)
-            .unwrap_or_else(|| if is_text { Value::String(String::new()) } else { Value::Null })
+    fn map_value(&mut self, node: &Node, schema: &'a Value, path: &str) -> Option<Value> {
+        let value = self.value(node, schema, path);
+        if value.is_some() || !node.is_null() {
+            return value;
+        }
+        let is_text = self.alternatives(schema).iter().any(|one| has_type(one, "string"));
+        Some(if is_text { Value::String(String::new()) } else { Value::Null })
     }
 
     fn array(&mut self, items: &[Node], schema: &'a Value, path: &str) -> Option<Value> {
@@ -154,45 +177,43 @@ impl<'a> Walker<'a> {
         Some(Value::Array(array))
     }
 
-    fn scalar(&mut self, node: &Node, alternatives: &[&'a Value], path: &str) -> Option<Value> {
+    fn scalar(&mut self, node: &Node, schema: &'a Value, alternatives: &[&'a Value], path: &str) -> Option<Value> {
         let text = node.text().unwrap_or_default();
         let choices: Vec<&str> = alternatives.iter().flat_map(|one| choices(one)).collect();
         if !choices.is_empty() {
-            let ignores_case = alternatives.iter().any(|one| one.get("x-ignore-case") == Some(&Value::Bool(true)))
-                || self.root.get("x-ignore-case").is_some();
+            let ignores_case = self.reaches(schema, "x-ignore-case", 0);
             return self.choice(node, text, &choices, ignores_case, path);
         }
         let value = node.scalar().unwrap_or_default();
-        for schema in alternatives {
+        let before = self.report.errors.len();
+        for one in alternatives {
             match &value {
-                Value::Bool(_) if has_type(schema, "boolean") => return Some(value),
-                Value::Number(number)
-                    if has_type(schema, "number") || (has_type(schema, "integer") && !number.is_f64()) =>
-                {
-                    self.check_number(node, number, schema, path);
-                    return Some(value);
+                Value::Bool(_) if has_type(one, "boolean") => return Some(value),
+                Value::Number(number) if has_type(one, "number") || (has_type(one, "integer") && !number.is_f64()) => {
+                    self.check_number(node, number, one, path);
+                    return (self.report.errors.len() == before).then_some(value);
                 }
                 _ => {}
             }
         }
-        if let Some(schema) = alternatives.iter().find(|one| has_type(one, "string")) {
-            self.check_text(node, text, schema, path);
-            return Some(Value::String(text.to_owned()));
+        if let Some(one) = alternatives.iter().find(|one| has_type(one, "string")) {
+            self.check_text(node, text, one, path);
+            return (self.report.errors.len() == before).then(|| Value::String(text.to_owned()));
         }
-        if let Some(schema) = alternatives.iter().find(|one| has_type(one, "array")) {
-            return self.split_list(node, text, schema, path);
+        if let Some(one) = alternatives.iter().find(|one| self.is_list_of_texts(one)) {
+            return self.split_list(node, text, one, path);
         }
-        let found = words::scalar(&value, text, is_secret(alternatives));
+        let found = words::scalar(&value, text, self.reaches(schema, "writeOnly", 0));
         self.refuse(node, &found, alternatives, path)
+    }
+
+    fn is_list_of_texts(&self, schema: &'a Value) -> bool {
+        let items = schema.get("items").filter(|_| has_type(schema, "array"));
+        items.is_some_and(|items| self.alternatives(items).iter().any(|one| has_type(one, "string")))
     }
 
     /// The collector takes `a,b` for `[a, b]`.
     fn split_list(&mut self, node: &Node, text: &str, schema: &'a Value, path: &str) -> Option<Value> {
-        let items_are_text =
-            schema.get("items").is_some_and(|items| self.alternatives(items).iter().any(|one| has_type(one, "string")));
-        if !items_are_text {
-            return self.refuse(node, "a single value", &[schema], path);
-        }
         let item =
             |part: &str| Node::new(node.place.clone(), Content::Scalar { text: part.trim().to_owned(), plain: false });
         let items: Vec<Node> = text.split(',').map(item).collect();
@@ -218,11 +239,15 @@ impl<'a> Walker<'a> {
         let wrong = match schema.get("format").and_then(Value::as_str) {
             Some("go-duration") => text.parse::<Duration>().err().map(|error| error.to_string()),
             Some("byte-size") => text.parse::<ByteSize>().err().map(|error| error.to_string()),
-            Some("component-id") => text.parse::<super::id::ComponentId>().err().map(|error| error.to_string()),
             _ => None,
         };
         if let Some(message) = wrong {
             self.error(node, path, format!("{shown:?}: {message}"));
+        }
+        if schema.get("format").and_then(Value::as_str) == Some("component-id")
+            && let Err(error) = text.parse::<super::id::ComponentId>()
+        {
+            self.error(node, path, error.to_string());
         }
         self.check_length("characters", text.chars().count(), schema, Some(&node.place), path);
     }
@@ -244,6 +269,8 @@ impl<'a> Walker<'a> {
         let is_duration = schema.get("format").and_then(Value::as_str) == Some("go-duration");
         if is_duration && value < 0.0 {
             self.error(node, path, format!("{number}: a duration must not be negative"));
+        } else if is_duration && value > i64::MAX as f64 {
+            self.error(node, path, format!("{number}: duration is too long"));
         } else if is_duration && value > 0.0 && value < 1e6 {
             let message =
                 format!("{number} without a unit counts nanoseconds, as in the collector; did you mean \"{number}s\"?");
@@ -293,12 +320,3 @@ fn choices(schema: &Value) -> Vec<&str> {
     let several = schema.get("enum").and_then(Value::as_array).into_iter().flatten();
     several.chain(schema.get("const")).filter_map(Value::as_str).collect()
 }
-
-/// Whether what stands here must not be shown.
-fn is_secret(alternatives: &[&Value]) -> bool {
-    let hidden = |schema: &Value| schema.get("writeOnly") == Some(&Value::Bool(true));
-    alternatives.iter().any(|one| hidden(one) || one.get("additionalProperties").is_some_and(hidden))
-}
-
-#[cfg(test)]
-mod tests;

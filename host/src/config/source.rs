@@ -110,7 +110,7 @@ fn read_text(uri: &str, environment: Environment<'_>) -> Result<(Arc<str>, Strin
         Some(other @ ("http" | "https" | "s3")) => Err(format!(
             "--config={other}:… is not supported: fetch the file before the start, or give its text in {CONTENT_VARIABLE}"
         )),
-        Some(other) => Err(format!("--config={uri}: unknown scheme {other:?}; use a path, file:, env: or yaml:")),
+        Some(other) => Err(format!("--config={other}:…: unknown scheme {other:?}; use a path, file:, env: or yaml:")),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use prometheus::{
-    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 use crate::model::Signal;
@@ -14,6 +14,9 @@ pub struct Metrics {
     started: Instant,
     receiver: PerSignal<3>,
     exporter: PerSignal<3>,
+    /// Requests that a receiver turned away before their items were known, by `receiver`, `transport`, `otel_signal`
+    /// and `reason`.
+    pub rejected_requests: IntCounterVec,
     /// Capacity and fill of the exporters' queues.
     pub queue_size: IntGaugeVec,
     /// Requests or bytes that fit.
@@ -104,6 +107,12 @@ impl Metrics {
                 &["receiver", "transport"],
             )?,
             exporter: PerSignal::register(r, "exporter", ["sent", "send_failed", "enqueue_failed"], &["exporter"])?,
+            rejected_requests: counter(
+                r,
+                "sluice_receiver_rejected_requests",
+                "Requests turned away before their items were known.",
+                &["receiver", "transport", "otel_signal", "reason"],
+            )?,
             queue_size: gauges(r, "otelcol_exporter_queue_size", "Current size of the queue.", &["exporter"])?,
             queue_capacity: gauges(r, "otelcol_exporter_queue_capacity", "Size of the full queue.", &["exporter"])?,
             processor_incoming: counter(r, "otelcol_processor_incoming_items", "Items passed to it.", stage)?,
@@ -135,24 +144,14 @@ impl Metrics {
         })
     }
 
-    /// Counts what a receiver did with items.
-    pub fn received(&self, what: Received, signal: Signal, receiver: &str, transport: &str, items: u64) {
-        self.receiver.get(what as usize, signal).with_label_values(&[receiver, transport]).inc_by(items);
+    /// The counter of what a receiver did with items of a signal.
+    pub fn received(&self, what: Received, signal: Signal, receiver: &str, transport: &str) -> IntCounter {
+        self.receiver.get(what as usize, signal).with_label_values(&[receiver, transport])
     }
 
     /// Counts what an exporter did with items.
     pub fn exported(&self, what: Exported, signal: Signal, exporter: &str, items: u64) {
         self.exporter.get(what as usize, signal).with_label_values(&[exporter]).inc_by(items);
-    }
-
-    /// How many items a receiver handed on, or refused, or could not read.
-    pub fn received_count(&self, what: Received, signal: Signal, receiver: &str, transport: &str) -> u64 {
-        self.receiver.get(what as usize, signal).with_label_values(&[receiver, transport]).get()
-    }
-
-    /// The registry, for what is registered elsewhere.
-    pub fn registry(&self) -> &Registry {
-        &self.registry
     }
 
     /// All metrics in the Prometheus text format.
@@ -242,7 +241,7 @@ mod tests {
     #[test]
     fn speaks_the_collectors_names() {
         let metrics = Metrics::register(Registry::new(), "i-1").expect("no name twice");
-        metrics.received(Received::Accepted, Signal::Traces, "otlp", "grpc", 3);
+        metrics.received(Received::Accepted, Signal::Traces, "otlp", "grpc").inc_by(3);
         metrics.exported(Exported::SendFailed, Signal::Metrics, "prometheusremotewrite", 2);
         let text = metrics.render().expect("encodes");
         for line in [

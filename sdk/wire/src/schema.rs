@@ -267,6 +267,7 @@ const fn known(holds: Holds, key: u32) -> u8 {
         (Fixed64s, 2) => action::PACKED64,
         (Varints, 2) => action::PACKED_VARINTS,
         (Message(message), 2) => action::MESSAGE + message,
+        (_, 3 | 4 | 6 | 7) => unknown(key),
         _ => action::MISTYPED,
     }
 }

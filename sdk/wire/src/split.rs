@@ -97,8 +97,35 @@ struct Open {
     message: u8,
     start: usize,
     end: usize,
+    /// Where its own fields are: in itself; for a metric's data in the metric, which may have several to be merged.
+    whole: (usize, usize),
     /// How many bytes it adds to a piece before any child.
     own_bytes: usize,
+}
+
+impl Open {
+    /// Visits what it says about itself.
+    fn own_fields(&self, bytes: &[u8], mut visit: impl FnMut(&Item)) {
+        if self.whole == (self.start, self.end) {
+            return own_fields(bytes, self.message, self.start, self.end, &mut visit);
+        }
+        let (start, end) = self.whole;
+        let mut cursor = Cursor::within(bytes, start, end);
+        while let Some(item) = cursor.item() {
+            if item.key == self.key && child(schema::METRIC, &item, bytes, end).is_some() {
+                own_fields(bytes, self.message, item.start, item.end, &mut visit);
+            }
+        }
+    }
+}
+
+fn own_fields(bytes: &[u8], message: u8, start: usize, end: usize, visit: &mut impl FnMut(&Item)) {
+    let mut cursor = Cursor::within(bytes, start, end);
+    while let Some(item) = cursor.item() {
+        if child(message, &item, bytes, end).is_none() {
+            visit(&item);
+        }
+    }
 }
 
 struct Splitter<'a> {
@@ -132,25 +159,50 @@ impl<'a> Splitter<'a> {
     /// Places a container or a record: as a whole if it fits, else its parts one by one.
     fn place(&mut self, item: &Item, message: u8) {
         let records = if is_record(message) { 1 } else { count(self.bytes, message, item.start, item.end) };
+        if self.is_merged(item, message) {
+            // One of several to be merged: each piece needs what all of them say about themselves.
+            if records > 0 {
+                self.descend(item, message);
+            }
+            return;
+        }
         if self.fits(item, records) {
             return self.copy(item, records);
         }
-        if is_record(message) || records == 0 {
+        if is_record(message) || records == 0 || self.records >= self.max_records {
             self.end_piece();
-            return self.copy(item, records);
+            if is_record(message) || records == 0 || self.fits(item, records) {
+                return self.copy(item, records);
+            }
         }
         self.descend(item, message);
     }
 
+    /// Whether this is data of a metric that has more of the same kind.
+    fn is_merged(&self, item: &Item, message: u8) -> bool {
+        let (schema::GAUGE..=schema::SUMMARY, Some(metric)) = (message, self.open.last()) else {
+            return false;
+        };
+        let mut cursor = Cursor::within(self.bytes, metric.start, metric.end);
+        core::iter::from_fn(|| cursor.item()).filter(|other| other.key == item.key).nth(1).is_some()
+    }
+
     fn descend(&mut self, item: &Item, message: u8) {
-        let mut own_bytes = 1 + LENGTH_SLACK;
-        let mut cursor = Cursor::within(self.bytes, item.start, item.end);
-        while let Some(inner) = cursor.item() {
-            if child(message, &inner, self.bytes, item.end).is_none() {
-                own_bytes += inner.end - inner.at;
-            }
+        let mut open = Open {
+            key: item.key,
+            message,
+            start: item.start,
+            end: item.end,
+            whole: (item.start, item.end),
+            own_bytes: 0,
+        };
+        if let (schema::GAUGE..=schema::SUMMARY, Some(metric)) = (message, self.open.last()) {
+            open.whole = (metric.start, metric.end);
         }
-        self.open.push(Open { key: item.key, message, start: item.start, end: item.end, own_bytes });
+        open.own_bytes = 1 + LENGTH_SLACK;
+        let mut own_bytes = open.own_bytes;
+        open.own_fields(self.bytes, |field| own_bytes += field.end - field.at);
+        self.open.push(Open { own_bytes, ..open });
         self.children(message, item.start, item.end);
         self.open.pop();
         if self.opened > self.open.len() {
@@ -167,12 +219,8 @@ impl<'a> Splitter<'a> {
     fn copy(&mut self, item: &Item, records: usize) {
         while let Some(open) = self.open.get(self.opened) {
             self.marks.push(self.out.open_key(open.key, LENGTH_SLACK.min(3)));
-            let mut cursor = Cursor::within(self.bytes, open.start, open.end);
-            while let Some(inner) = cursor.item() {
-                if child(open.message, &inner, self.bytes, open.end).is_none() {
-                    self.out.copy(inner.at, inner.end);
-                }
-            }
+            let out = &mut self.out;
+            open.own_fields(self.bytes, |field| out.copy(field.at, field.end));
             self.opened += 1;
         }
         self.out.copy(item.at, item.end);

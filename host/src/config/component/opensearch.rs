@@ -42,6 +42,10 @@ pub struct OpenSearchConfig {
     pub logs_index_fallback: String,
     /// As `traces_index_time_format`.
     pub logs_index_time_format: String,
+    /// Whether documents have ids made from their content, so that what is sent twice is stored once. Time series
+    /// collections of OpenSearch Serverless refuse ids. Default: deterministic, and none if the endpoint is a
+    /// collection (`*.aoss.amazonaws.com`).
+    pub document_id: Option<DocumentId>,
     /// Ingest pipeline to run the documents through. Default: none.
     pub pipeline: String,
     /// Installs the index templates that the mapping needs. Default: only in the mode `jaeger`.
@@ -72,6 +76,7 @@ impl Default for OpenSearchConfig {
             logs_index: String::new(),
             logs_index_fallback: "unknown".into(),
             logs_index_time_format: String::new(),
+            document_id: None,
             pipeline: String::new(),
             manage_index_template: None,
             max_bulk_size: ByteSize::from_mib(4),
@@ -91,6 +96,16 @@ pub enum BulkAction {
     Create,
     /// Adds or overwrites it.
     Index,
+}
+
+/// Where the ids of documents come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DocumentId {
+    /// From their content.
+    Deterministic,
+    /// From OpenSearch.
+    None,
 }
 
 /// `mapping`.
@@ -133,6 +148,12 @@ pub enum MappingMode {
 }
 
 impl OpenSearchConfig {
+    /// Whether documents get ids from their content.
+    pub fn deterministic_ids(&self) -> bool {
+        let is_collection = self.http.endpoint.as_str().contains(".aoss.amazonaws.com");
+        self.document_id.map_or(!is_collection, |id| id == DocumentId::Deterministic)
+    }
+
     /// The prefix of Jaeger's indices, from either place.
     pub fn jaeger_index_prefix(&self) -> &str {
         if self.index_prefix.is_empty() { &self.mapping.index_prefix } else { &self.index_prefix }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sluice_wire::Signal;
 
 use super::Check;
-use super::shared::check_compression;
+use super::shared::{check_compression, check_url};
 use crate::config::error::Findings;
 use crate::config::types::{Compression, HttpClientConfig, QueueConfig, RetryConfig, Url};
 
@@ -86,10 +86,7 @@ impl Check for OtlpHttpExporterConfig {
             ("logs_endpoint", &self.logs_endpoint),
         ];
         for (key, url) in own {
-            let wrong = url.as_ref().filter(|url| !url.is_empty()).and_then(|url| url.check_http().err());
-            if let Some(message) = wrong {
-                findings.error(key, message);
-            }
+            check_url(key, url.as_ref(), findings);
         }
         self.client.check(findings);
         check_compression(&self.client, &[Compression::None, Compression::Gzip, Compression::Zstd], findings);

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::Check;
 use crate::config::error::Findings;
 use crate::config::types::{
-    AuthConfig, Compression, GrpcClientConfig, GrpcServerConfig, HttpClientConfig, HttpServerConfig, QueueConfig,
-    QueueSizer, RetryConfig, TlsClientConfig, TlsServerConfig, TlsVersion, Url,
+    AuthConfig, Compression, GrpcClientConfig, GrpcServerConfig, Headers, HttpClientConfig, HttpServerConfig,
+    ListenAddress, QueueConfig, QueueSizer, RetryConfig, TlsClientConfig, TlsServerConfig, TlsVersion, Url,
 };
 
 /// Reads an optional block over defaults of its own, which may differ from those of its type.
@@ -44,6 +44,18 @@ fn merge(under: &mut Value, over: Value) {
     }
 }
 
+/// Reports an address that nothing can be sent to. A template that was not filled in loads, as in the collector.
+pub(super) fn check_url(key: &str, url: Option<&Url>, findings: &mut Findings) {
+    let Some(url) = url.filter(|url| !url.is_empty()) else { return };
+    match url.check_http() {
+        Ok(()) => {}
+        Err(_) if url.as_str().contains("{{") => {
+            findings.warn(key, format!("\"{url}\" is a template that was not filled in; nothing can be sent there"));
+        }
+        Err(message) => findings.error(key, message),
+    }
+}
+
 /// Reports a compression that an exporter can't do.
 pub(super) fn check_compression(client: &HttpClientConfig, possible: &[Compression], findings: &mut Findings) {
     if !possible.contains(&client.compression) {
@@ -64,10 +76,7 @@ impl Check for HttpClientConfig {
     fn check(&self, findings: &mut Findings) {
         let urls = [("endpoint", Some(&self.endpoint)), ("proxy_url", self.proxy_url.as_ref())];
         for (key, url) in urls {
-            let wrong = url.filter(|url| !url.is_empty()).and_then(|url| url.check_http().err());
-            if let Some(message) = wrong {
-                findings.error(key, message);
-            }
+            check_url(key, url, findings);
         }
         findings.within("tls", |findings| self.tls.check(findings));
         if let Some(auth) = &self.auth {
@@ -80,10 +89,10 @@ impl Check for HttpClientConfig {
 impl Check for GrpcClientConfig {
     fn check(&self, findings: &mut Findings) {
         let endpoint = self.endpoint.as_str();
-        if !endpoint.is_empty() {
-            if let Err(message) = check_target(&self.endpoint) {
-                findings.error("endpoint", message);
-            }
+        if !endpoint.is_empty()
+            && let Err(message) = check_target(&self.endpoint)
+        {
+            findings.error("endpoint", message);
         }
         findings.within("tls", |findings| self.tls.check(findings));
         if let Some(auth) = &self.auth {
@@ -102,14 +111,17 @@ fn check_target(endpoint: &Url) -> Result<(), String> {
     if text.starts_with("unix:") {
         return Ok(());
     }
+    if text.contains('@') {
+        return Err("must not contain credentials; write host:port, and set headers for them".into());
+    }
     let text = text.strip_prefix("dns:").map_or(text, |rest| rest.trim_start_matches('/'));
-    super::super::types::ListenAddress::new(text).host_and_port().and_then(|(host, _)| match host {
+    ListenAddress::new(text).host_and_port().and_then(|(host, _)| match host {
         "" => Err(format!("{text:?} has no host; write host:port")),
         _ => Ok(()),
     })
 }
 
-fn check_headers(headers: &crate::config::types::Headers, findings: &mut Findings) {
+fn check_headers(headers: &Headers, findings: &mut Findings) {
     for (name, value) in headers.iter() {
         let key = format!("headers::{name}");
         if http::HeaderName::try_from(name).is_err() {

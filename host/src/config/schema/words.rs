@@ -30,6 +30,7 @@ pub(crate) fn unknown_key<'a>(key: &str, valid: impl Iterator<Item = &'a str>) -
 fn unsupported(key: &str) -> Option<&'static str> {
     Some(match key {
         "cipher_suites" | "curve_preferences" => "the TLS library offers only safe choices and picks among them",
+        "auth" => "authentication of clients is not part of this version; use mutual TLS (tls::client_ca_file)",
         "tpm" => "keys in a TPM are not part of this version",
         "middlewares" => "middlewares are not part of this version",
         "storage" => "durable queues are not part of this version; remove the key to queue in memory",
@@ -119,7 +120,11 @@ fn one_expected(schema: &Value) -> String {
     };
     match kind {
         "boolean" => "a boolean (true or false)".into(),
-        "integer" => format!("an integer {}", range(schema)).trim_end().to_owned(),
+        "integer" => match range(schema) {
+            range if range.is_empty() => "an integer".into(),
+            range if range.starts_with("at") => format!("an integer of {range}"),
+            range => format!("an integer {range}"),
+        },
         "number" => "a number".into(),
         "string" => "a text".into(),
         "array" => "a list".into(),
@@ -132,8 +137,8 @@ pub(crate) fn range(schema: &Value) -> String {
     let bound = |key: &str| schema.get(key).filter(|bound| bound.is_number());
     match (bound("minimum"), bound("maximum")) {
         (Some(min), Some(max)) => format!("from {min} to {max}"),
-        (Some(min), None) => format!("of at least {min}"),
-        (None, Some(max)) => format!("of at most {max}"),
+        (Some(min), None) => format!("at least {min}"),
+        (None, Some(max)) => format!("at most {max}"),
         (None, None) => String::new(),
     }
 }

@@ -1,8 +1,9 @@
 //! Settings of HTTP clients and servers.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{Duration, Headers, ListenAddress, TlsClientConfig, TlsServerConfig, Transport, Url};
@@ -16,7 +17,7 @@ pub struct AuthConfig {
 }
 
 /// How bodies are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// Not at all.
@@ -29,6 +30,21 @@ pub enum Compression {
     Zstd,
     /// Snappy in its framing format, as the collector's HTTP exporters send it.
     Snappy,
+}
+
+impl JsonSchema for Compression {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Compression".into()
+    }
+
+    /// By hand, since the derived schema forgets the other spelling of none.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": ["none", "gzip", "zstd", "snappy", ""] })
+    }
 }
 
 /// Settings of an HTTP client.

@@ -71,33 +71,29 @@ impl<'a> LabelNames<'a> {
         labels: &mut Vec<Label<'a>>,
         attributes: impl Iterator<Item = KeyValue<'a>>,
     ) -> Result<(), BadLabel> {
-        let start = labels.len();
-        let mut keys: Vec<&'a str> = Vec::new();
+        let mut found: Vec<(Rc<str>, &'a str, Cow<'a, str>)> = Vec::with_capacity(12);
         for attribute in attributes {
             let value = as_string(attribute.value());
             if matches!(attribute.value(), Value::Empty) || value.is_empty() {
                 continue;
             }
-            let name = self.name(attribute.key())?;
-            let clash = labels[start..].iter().position(|label| label.name == name);
-            match clash {
-                None => {
-                    keys.push(attribute.key());
-                    labels.push(Label::new(Source::Attribute, name, value));
-                }
+            found.push((self.name(attribute.key())?, attribute.key(), value));
+        }
+        found.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1)));
+        let start = labels.len();
+        let mut last_key = "";
+        for (name, key, value) in found {
+            match labels[start..].last_mut() {
                 // The same key again: a receiver keeps the last.
-                Some(at) if keys[at] == attribute.key() => labels[start + at].value = value,
-                Some(at) => {
-                    let other = &mut labels[start + at].value;
-                    if *other != value {
-                        let swap = attribute.key() < keys[at];
-                        *other = match swap {
-                            true => format!("{value};{other}").into(),
-                            false => format!("{other};{value}").into(),
-                        };
+                Some(last) if last.name == name && last_key == key => last.value = value,
+                Some(last) if last.name == name => {
+                    if last.value != value {
+                        last.value = format!("{};{value}", last.value).into();
                     }
                 }
+                _ => labels.push(Label::new(Source::Attribute, name, value)),
             }
+            last_key = key;
         }
         Ok(())
     }

@@ -35,27 +35,28 @@ pub(crate) fn metric_name(naming: Naming, namespace: &str, name: &str, unit: &st
 
 /// The Prometheus name of an attribute; none if nothing of it can be kept.
 pub(crate) fn label_name(naming: Naming, key: &str) -> Option<String> {
-    let name = match naming {
-        Naming::Adot2021 => in_2021(key),
-        _ => label(key, collapsed(key)),
-    };
-    name.bytes().any(|byte| byte != b'_').then_some(name)
+    match naming {
+        Naming::Adot2021 => Some(in_2021(key)).filter(|name| !name.is_empty()),
+        _ => label(collapsed(key)),
+    }
 }
 
 /// The same for the labels of `target_info`, where runs of underscores stay.
 pub(crate) fn target_info_label_name(key: &str) -> Option<String> {
     let replaced = key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    let name = label(key, replaced);
-    name.bytes().any(|byte| byte != b'_').then_some(name)
+    label(replaced)
 }
 
-fn label(key: &str, name: String) -> String {
-    match name.as_bytes() {
+fn label(name: String) -> Option<String> {
+    if name.bytes().all(|byte| byte == b'_') {
+        return None;
+    }
+    Some(match name.as_bytes() {
         [b'0'..=b'9', ..] => format!("key_{name}"),
         [b'_', b'_', ..] => name,
-        [b'_', ..] if !key.is_empty() => format!("key{name}"),
+        [b'_', ..] => format!("key{name}"),
         _ => name,
-    }
+    })
 }
 
 /// Every run of other characters becomes one underscore. Reserved names keep the two on both sides.

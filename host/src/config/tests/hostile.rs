@@ -1,0 +1,65 @@
+//! Texts that nobody would write on purpose.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn error_of(text: &str) -> String {
+    load_texts(&[("text", text)], &[]).expect_err("refused").to_string()
+}
+
+#[test]
+fn bounds_size_depth_and_aliases() {
+    let at_limit = format!("#{}", "x".repeat(parse::MAX_BYTES - 1));
+    assert!(error_of(&at_limit).contains("no receiver configuration"));
+    assert!(error_of(&format!("{at_limit}x")).contains("the limit is 4194304"));
+
+    let nested = |depth: usize| format!("a: {}{}", "[".repeat(depth), "]".repeat(depth));
+    assert!(error_of(&nested(parse::MAX_DEPTH - 1)).contains("unknown key"));
+    assert!(error_of(&nested(parse::MAX_DEPTH)).contains("nested deeper than 64 levels"));
+
+    let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..10 {
+        let references = vec![format!("*a{}", level - 1); 10].join(", ");
+        writeln!(bomb, "a{level}: &a{level} [{references}]").expect("a string");
+    }
+    assert!(error_of(&bomb).contains("more than 200000 values"));
+    assert!(error_of("a: &a [*a]").contains("inside of what it refers to"));
+}
+
+#[test]
+fn expands_nested_references_only_so_deep() {
+    let nested = |depth: usize| format!("a: {}A{}", "${A:-".repeat(depth), "}".repeat(depth));
+    assert!(!error_of(&nested(16)).contains("nested deeper"));
+    assert!(error_of(&nested(17)).contains("nested deeper than 16 levels"));
+}
+
+fn fragment() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just("receivers:\n  otlp:\n    protocols:\n      grpc:\n".to_owned()),
+        Just("exporters:\n  debug:\n".to_owned()),
+        Just("service:\n  pipelines:\n    traces:\n      receivers: [otlp]\n      exporters: [debug]\n".to_owned()),
+        Just("${env:A:-${".to_owned()),
+        Just("<<: *a\n".to_owned()),
+        Just("- &a {b: !!str 1}\n".to_owned()),
+        Just("  otlp/2: {endpoint: [1, {a: }], timeout: -1, sending_queue: ~}\n".to_owned()),
+        "[ \\t\\n:\\-\\[\\]{}&*!|>'\"%@`#,?$a-c0-9/.]{0,12}",
+        "\\PC{0,8}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics_the_loader(parts in prop::collection::vec(fragment(), 0..8)) {
+        let text = parts.concat();
+        if let Ok(config) = load_texts(&[("text", &text)], &[]) {
+            print(&config);
+        }
+    }
+
+    #[test]
+    fn no_command_line_panics_the_loader(config in "\\PC{0,40}", set in "\\PC{0,40}") {
+        let config = format!("yaml:{config}");
+        let _ = load(&Sources { configs: vec![config], sets: vec![set] }, &|_| None);
+    }
+}

@@ -1,0 +1,61 @@
+//! No secret stands in an error, a warning, or what is printed.
+
+use super::*;
+
+/// Whatever is done with the secret, in good configurations and bad ones.
+const BLOCKS: [&str; 16] = [
+    "exporters: {otlphttp: {endpoint: 'http://a', headers: {authorization: '${SECRET}'}}}",
+    "exporters: {otlphttp: {endpoint: 'http://a', headers: '${SECRET}'}}",
+    "exporters: {otlphttp: {endpoint: 'http://a', headers: ['${SECRET}']}}",
+    "exporters: {otlphttp: {endpoint: 'http://a', headers: [{name: x, value: '${SECRET}', more: 1}]}}",
+    "exporters: {otlphttp: {endpoint: 'http://a', headers: {authorization: ['${SECRET}']}}}",
+    "exporters: {otlphttp: {endpoint: 'http://a', headers: {authorization: \"${SECRET}\\x07\"}}}",
+    "exporters: {otlphttp: {endpoint: 'http://u:${SECRET}@a/'}}",
+    "exporters: {otlphttp: {endpoint: 'u:${SECRET}@a'}}",
+    "exporters: {otlphttp: {endpoint: 'http://u:${SECRET}@a b/'}}",
+    "exporters: {otlphttp: {endpoint: 'http://a', proxy_url: 'http://u:${SECRET}@p:1'}}",
+    "exporters: {otlphttp: {endpoint: 'http://a', tls: {key_pem: '${SECRET}', cert_pem: '${SECRET}', ca_pem: ['${SECRET}']}}}",
+    "exporters: {otlp: {endpoint: 'https://u:${SECRET}@a:1/'}}",
+    "exporters: {otlp: {endpoint: 'u:${SECRET}@a'}}",
+    "exporters: {otlphttp: {endpoint: 'http://a', password: '${SECRET}'}}",
+    "processors: {redaction: {hmac_key: '${SECRET}', nested: [{api_token: '${SECRET}'}]}}",
+    "exporters: {otlphttp: {endpoint: 'http://a', headers: {authorization: 'Bearer ${SECRET}'}, timout: 1s}}",
+];
+
+const REST: &str = "receivers: {otlp: {protocols: {grpc: }}}\nexporters: {debug: }\n\
+                    service: {pipelines: {traces: {receivers: [otlp], exporters: [debug]}}}";
+
+#[test]
+fn never_shows_a_secret() {
+    let mut loaded_blocks = 0;
+    for secret in ["hunter2-hunter2", "hunter2: [hunter2", "{name: hunter2}", "hunter2\nhunter2", "hunter2${hunter2}$$"]
+    {
+        for block in BLOCKS {
+            let loaded = load_texts(&[("rest", REST), ("block", block)], &[("SECRET", secret)]);
+            let mut shown = said(&loaded);
+            if let Ok(config) = &loaded {
+                loaded_blocks += 1;
+                shown += &print(config);
+                shown += &format!("{:?} {:?}", config.exporters, config.processors);
+            }
+            assert!(!shown.contains("hunter2"), "{block}\n{shown}");
+        }
+    }
+    assert!(loaded_blocks > 10, "only {loaded_blocks} loaded");
+}
+
+#[test]
+fn a_plugins_own_secrets_are_those_that_its_schema_marks() {
+    let block = "processors: {redaction: {key: ['hunter2'], hash: hunter2}}";
+    let config = load_texts(&[("rest", REST), ("block", block)], &[]).expect("loads");
+    let Some(ProcessorConfig::Plugin(plugin)) = config.processors.values().next() else { panic!("no plugin") };
+    let schema = serde_json::json!({
+        "type": "object",
+        "properties": {
+            "key": {"type": "object", "writeOnly": true},
+            "hash": {"type": "integer", "writeOnly": true},
+        },
+    });
+    let errors = plugin.check(&schema).expect_err("wrong types").to_string();
+    assert!(errors.contains("[REDACTED]") && !errors.contains("hunter2"), "{errors}");
+}

@@ -1,0 +1,43 @@
+//! OTLP/JSON to OTLP protobuf in one pass, without an object tree in between.
+//!
+//! The rules are those of the OTLP specification, "JSON Protobuf Encoding": lowerCamelCase names only, ids in hex,
+//! enum values as integers, 64-bit integers as strings or numbers, unknown names ignored. What is written is the
+//! canonical encoding: fields in the order of the document, defaults left out where presence does not matter.
+
+mod encode;
+mod number;
+#[cfg(test)]
+mod round_trip;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use sluice_wire::Signal;
+
+use self::encode::Encoder;
+use super::DecodeError;
+use crate::limits::Permit;
+
+/// Translates an `Export…ServiceRequest` from JSON to protobuf.
+///
+/// `permit` is grown by the size of the result before that is allocated.
+///
+/// # Errors
+/// Names the JSON path, line and column of what is wrong; or says that the result would exceed `limit_bytes` or the
+/// budget of `permit`.
+pub fn to_protobuf(
+    signal: Signal,
+    json: &[u8],
+    limit_bytes: usize,
+    permit: &mut Permit,
+) -> Result<Vec<u8>, DecodeError> {
+    let mut encoder = Encoder::new(limit_bytes, permit);
+    // Telemetry in protobuf takes about half of its JSON.
+    encoder.expect(json.len() / 2)?;
+    let mut json = serde_json::Deserializer::from_slice(json);
+    let read = encoder.message(schema::request(signal), &mut json).and_then(|()| json.end());
+    match read {
+        Ok(()) => encoder.into_bytes(),
+        Err(error) => Err(encoder.explain(&error)),
+    }
+}

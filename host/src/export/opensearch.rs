@@ -1,0 +1,254 @@
+//! Exporter `opensearch`: traces and logs to OpenSearch and Elasticsearch by `_bulk`, each document answered for by
+//! itself.
+
+mod ecs;
+mod encode;
+mod index;
+mod jaeger;
+mod json;
+mod reply;
+mod request;
+mod services;
+mod ss4o;
+mod templates;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use http::header::CONTENT_ENCODING;
+use http::{Method, StatusCode, Uri};
+
+pub use request::BulkRequest;
+
+use super::client::{Authenticator, ClientError, HttpClient, Reply, Request, SendError, compress};
+use super::{Again, DeadLetter, Encoded, Exporter, Sent};
+use crate::config::component::{BulkAction, MappingMode, OpenSearchConfig};
+use crate::model::Batch;
+use encode::{Encoder, Schema};
+use index::IndexName;
+use services::Services;
+
+/// An answer to a bulk request has about 200 bytes a document, more for failures.
+const MAX_REPLY_BYTES: usize = 64 << 20;
+
+/// The exporter.
+pub struct OpenSearch {
+    client: HttpClient,
+    bulk: Uri,
+    endpoint: String,
+    encoder: Encoder,
+    compression: crate::config::types::Compression,
+    templates: Vec<templates::Template>,
+    templates_installed: AtomicBool,
+}
+
+/// Why there is no exporter.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenSearchError {
+    /// The endpoint is no address.
+    #[error("http::endpoint: {0}")]
+    Endpoint(#[from] http::uri::InvalidUri),
+    /// The client can't be made.
+    #[error("http::{0}")]
+    Client(#[from] ClientError),
+}
+
+impl OpenSearch {
+    /// Makes the exporter.
+    ///
+    /// # Errors
+    /// If the endpoint or a setting of the client is of no use.
+    pub fn new(config: &OpenSearchConfig, authenticator: Authenticator) -> Result<Self, OpenSearchError> {
+        let mut http = config.http.clone();
+        let limits = [http.timeout, config.timeout].into_iter().filter(|limit| !limit.is_zero());
+        http.timeout = limits.min().unwrap_or(http.timeout);
+        let endpoint = config.http.endpoint.as_str().trim_end_matches('/').to_owned();
+        let pipeline = match config.pipeline.as_str() {
+            "" => String::new(),
+            pipeline => format!("?pipeline={pipeline}"),
+        };
+        let bulk = format!("{endpoint}/_bulk{pipeline}").parse()?;
+        let encoder = encoder(config);
+        let manage = config.manage_index_template.unwrap_or(true);
+        let templates = match &encoder.schema {
+            Schema::Jaeger { prefix } if manage => templates::jaeger(prefix).into(),
+            _ => Vec::new(),
+        };
+        Ok(Self {
+            client: HttpClient::new(&http, authenticator)?,
+            bulk,
+            endpoint,
+            encoder,
+            compression: config.http.compression,
+            templates_installed: AtomicBool::new(templates.is_empty()),
+            templates,
+        })
+    }
+
+    /// Installs the templates that are not there yet; documents must wait for that, since types can't be changed later.
+    async fn install_templates(&self) -> Result<(), (String, Option<Duration>)> {
+        if self.templates_installed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        for template in &self.templates {
+            let uri = format!("{}/_template/{}", self.endpoint, template.name).parse();
+            let uri = uri.map_err(|error: http::uri::InvalidUri| (error.to_string(), None))?;
+            let request = Request::post(uri, "application/json", template.body.to_string().into());
+            let request = Request { method: Method::PUT, ..request };
+            let reply = self.client.send(request).await.map_err(|error| (error.to_string(), None))?;
+            if !reply.status.is_success() {
+                let reason = format!("template {}: {}", template.name, reply.reason());
+                return Err((reason, reply.retry_after(SystemTime::now())));
+            }
+        }
+        self.templates_installed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn answered(&self, request: BulkRequest, reply: &Reply) -> Sent<BulkRequest> {
+        let now = SystemTime::now();
+        match reply.status {
+            StatusCode::OK => self.results(request, reply),
+            StatusCode::PAYLOAD_TOO_LARGE => match request.halves() {
+                Ok(halves) => again(halves.into(), Some(Duration::ZERO), reply.reason()),
+                Err(request) => refuse(&request, &reply.reason()),
+            },
+            StatusCode::TOO_MANY_REQUESTS => again(vec![request], reply.retry_after(now), reply.reason()),
+            status if status.is_server_error() => again(vec![request], reply.retry_after(now), reply.reason()),
+            _ => refuse(&request, &reply.reason()),
+        }
+    }
+
+    /// What became of each document.
+    fn results(&self, request: BulkRequest, reply: &Reply) -> Sent<BulkRequest> {
+        let results = match reply::read(&reply.body, request.documents.len()) {
+            Ok(results) => results,
+            // What was stored is found by its id when it is sent again.
+            Err(error) => return again(vec![request], None, error.to_string()),
+        };
+        let mut sent = Sent { delivered: 0, refused: Vec::new(), again: None };
+        let mut reason = String::new();
+        for (document, result) in request.documents.iter().zip(&results) {
+            match result {
+                reply::Result::Stored => {
+                    sent.delivered += u64::from(document.items);
+                    if let Some(key) = document.service {
+                        self.encoder.services.stored(key.id, key.day, Instant::now());
+                    }
+                }
+                reply::Result::Later(why) => reason.clone_from(why),
+                // A service document comes again with the next span of the operation.
+                reply::Result::Never(_) if document.items == 0 => {}
+                reply::Result::Never(why) => sent.refused.push(DeadLetter {
+                    items: document.items.into(),
+                    reason: why.clone(),
+                    document: Some(request.source(document)),
+                }),
+            }
+        }
+        let later = request.only(|position| matches!(results[position], reply::Result::Later(_)));
+        sent.again = later.map(|later| {
+            let items = later.items();
+            Again { requests: vec![(later, items)], after: None, reason }
+        });
+        sent
+    }
+}
+
+impl Exporter for OpenSearch {
+    type Request = BulkRequest;
+
+    fn encode(&self, batch: &Batch) -> Encoded<BulkRequest> {
+        self.encoder.encode(batch)
+    }
+
+    async fn send(&self, request: BulkRequest) -> Sent<BulkRequest> {
+        if let Err((reason, after)) = self.install_templates().await {
+            return again(vec![request], after, reason);
+        }
+        let (body, encoding) = match compress(self.compression, request.body.clone()) {
+            Ok(compressed) => compressed,
+            Err(error) => return refuse(&request, &format!("can't compress: {error}")),
+        };
+        let mut message = Request::post(self.bulk.clone(), "application/x-ndjson", body);
+        message.max_reply_bytes = MAX_REPLY_BYTES;
+        if let Some(encoding) = encoding {
+            message = message.header(CONTENT_ENCODING, encoding);
+        }
+        match self.client.send(message).await {
+            Ok(reply) => self.answered(request, &reply),
+            Err(error) => failed(request, &error),
+        }
+    }
+}
+
+fn encoder(config: &OpenSearchConfig) -> Encoder {
+    let layout = |flatten| ecs::Layout {
+        flatten,
+        timestamp_field: config.mapping.timestamp_field.clone(),
+        unix_timestamp: config.mapping.unix_timestamp,
+        dedot: config.mapping.dedot,
+    };
+    let prefix = config.jaeger_index_prefix().trim_end_matches('-');
+    let schema = match config.mapping.mode {
+        MappingMode::Ss4o => Schema::Ss4o,
+        MappingMode::Ecs => Schema::Ecs(layout(false)),
+        MappingMode::FlattenAttributes => Schema::Ecs(layout(true)),
+        MappingMode::Bodymap => Schema::Bodymap,
+        MappingMode::Jaeger => {
+            Schema::Jaeger { prefix: if prefix.is_empty() { String::new() } else { format!("{prefix}-") } }
+        }
+    };
+    let index = |kind: &str, pattern: &str, fallback: &str, format: &str| match pattern {
+        "" => IndexName::parse(&format!("ss4o_{kind}-{}-{}", config.dataset, config.namespace), fallback, format),
+        pattern => IndexName::parse(pattern, fallback, format),
+    };
+    Encoder {
+        schema,
+        dataset: config.dataset.clone(),
+        namespace: config.namespace.clone(),
+        traces_index: index(
+            "traces",
+            &config.traces_index,
+            &config.traces_index_fallback,
+            &config.traces_index_time_format,
+        ),
+        logs_index: index("logs", &config.logs_index, &config.logs_index_fallback, &config.logs_index_time_format),
+        action: match config.bulk_action {
+            BulkAction::Create => "create",
+            BulkAction::Index => "index",
+        },
+        ids: config.deterministic_ids(),
+        max_bytes: usize::try_from(config.max_bulk_size.bytes()).unwrap_or(usize::MAX),
+        services: Services::default(),
+    }
+}
+
+fn failed(request: BulkRequest, error: &SendError) -> Sent<BulkRequest> {
+    match error.is_retryable() {
+        true => again(vec![request], None, error.to_string()),
+        false => refuse(&request, &error.to_string()),
+    }
+}
+
+fn again(requests: Vec<BulkRequest>, after: Option<Duration>, reason: String) -> Sent<BulkRequest> {
+    let requests = requests.into_iter().map(|request| {
+        let items = request.items();
+        (request, items)
+    });
+    let again = Again { requests: requests.collect(), after, reason };
+    Sent { delivered: 0, refused: Vec::new(), again: Some(again) }
+}
+
+fn refuse(request: &BulkRequest, reason: &str) -> Sent<BulkRequest> {
+    let documents = request.documents.iter().filter(|document| document.items > 0);
+    let letter = |document: &request::Document| DeadLetter {
+        items: document.items.into(),
+        reason: reason.to_owned(),
+        document: Some(request.source(document)),
+    };
+    Sent { delivered: 0, refused: documents.map(letter).collect(), again: None }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! A batch as bulk requests: which index each document goes to, under which id, in which schema.
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use sluice_wire::Signal;
+use sluice_wire::view::{LogRecord, LogsView, Span, TracesView, Value};
+
+use super::ecs::{self, Layout};
+use super::index::{IndexName, Source, day};
+use super::jaeger;
+use super::json::Json;
+use super::request::{BulkRequest, Packer, ServiceKey, Written};
+use super::services::Services;
+use super::ss4o::{self, DataStream, Surroundings, time_of};
+use crate::export::{Dropped, Encoded};
+use crate::model::Batch;
+
+/// The schema of documents.
+#[derive(Clone, Debug)]
+pub(super) enum Schema {
+    /// Simple Schema for Observability.
+    Ss4o,
+    /// Logs by the names of the log data model; spans as in `Ss4o`.
+    Ecs(Layout),
+    /// Logs are their bodies.
+    Bodymap,
+    /// Jaeger's documents; the prefix is empty or ends with a hyphen.
+    Jaeger {
+        /// Prefix of the indices.
+        prefix: String,
+    },
+}
+
+/// How batches become documents.
+pub(super) struct Encoder {
+    pub(super) schema: Schema,
+    pub(super) dataset: String,
+    pub(super) namespace: String,
+    pub(super) traces_index: IndexName,
+    pub(super) logs_index: IndexName,
+    /// `create` or `index`.
+    pub(super) action: &'static str,
+    /// Whether documents have ids made from their content, so that a retry finds them there.
+    pub(super) ids: bool,
+    pub(super) max_bytes: usize,
+    pub(super) services: Services,
+}
+
+/// Documents in the making.
+struct Bulk<'a> {
+    encoder: &'a Encoder,
+    batch: &'a Batch,
+    packer: Packer,
+    source: Vec<u8>,
+    dropped: Vec<Dropped>,
+    /// Service documents that are in this batch already.
+    announced: HashSet<ServiceKey>,
+}
+
+impl Encoder {
+    /// Encodes a batch.
+    pub(super) fn encode(&self, batch: &Batch) -> Encoded<BulkRequest> {
+        let mut bulk = Bulk {
+            encoder: self,
+            batch,
+            packer: Packer::new(self.max_bytes),
+            source: Vec::with_capacity(2048),
+            dropped: Vec::new(),
+            announced: HashSet::new(),
+        };
+        match batch.signal {
+            Signal::Traces => bulk.traces(),
+            Signal::Logs => bulk.logs(),
+            Signal::Metrics => bulk.drop(batch.items, "unsupported_signal", "opensearch takes no metrics".into()),
+        }
+        Encoded { requests: bulk.packer.finish(), dropped: bulk.dropped }
+    }
+
+    fn stream(&self) -> DataStream<'_> {
+        DataStream { dataset: &self.dataset, namespace: &self.namespace }
+    }
+}
+
+impl Bulk<'_> {
+    fn traces(&mut self) {
+        for resource in TracesView::new(&self.batch.bytes).resource_spans() {
+            for scope in resource.scope_spans() {
+                let around = Surroundings {
+                    resource: resource.resource(),
+                    resource_schema_url: resource.schema_url(),
+                    scope: scope.scope(),
+                    scope_schema_url: scope.schema_url(),
+                };
+                match &self.encoder.schema {
+                    Schema::Jaeger { prefix } => {
+                        let service = jaeger::service_name(&around);
+                        scope.spans().for_each(|span| self.jaeger_span(&span, &around, &service, prefix));
+                    }
+                    Schema::Bodymap => {
+                        let detail = "mapping::mode bodymap takes no traces".to_owned();
+                        self.drop(scope.spans().count() as u64, "unsupported_signal", detail);
+                    }
+                    Schema::Ss4o | Schema::Ecs(_) => scope.spans().for_each(|span| self.span(&span, &around)),
+                }
+            }
+        }
+    }
+
+    fn logs(&mut self) {
+        for resource in LogsView::new(&self.batch.bytes).resource_logs() {
+            for scope in resource.scope_logs() {
+                let around = Surroundings {
+                    resource: resource.resource(),
+                    resource_schema_url: resource.schema_url(),
+                    scope: scope.scope(),
+                    scope_schema_url: scope.schema_url(),
+                };
+                match &self.encoder.schema {
+                    Schema::Jaeger { .. } => {
+                        let detail = "mapping::mode jaeger takes no logs".to_owned();
+                        self.drop(scope.log_records().count() as u64, "unsupported_signal", detail);
+                    }
+                    _ => scope.log_records().for_each(|log| self.log(&log, &around)),
+                }
+            }
+        }
+    }
+
+    fn span(&mut self, span: &Span<'_>, around: &Surroundings<'_>) {
+        self.source.clear();
+        ss4o::span(&mut Json::new(&mut self.source), span, around, &self.encoder.stream());
+        let index = &self.encoder.traces_index;
+        let name = index.fixed().unwrap_or_else(|| {
+            index.name(&Source {
+                record: span.attributes(),
+                scope: around.scope.attributes(),
+                resource: around.resource.attributes(),
+                tenant: self.batch.tenant.as_str(),
+                nanos: span.start_time_unix_nano(),
+            })
+        });
+        self.document(&name);
+    }
+
+    fn log(&mut self, log: &LogRecord<'_>, around: &Surroundings<'_>) {
+        self.source.clear();
+        let mut json = Json::new(&mut self.source);
+        match &self.encoder.schema {
+            Schema::Ecs(layout) => ecs::log(&mut json, log, around, layout),
+            Schema::Bodymap => match log.body() {
+                Some(body @ Value::Map(_)) => json.value(body),
+                _ => {
+                    let detail = "mapping::mode bodymap takes only log records whose body is a map".to_owned();
+                    return self.drop(1, "body_is_no_map", detail);
+                }
+            },
+            Schema::Ss4o | Schema::Jaeger { .. } => ss4o::log(&mut json, log, around, &self.encoder.stream()),
+        }
+        let index = &self.encoder.logs_index;
+        let name = index.fixed().unwrap_or_else(|| {
+            index.name(&Source {
+                record: log.attributes(),
+                scope: around.scope.attributes(),
+                resource: around.resource.attributes(),
+                tenant: self.batch.tenant.as_str(),
+                nanos: time_of(log),
+            })
+        });
+        self.document(&name);
+    }
+
+    /// Adds what stands in `source` as a document with an id made from it.
+    fn document(&mut self, index: &str) {
+        let id = self.encoder.ids.then(|| document_id(&self.source));
+        let (action, source) = (self.encoder.action, &self.source);
+        self.packer.add(1, None, |out| action_line(out, action, index, id.as_deref()), |out| {
+            out.extend_from_slice(source);
+            Written::Keep
+        });
+    }
+
+    fn jaeger_span(&mut self, span: &Span<'_>, around: &Surroundings<'_>, service: &str, prefix: &str) {
+        self.source.clear();
+        if jaeger::span(&mut self.source, span, around, service).is_err() {
+            let detail = "a span has a number that is not finite, which JSON can't express for Jaeger".to_owned();
+            return self.drop(1, "number_is_not_finite", detail);
+        }
+        let date = day(span.start_time_unix_nano());
+        self.announce(service, span, prefix, &date);
+        let mut id = Vec::with_capacity(66);
+        jaeger::span_id(&mut id, span, &self.source);
+        let id = self.encoder.ids.then(|| String::from_utf8_lossy(&id).into_owned());
+        let (action, source) = (self.encoder.action, &self.source);
+        let index = format!("{prefix}jaeger-span-{date}");
+        self.packer.add(1, None, |out| action_line(out, action, &index, id.as_deref()), |out| {
+            out.extend_from_slice(source);
+            Written::Keep
+        });
+    }
+
+    /// Adds which operation the service has, unless the index knows.
+    fn announce(&mut self, service: &str, span: &Span<'_>, prefix: &str, date: &str) {
+        let id = jaeger::service_id(service, span.name());
+        let key = ServiceKey { id, day: span.start_time_unix_nano() / 86_400_000_000_000 };
+        if !self.encoder.services.is_new(key.id, key.day, Instant::now()) || !self.announced.insert(key) {
+            return;
+        }
+        let index = format!("{prefix}jaeger-service-{date}");
+        let id = self.encoder.ids.then(|| format!("{id:x}"));
+        // Written again by every sidecar and after every restart: overwriting is right whatever the action is.
+        self.packer.add(0, Some(key), |out| action_line(out, "index", &index, id.as_deref()), |out| {
+            jaeger::service(out, service, span.name());
+            Written::Keep
+        });
+    }
+
+    fn drop(&mut self, items: u64, reason: &'static str, detail: String) {
+        match self.dropped.iter_mut().find(|dropped| dropped.reason == reason) {
+            Some(dropped) => dropped.items += items,
+            None if items > 0 => self.dropped.push(Dropped { items, reason, detail }),
+            None => {}
+        }
+    }
+}
+
+/// 128 bits of the content: equal documents are one, others are different for all that matters.
+fn document_id(source: &[u8]) -> String {
+    use sha2::Digest;
+    hex::encode(&sha2::Sha256::digest(source)[..16])
+}
+
+fn action_line(out: &mut Vec<u8>, action: &str, index: &str, id: Option<&str>) {
+    let mut json = Json::new(out);
+    json.begin_object();
+    json.key(action);
+    json.begin_object();
+    json.key("_index");
+    json.text(index);
+    if let Some(id) = id {
+        json.key("_id");
+        json.text(id);
+    }
+    json.end_object();
+    json.end_object();
+}

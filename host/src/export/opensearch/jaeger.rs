@@ -1,0 +1,238 @@
+//! Jaeger's documents: spans, and which services have which operations.
+
+use sluice_wire::view::{KeyValue, Link, Span, Value};
+
+use super::json::{Json, put_hex};
+use super::ss4o::Surroundings;
+use crate::export::text::as_string;
+
+/// A span that JSON can't express for Jaeger: one of its numbers is not finite.
+pub(super) struct NotFinite;
+
+/// What a span without any resource is filed under.
+const NO_SERVICE: &str = "OTLPResourceNoServiceName";
+
+/// The service that a resource belongs to.
+pub(super) fn service_name(around: &Surroundings<'_>) -> String {
+    let mut attributes = around.resource.attributes().peekable();
+    if attributes.peek().is_none() {
+        return NO_SERVICE.into();
+    }
+    let name = attributes.filter(|attribute| attribute.key() == "service.name").last();
+    name.map_or_else(String::new, |attribute| as_string(attribute.value()).into_owned())
+}
+
+/// Writes a span.
+pub(super) fn span(out: &mut Vec<u8>, span: &Span<'_>, around: &Surroundings<'_>, service: &str) -> Result<(), NotFinite> {
+    let mut writer = Writer { json: Json::new(out), finite: true };
+    let json = &mut writer.json;
+    json.begin_object();
+    json.key("traceID");
+    json.hex(span.trace_id());
+    json.key("spanID");
+    json.hex(span.span_id());
+    if !span.parent_span_id().is_empty() {
+        json.key("parentSpanID");
+        json.hex(span.parent_span_id());
+    }
+    json.key("flags");
+    json.unsigned(span.flags().into());
+    json.key("operationName");
+    json.text(span.name());
+    references(json, span);
+    let micros = span.start_time_unix_nano() / 1000;
+    json.key("startTime");
+    json.unsigned(micros);
+    json.key("startTimeMillis");
+    json.unsigned(micros / 1000);
+    json.key("duration");
+    json.unsigned(span.end_time_unix_nano().saturating_sub(span.start_time_unix_nano()) / 1000);
+    writer.tags(span, around);
+    writer.logs(span);
+    let json = &mut writer.json;
+    json.key("process");
+    json.begin_object();
+    json.key("serviceName");
+    json.text(service);
+    json.key("tags");
+    json.begin_array();
+    around.resource.attributes().filter(|a| a.key() != "service.name").for_each(|tag| writer.tag(&tag));
+    writer.json.end_array();
+    writer.json.end_object();
+    writer.json.end_object();
+    if writer.finite { Ok(()) } else { Err(NotFinite) }
+}
+
+/// Writes which operation a service has.
+pub(super) fn service(out: &mut Vec<u8>, service: &str, operation: &str) {
+    let mut json = Json::new(out);
+    json.begin_object();
+    json.key("serviceName");
+    json.text(service);
+    json.key("operationName");
+    json.text(operation);
+    json.end_object();
+}
+
+/// The id of a span's document: trace, span and a hash of the document, so that the same span has the same id.
+pub(super) fn span_id(out: &mut Vec<u8>, span: &Span<'_>, document: &[u8]) {
+    put_hex(out, span.trace_id());
+    out.push(b'_');
+    put_hex(out, span.span_id());
+    out.push(b'_');
+    out.extend_from_slice(format!("{:x}", fnv1a_64(document)).as_bytes());
+}
+
+/// The id of a service's document.
+pub(super) fn service_id(service: &str, operation: &str) -> u64 {
+    operation.bytes().fold(fnv1a_64(service.as_bytes()), step)
+}
+
+fn step(hash: u64, byte: u8) -> u64 {
+    (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+}
+
+/// FNV-1a (Fowler, Noll, Vo), as Go's `fnv.New64a`.
+pub(super) fn fnv1a_64(bytes: &[u8]) -> u64 {
+    bytes.iter().copied().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+/// The parent comes first; a link to it only says what kind of parent it is.
+fn references(json: &mut Json<'_>, span: &Span<'_>) {
+    let has_parent = !span.parent_span_id().is_empty();
+    let is_parent =
+        |link: &Link<'_>| has_parent && link.trace_id() == span.trace_id() && link.span_id() == span.parent_span_id();
+    json.key("references");
+    json.begin_array();
+    if has_parent {
+        let kind = span.links().find(is_parent).map_or("CHILD_OF", |link| reference_kind(&link));
+        reference(json, kind, span.trace_id(), span.parent_span_id());
+    }
+    for link in span.links().filter(|link| !is_parent(link)) {
+        reference(json, reference_kind(&link), link.trace_id(), link.span_id());
+    }
+    json.end_array();
+}
+
+fn reference_kind(link: &Link<'_>) -> &'static str {
+    let child = |a: KeyValue<'_>| a.key() == "opentracing.ref_type" && matches!(a.value(), Value::Text("child_of"));
+    if link.attributes().any(child) { "CHILD_OF" } else { "FOLLOWS_FROM" }
+}
+
+fn reference(json: &mut Json<'_>, kind: &str, trace_id: &[u8], span_id: &[u8]) {
+    json.begin_object();
+    json.key("refType");
+    json.text(kind);
+    json.key("traceID");
+    json.hex(trace_id);
+    json.key("spanID");
+    json.hex(span_id);
+    json.end_object();
+}
+
+struct Writer<'a> {
+    json: Json<'a>,
+    finite: bool,
+}
+
+impl Writer<'_> {
+    fn tags(&mut self, span: &Span<'_>, around: &Surroundings<'_>) {
+        self.json.key("tags");
+        self.json.begin_array();
+        for (key, value) in [("otel.scope.name", around.scope.name()), ("otel.scope.version", around.scope.version())] {
+            if !value.is_empty() {
+                self.text(key, value);
+            }
+        }
+        span.attributes().for_each(|tag| self.tag(&tag));
+        if let Some(kind) = kind(span.kind()) {
+            self.text("span.kind", kind);
+        }
+        match span.status().code() {
+            1 => self.text("otel.status_code", "OK"),
+            2 => self.head("error", "bool", |json| json.boolean(true)),
+            _ => {}
+        }
+        if !span.status().message().is_empty() {
+            self.text("otel.status_description", span.status().message());
+        }
+        if !span.trace_state().is_empty() {
+            self.text("w3c.tracestate", span.trace_state());
+        }
+        self.json.end_array();
+    }
+
+    fn logs(&mut self, span: &Span<'_>) {
+        self.json.key("logs");
+        self.json.begin_array();
+        for event in span.events() {
+            self.json.begin_object();
+            self.json.key("timestamp");
+            self.json.unsigned(event.time_unix_nano() / 1000);
+            self.json.key("fields");
+            self.json.begin_array();
+            if !event.name().is_empty() && event.attributes().all(|attribute| attribute.key() != "event") {
+                self.text("event", event.name());
+            }
+            event.attributes().for_each(|field| self.tag(&field));
+            self.json.end_array();
+            self.json.end_object();
+        }
+        self.json.end_array();
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.head(key, "string", |json| json.text(value));
+    }
+
+    fn tag(&mut self, tag: &KeyValue<'_>) {
+        let key = tag.key();
+        match tag.value() {
+            Value::Text(text) => self.text(key, text),
+            Value::Boolean(value) => self.head(key, "bool", |json| json.boolean(value)),
+            Value::Integer(number) => self.head(key, "int64", |json| json.integer(number)),
+            Value::Double(number) => {
+                self.finite &= number.is_finite();
+                self.head(key, "float64", |json| json.double(number));
+            }
+            Value::Bytes(bytes) => self.head(key, "binary", |json| json.hex(bytes)),
+            value @ (Value::Empty | Value::Array(_) | Value::Map(_)) => self.text(key, &as_string(value)),
+        }
+    }
+
+    fn head(&mut self, key: &str, kind: &str, value: impl FnOnce(&mut Json<'_>)) {
+        self.json.begin_object();
+        self.json.key("key");
+        self.json.text(key);
+        self.json.key("type");
+        self.json.text(kind);
+        self.json.key("value");
+        value(&mut self.json);
+        self.json.end_object();
+    }
+}
+
+fn kind(kind: i32) -> Option<&'static str> {
+    Some(match kind {
+        1 => "internal",
+        2 => "server",
+        3 => "client",
+        4 => "producer",
+        5 => "consumer",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_as_fnv_1a_does() {
+        // Vectors of the reference implementation.
+        for (text, hash) in [("", 0xcbf2_9ce4_8422_2325), ("a", 0xaf63_dc4c_8601_ec8c), ("foobar", 0x8594_4171_f739_67e8)] {
+            assert_eq!(fnv1a_64(text.as_bytes()), hash);
+        }
+        assert_eq!(service_id("foo", "bar"), fnv1a_64(b"foobar"));
+    }
+}

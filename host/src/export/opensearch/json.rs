@@ -1,0 +1,342 @@
+//! JSON, written straight into the request: no tree, no allocation per value.
+
+use sluice_wire::view::{KeyValue, Value};
+
+/// Appends JSON to a buffer. The caller keeps the structure right: `key` and `value` alternate within objects.
+pub(super) struct Json<'a> {
+    out: &'a mut Vec<u8>,
+    /// Whether the next member needs a comma before it.
+    comma: bool,
+}
+
+impl<'a> Json<'a> {
+    /// Appends to this.
+    pub(super) fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { out, comma: false }
+    }
+
+    /// `{`
+    pub(super) fn begin_object(&mut self) {
+        self.separate();
+        self.out.push(b'{');
+        self.comma = false;
+    }
+
+    /// `}`
+    pub(super) fn end_object(&mut self) {
+        self.out.push(b'}');
+        self.comma = true;
+    }
+
+    /// `[`
+    pub(super) fn begin_array(&mut self) {
+        self.separate();
+        self.out.push(b'[');
+        self.comma = false;
+    }
+
+    /// `]`
+    pub(super) fn end_array(&mut self) {
+        self.out.push(b']');
+        self.comma = true;
+    }
+
+    /// A member's name.
+    pub(super) fn key(&mut self, key: &str) {
+        self.separate();
+        quote(self.out, key);
+        self.out.push(b':');
+        self.comma = false;
+    }
+
+    /// A text.
+    pub(super) fn text(&mut self, text: &str) {
+        self.separate();
+        quote(self.out, text);
+        self.comma = true;
+    }
+
+    /// Bytes as hexadecimal text.
+    pub(super) fn hex(&mut self, bytes: &[u8]) {
+        self.separate();
+        self.out.push(b'"');
+        put_hex(self.out, bytes);
+        self.out.push(b'"');
+        self.comma = true;
+    }
+
+    /// A whole number.
+    pub(super) fn integer(&mut self, number: i64) {
+        self.separate();
+        put_integer(self.out, number);
+        self.comma = true;
+    }
+
+    /// A whole number that is not negative.
+    pub(super) fn unsigned(&mut self, number: u64) {
+        self.separate();
+        put_unsigned(self.out, number);
+        self.comma = true;
+    }
+
+    /// A number; JSON has no infinities, so these are text.
+    pub(super) fn double(&mut self, number: f64) {
+        if !number.is_finite() {
+            return self.text(&crate::export::text::double(number));
+        }
+        self.separate();
+        self.out.extend_from_slice(crate::export::text::double(number).as_bytes());
+        self.comma = true;
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, value: bool) {
+        self.separate();
+        self.out.extend_from_slice(if value { b"true" } else { b"false" });
+        self.comma = true;
+    }
+
+    /// `null`
+    pub(super) fn null(&mut self) {
+        self.separate();
+        self.out.extend_from_slice(b"null");
+        self.comma = true;
+    }
+
+    /// Nanoseconds since the epoch as RFC 3339 text in UTC, without trailing zeros in the fraction.
+    pub(super) fn time(&mut self, nanos: u64) {
+        self.separate();
+        self.out.push(b'"');
+        put_time(self.out, nanos);
+        self.out.push(b'"');
+        self.comma = true;
+    }
+
+    /// Any attribute value.
+    pub(super) fn value(&mut self, value: Value<'_>) {
+        match value {
+            Value::Empty => self.null(),
+            Value::Text(text) => self.text(text),
+            Value::Boolean(value) => self.boolean(value),
+            Value::Integer(number) => self.integer(number),
+            Value::Double(number) => self.double(number),
+            Value::Bytes(_) => self.text(&crate::export::text::as_string(value)),
+            Value::Array(array) => {
+                self.begin_array();
+                array.iter().for_each(|member| self.value(member));
+                self.end_array();
+            }
+            Value::Map(map) => {
+                self.begin_object();
+                self.members(map.iter());
+                self.end_object();
+            }
+        }
+    }
+
+    /// Attributes as members of the object that is open. OpenSearch refuses a name that stands twice, so of several
+    /// with one key the last is written.
+    pub(super) fn members<'b>(&mut self, attributes: impl Iterator<Item = KeyValue<'b>> + Clone) {
+        let mut position = 0;
+        for attribute in attributes.clone() {
+            position += 1;
+            let again = attributes.clone().skip(position).any(|later| later.key() == attribute.key());
+            if !again {
+                self.key(attribute.key());
+                self.value(attribute.value());
+            }
+        }
+    }
+
+    fn separate(&mut self) {
+        if self.comma {
+            self.out.push(b',');
+        }
+    }
+}
+
+/// Two digits for every number below 100.
+const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
+fn put_unsigned(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    while number >= 100 {
+        let pair = (number % 100) as usize * 2;
+        number /= 100;
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
+    }
+    if number >= 10 {
+        let pair = number as usize * 2;
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
+    } else {
+        at -= 1;
+        digits[at] = b'0' + number as u8;
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+fn put_integer(out: &mut Vec<u8>, number: i64) {
+    if number < 0 {
+        out.push(b'-');
+    }
+    put_unsigned(out, number.unsigned_abs());
+}
+
+/// Appends lower-case hexadecimal digits.
+pub(super) fn put_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        out.extend_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
+    }
+}
+
+/// A day of the civil calendar, from days since the epoch (Howard Hinnant, "chrono-compatible low-level date
+/// algorithms").
+pub(super) fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
+}
+
+fn put_pair(out: &mut Vec<u8>, number: u64) {
+    let at = (number as usize % 100) * 2;
+    out.extend_from_slice(&PAIRS[at..at + 2]);
+}
+
+fn put_time(out: &mut Vec<u8>, nanos: u64) {
+    let (seconds, fraction) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+    let (year, month, day) = civil(seconds / 86_400);
+    put_pair(out, year / 100);
+    put_pair(out, year % 100);
+    for (mark, number) in [(b'-', month), (b'-', day), (b'T', seconds / 3600 % 24), (b':', seconds / 60 % 60)] {
+        out.push(mark);
+        put_pair(out, number);
+    }
+    out.push(b':');
+    put_pair(out, seconds % 60);
+    if fraction > 0 {
+        out.push(b'.');
+        let mut scale = 100_000_000;
+        let mut rest = fraction;
+        while rest > 0 {
+            out.push(b'0' + (rest / scale) as u8);
+            rest %= scale;
+            scale /= 10;
+        }
+    }
+    out.push(b'Z');
+}
+
+/// Appends a quoted text. Stretches that need no escape are copied whole.
+fn quote(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let bytes = text.as_bytes();
+    let mut from = 0;
+    while let Some(length) = bytes[from..].iter().position(|byte| ESCAPES[usize::from(*byte)]) {
+        let at = from + length;
+        out.extend_from_slice(&bytes[from..at]);
+        escape(out, bytes[at]);
+        from = at + 1;
+    }
+    out.extend_from_slice(&bytes[from..]);
+    out.push(b'"');
+}
+
+/// Bytes that can't stand in a JSON text as they are.
+const ESCAPES: [bool; 256] = {
+    let mut escapes = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        escapes[byte] = true;
+        byte += 1;
+    }
+    escapes[b'"' as usize] = true;
+    escapes[b'\\' as usize] = true;
+    escapes
+};
+
+fn escape(out: &mut Vec<u8>, byte: u8) {
+    let short = match byte {
+        b'"' => b'"',
+        b'\\' => b'\\',
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        _ => {
+            out.extend_from_slice(b"\\u00");
+            return put_hex(out, &[byte]);
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut Json<'_>)) -> String {
+        let mut out = Vec::new();
+        write(&mut Json::new(&mut out));
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn writes_times_as_rfc_3339() {
+        let cases = [
+            (0, "\"1970-01-01T00:00:00Z\""),
+            (951_782_400_000_000_001, "\"2000-02-29T00:00:00.000000001Z\""),
+            (1_485_467_191_639_875_000, "\"2017-01-26T21:46:31.639875Z\""),
+            (4_102_444_799_999_999_999, "\"2099-12-31T23:59:59.999999999Z\""),
+        ];
+        for (nanos, expected) in cases {
+            assert_eq!(written(|json| json.time(nanos)), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back_the_same(
+            text in ".*", number in any::<i64>(), unsigned in any::<u64>(), double in -1e300..1e300f64, flag in any::<bool>(),
+        ) {
+            let json = written(|json| {
+                json.begin_array();
+                json.text(&text);
+                json.integer(number);
+                json.unsigned(unsigned);
+                json.double(double);
+                json.boolean(flag);
+                json.begin_object();
+                json.key(&text);
+                json.null();
+                json.end_object();
+                json.end_array();
+            });
+            let read: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+            prop_assert_eq!(&read[0], &serde_json::json!(text));
+            prop_assert_eq!(&read[1], &serde_json::json!(number));
+            prop_assert_eq!(&read[2], &serde_json::json!(unsigned));
+            prop_assert_eq!(read[3].as_f64(), Some(double));
+            prop_assert_eq!(&read[4], &serde_json::json!(flag));
+            prop_assert_eq!(&read[5], &serde_json::json!({ text: null }));
+        }
+
+        #[test]
+        fn times_are_those_of_a_calendar_library(nanos in 0..4_102_444_800_000_000_000u64) {
+            let json = written(|json| json.time(nanos));
+            let time: jiff::Timestamp = json.trim_matches('"').parse().expect("a time");
+            prop_assert_eq!(time.as_nanosecond(), i128::from(nanos));
+        }
+    }
+}

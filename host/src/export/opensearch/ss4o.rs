@@ -1,0 +1,240 @@
+//! Documents of the Simple Schema for Observability, the default mapping.
+
+use std::borrow::Cow;
+
+use sluice_wire::view::{KeyValue, LogRecord, Resource, Scope, Span};
+
+use super::json::Json;
+use crate::export::text::as_string;
+
+/// What documents of one resource and scope share.
+pub(super) struct Surroundings<'a> {
+    /// The resource.
+    pub(super) resource: Resource<'a>,
+    /// Schema of the resource.
+    pub(super) resource_schema_url: &'a str,
+    /// The instrumentation scope.
+    pub(super) scope: Scope<'a>,
+    /// Schema of the scope.
+    pub(super) scope_schema_url: &'a str,
+}
+
+/// The data stream that a document says it is of.
+pub(super) struct DataStream<'a> {
+    /// `dataset` of the configuration.
+    pub(super) dataset: &'a str,
+    /// `namespace` of the configuration.
+    pub(super) namespace: &'a str,
+}
+
+/// Writes a span.
+pub(super) fn span(json: &mut Json<'_>, span: &Span<'_>, around: &Surroundings<'_>, stream: &DataStream<'_>) {
+    json.begin_object();
+    attributes(json, span.attributes(), stream, "span");
+    json.key("droppedAttributesCount");
+    json.unsigned(span.dropped_attributes_count().into());
+    json.key("droppedEventsCount");
+    json.unsigned(span.dropped_events_count().into());
+    json.key("droppedLinksCount");
+    json.unsigned(span.dropped_links_count().into());
+    json.key("endTime");
+    json.time(span.end_time_unix_nano());
+    events(json, span);
+    scope(json, around);
+    json.key("kind");
+    json.text(kind(span.kind()));
+    links(json, span);
+    json.key("name");
+    json.text(span.name());
+    if !span.parent_span_id().is_empty() {
+        json.key("parentSpanId");
+        json.hex(span.parent_span_id());
+    }
+    resource(json, around);
+    json.key("spanId");
+    json.hex(span.span_id());
+    json.key("startTime");
+    json.time(span.start_time_unix_nano());
+    json.key("status");
+    json.begin_object();
+    json.key("code");
+    json.text(status(span.status().code()));
+    json.key("message");
+    json.text(span.status().message());
+    json.end_object();
+    json.key("@timestamp");
+    json.time(span.start_time_unix_nano());
+    json.key("traceId");
+    json.hex(span.trace_id());
+    json.key("traceState");
+    json.text(span.trace_state());
+    json.end_object();
+}
+
+/// Writes a log record.
+pub(super) fn log(json: &mut Json<'_>, log: &LogRecord<'_>, around: &Surroundings<'_>, stream: &DataStream<'_>) {
+    json.begin_object();
+    attributes(json, log.attributes(), stream, "record");
+    json.key("body");
+    json.text(&as_string(log.body().unwrap_or_default()));
+    scope(json, around);
+    if log.observed_time_unix_nano() != 0 {
+        json.key("observedTimestamp");
+        json.time(log.observed_time_unix_nano());
+    }
+    resource(json, around);
+    if !around.resource_schema_url.is_empty() {
+        json.key("schemaUrl");
+        json.text(around.resource_schema_url);
+    }
+    json.key("severity");
+    json.begin_object();
+    json.key("number");
+    json.integer(log.severity_number().into());
+    json.key("text");
+    json.text(log.severity_text());
+    json.end_object();
+    if !log.span_id().is_empty() {
+        json.key("spanId");
+        json.hex(log.span_id());
+    }
+    json.key("@timestamp");
+    json.time(time_of(log));
+    if !log.trace_id().is_empty() {
+        json.key("traceId");
+        json.hex(log.trace_id());
+    }
+    if log.flags() != 0 {
+        json.key("traceFlags");
+        json.unsigned(log.flags().into());
+    }
+    json.end_object();
+}
+
+/// When it happened; if that is unknown, when it was seen.
+pub(super) fn time_of(log: &LogRecord<'_>) -> u64 {
+    if log.time_unix_nano() != 0 { log.time_unix_nano() } else { log.observed_time_unix_nano() }
+}
+
+fn attributes<'a>(
+    json: &mut Json<'_>,
+    attributes: impl Iterator<Item = KeyValue<'a>> + Clone,
+    stream: &DataStream<'_>,
+    kind: &str,
+) {
+    json.key("attributes");
+    json.begin_object();
+    json.members(attributes.filter(|attribute| attribute.key() != "data_stream"));
+    json.key("data_stream");
+    json.begin_object();
+    json.key("dataset");
+    json.text(stream.dataset);
+    json.key("namespace");
+    json.text(stream.namespace);
+    json.key("type");
+    json.text(kind);
+    json.end_object();
+    json.end_object();
+}
+
+fn events(json: &mut Json<'_>, span: &Span<'_>) {
+    let mut events = span.events().peekable();
+    if events.peek().is_none() {
+        return;
+    }
+    json.key("events");
+    json.begin_array();
+    for event in events {
+        json.begin_object();
+        json.key("attributes");
+        json.begin_object();
+        json.members(event.attributes());
+        json.end_object();
+        json.key("droppedAttributesCount");
+        json.unsigned(event.dropped_attributes_count().into());
+        json.key("name");
+        json.text(event.name());
+        json.key("@timestamp");
+        json.time(event.time_unix_nano());
+        json.end_object();
+    }
+    json.end_array();
+}
+
+fn links(json: &mut Json<'_>, span: &Span<'_>) {
+    let mut links = span.links().peekable();
+    if links.peek().is_none() {
+        return;
+    }
+    json.key("links");
+    json.begin_array();
+    for link in links {
+        json.begin_object();
+        json.key("attributes");
+        json.begin_object();
+        json.members(link.attributes());
+        json.end_object();
+        json.key("spanId");
+        json.hex(link.span_id());
+        json.key("traceId");
+        json.hex(link.trace_id());
+        json.key("traceState");
+        json.text(link.trace_state());
+        json.end_object();
+    }
+    json.end_array();
+}
+
+fn scope(json: &mut Json<'_>, around: &Surroundings<'_>) {
+    json.key("instrumentationScope");
+    json.begin_object();
+    json.key("attributes");
+    json.begin_object();
+    json.members(around.scope.attributes());
+    json.end_object();
+    json.key("droppedAttributesCount");
+    json.unsigned(around.scope.dropped_attributes_count().into());
+    json.key("name");
+    json.text(around.scope.name());
+    json.key("schemaUrl");
+    json.text(around.scope_schema_url);
+    json.key("version");
+    json.text(around.scope.version());
+    json.end_object();
+}
+
+/// The schema has only texts here.
+fn resource(json: &mut Json<'_>, around: &Surroundings<'_>) {
+    json.key("resource");
+    json.begin_object();
+    let attributes = around.resource.attributes();
+    for (index, attribute) in attributes.clone().enumerate() {
+        if attributes.clone().skip(index + 1).all(|later| later.key() != attribute.key()) {
+            json.key(attribute.key());
+            let text: Cow<'_, str> = as_string(attribute.value());
+            json.text(&text);
+        }
+    }
+    json.end_object();
+}
+
+/// The name of a `SpanKind`.
+pub(super) fn kind(kind: i32) -> &'static str {
+    match kind {
+        1 => "Internal",
+        2 => "Server",
+        3 => "Client",
+        4 => "Producer",
+        5 => "Consumer",
+        _ => "Unspecified",
+    }
+}
+
+/// The name of a `StatusCode`.
+pub(super) fn status(code: i32) -> &'static str {
+    match code {
+        1 => "Ok",
+        2 => "Error",
+        _ => "Unset",
+    }
+}

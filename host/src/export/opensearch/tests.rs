@@ -1,0 +1,264 @@
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sluice_wire::Signal;
+use sluice_wire::sample::{request, tenant_request};
+
+use super::*;
+use crate::config::types::Url;
+use crate::limits::Budget;
+use crate::model::{Context, TenantId};
+
+fn config() -> OpenSearchConfig {
+    let mut config = OpenSearchConfig::default();
+    config.http.endpoint = Url::new("http://127.0.0.1:9200");
+    config
+}
+
+fn batch(signal: Signal, bytes: Vec<u8>) -> Batch {
+    let items = sluice_wire::validate(signal, &bytes).expect("valid").records.into();
+    Batch {
+        signal,
+        bytes: bytes.into(),
+        items,
+        tenant: TenantId::new("Acme"),
+        context: Arc::new(Context { received: SystemTime::UNIX_EPOCH, headers: Vec::new() }),
+        permit: Arc::new(Budget::new(1).try_take(0).expect("nothing")),
+    }
+}
+
+fn exporter(config: &OpenSearchConfig) -> OpenSearch {
+    OpenSearch::new(config, Authenticator::None).expect("a valid configuration")
+}
+
+/// Action and source lines of all requests.
+fn lines(encoded: &Encoded<BulkRequest>) -> Vec<(Value, Value)> {
+    let mut lines = Vec::new();
+    for request in &encoded.requests {
+        let text = std::str::from_utf8(&request.body).expect("UTF-8");
+        assert!(text.ends_with('\n'));
+        let values: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        lines.extend(values.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())));
+    }
+    lines
+}
+
+fn encode(config: &OpenSearchConfig, signal: Signal, bytes: Vec<u8>) -> Vec<(Value, Value)> {
+    lines(&exporter(config).encode(&batch(signal, bytes)))
+}
+
+/// OTLP/JSON as bytes, by way of the receiver's own reader.
+fn from_json(signal: Signal, json: &str) -> Vec<u8> {
+    let mut permit = Budget::new(1 << 20).try_take(0).expect("nothing");
+    crate::decode::otlp_json::to_protobuf(signal, json.as_bytes(), 1 << 20, &mut permit).expect("OTLP/JSON")
+}
+
+#[test]
+fn writes_spans_by_the_simple_schema_for_observability() {
+    let documents = encode(&config(), Signal::Traces, request(Signal::Traces, 3));
+    assert_eq!(documents.len(), 3);
+    let (action, span) = &documents[0];
+    assert_eq!(action["create"]["_index"], "ss4o_traces-default-namespace");
+    assert_eq!(action["create"]["_id"].as_str().map(str::len), Some(32));
+    assert_eq!(span["attributes"]["http.route"], "/health");
+    assert_eq!(span["attributes"]["data_stream"], json!({"dataset": "default", "namespace": "namespace", "type": "span"}));
+    assert_eq!(span["resource"]["tenant"], "acme");
+    assert_eq!(span["traceId"].as_str().map(str::len), Some(32));
+    assert!(span["startTime"].as_str().is_some_and(|time| time.starts_with("2025-10-09T")), "{span}");
+    assert_eq!(span["@timestamp"], span["startTime"]);
+    assert_eq!(span["instrumentationScope"]["name"], "io.opentelemetry.http-server");
+}
+
+#[test]
+fn writes_logs_by_the_simple_schema_for_observability() {
+    let documents = encode(&config(), Signal::Logs, request(Signal::Logs, 2));
+    let (action, log) = &documents[1];
+    assert_eq!(action["create"]["_index"], "ss4o_logs-default-namespace");
+    assert!(log["body"].is_string());
+    assert!(log["severity"]["number"].is_number() && log["severity"]["text"].is_string());
+    assert_eq!(log["attributes"]["data_stream"]["type"], "record");
+}
+
+#[test]
+fn equal_documents_have_equal_ids_and_others_have_not() {
+    let ids = |bytes| -> Vec<Value> {
+        encode(&config(), Signal::Logs, bytes).into_iter().map(|(action, _)| action["create"]["_id"].clone()).collect()
+    };
+    let first = ids(request(Signal::Logs, 50));
+    assert_eq!(first, ids(request(Signal::Logs, 50)));
+    let distinct: std::collections::HashSet<_> = first.iter().map(Value::to_string).collect();
+    assert_eq!(distinct.len(), 50);
+}
+
+#[test]
+fn a_serverless_collection_gets_no_ids() {
+    let mut config = config();
+    config.http.endpoint = Url::new("https://abc.eu-west-1.aoss.amazonaws.com");
+    let documents = encode(&config, Signal::Logs, request(Signal::Logs, 1));
+    assert_eq!(documents[0].0, json!({"create": {"_index": "ss4o_logs-default-namespace"}}));
+}
+
+#[test]
+fn names_indices_by_attribute_tenant_and_date() {
+    let config = OpenSearchConfig {
+        traces_index: "t-%{tenant}-%{http.request.method}-%{none}".into(),
+        traces_index_time_format: "yyyy.MM".into(),
+        ..config()
+    };
+    let documents = encode(&config, Signal::Traces, request(Signal::Traces, 1));
+    let index = documents[0].0["create"]["_index"].as_str().expect("a name");
+    assert!(index.starts_with("t-acme-") && index.ends_with("-unknown-2025.10"), "{index}");
+}
+
+#[test]
+fn writes_logs_by_the_names_of_the_log_data_model() {
+    let mut config = config();
+    config.mapping.mode = MappingMode::Ecs;
+    let log = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},
+        "scopeLogs":[{"logRecords":[{"timeUnixNano":"1000000","severityText":"INFO","severityNumber":9,
+        "traceId":"0102030405060708090a0b0c0d0e0f10","body":{"kvlistValue":{"values":[{"key":"a","value":{"intValue":"1"}}]}},
+        "attributes":[{"key":"x","value":{"boolValue":true}},{"key":"x.y","value":{"intValue":"2"}}]}]}]}]}"#;
+    let bytes = from_json(Signal::Logs, log);
+    let (_, document) = encode(&config, Signal::Logs, bytes.clone()).remove(0);
+    let expected = json!({
+        "@timestamp": "1970-01-01T00:00:00.001Z", "TraceId": "0102030405060708090a0b0c0d0e0f10", "TraceFlags": 0,
+        "SeverityText": "INFO", "SeverityNumber": 9, "Body.a": 1, "Attributes.service.name": "shop",
+        "Attributes.x.value": true, "Attributes.x.y": 2,
+    });
+    assert_eq!(document, expected);
+    config.mapping.mode = MappingMode::FlattenAttributes;
+    config.mapping.dedot = true;
+    config.mapping.unix_timestamp = true;
+    config.mapping.timestamp_field = "ts".into();
+    let (_, document) = encode(&config, Signal::Logs, bytes.clone()).remove(0);
+    let expected = json!({
+        "ts": 1, "TraceId": "0102030405060708090a0b0c0d0e0f10", "TraceFlags": 0, "SeverityText": "INFO",
+        "SeverityNumber": 9, "Body": {"a": 1}, "service": {"name": "shop"}, "x": {"value": true, "y": 2},
+    });
+    assert_eq!(document, expected);
+    config.mapping.mode = MappingMode::Bodymap;
+    let (_, document) = encode(&config, Signal::Logs, bytes).remove(0);
+    assert_eq!(document, json!({"a": 1}));
+}
+
+#[test]
+fn what_a_mode_cannot_take_is_dropped_with_its_reason() {
+    let mut config = config();
+    let dropped = |config: &OpenSearchConfig, signal| {
+        let encoded = exporter(config).encode(&batch(signal, request(signal, 3)));
+        assert!(encoded.requests.is_empty());
+        encoded.dropped.iter().map(|dropped| (dropped.items, dropped.reason)).collect::<Vec<_>>()
+    };
+    assert_eq!(dropped(&config, Signal::Metrics), [(3, "unsupported_signal")]);
+    config.mapping.mode = MappingMode::Bodymap;
+    assert_eq!(dropped(&config, Signal::Traces), [(3, "unsupported_signal")]);
+    assert_eq!(dropped(&config, Signal::Logs), [(3, "body_is_no_map")]);
+    config.mapping.mode = MappingMode::Jaeger;
+    assert_eq!(dropped(&config, Signal::Logs), [(3, "unsupported_signal")]);
+}
+
+#[test]
+fn writes_the_documents_that_jaegers_own_writer_writes() {
+    let mut config = config();
+    config.mapping.mode = MappingMode::Jaeger;
+    config.index_prefix = "prod".into();
+    let bytes = from_json(Signal::Traces, include_str!("../../../tests/data/jaeger_es/otel_traces_01.json"));
+    let documents = encode(&config, Signal::Traces, bytes);
+    let expected: Value = serde_json::from_str(include_str!("../../../tests/data/jaeger_es/es_01.json")).expect("JSON");
+    let [(service_action, service), (action, span)] = documents.as_slice() else { panic!("{documents:?}") };
+    assert_eq!(*span, expected);
+    assert_eq!(action["create"]["_index"], "prod-jaeger-span-2017-01-26");
+    let id = action["create"]["_id"].as_str().expect("an id");
+    assert!(id.starts_with("00000000000000010000000000000000_0000000000000002_"), "{id}");
+    assert_eq!(service_action["index"]["_index"], "prod-jaeger-service-2017-01-26");
+    assert_eq!(*service, json!({"serviceName": "service-x", "operationName": "test-general-conversion"}));
+}
+
+#[test]
+fn a_service_is_announced_until_its_document_is_stored() {
+    let mut config = config();
+    config.mapping.mode = MappingMode::Jaeger;
+    let exporter = exporter(&config);
+    let announcements = || {
+        let encoded = exporter.encode(&batch(Signal::Traces, request(Signal::Traces, 1)));
+        (lines(&encoded).len() - 1, encoded)
+    };
+    let (first, encoded) = announcements();
+    assert_eq!((first, announcements().0), (1, 1));
+    let request = encoded.requests.into_iter().next().expect("one request");
+    let sent = exporter.answered(request, &reply(200, r#"{"errors":false,"items":[{"index":{"status":201}},{"create":{"status":201}}]}"#));
+    assert_eq!(sent.delivered, 1);
+    assert_eq!(announcements().0, 0);
+}
+
+fn reply(status: u16, body: &str) -> Reply {
+    let status = StatusCode::from_u16(status).expect("a status");
+    Reply { status, headers: http::HeaderMap::new(), body: body.to_owned().into(), truncated: false }
+}
+
+fn one_request(documents: usize) -> (OpenSearch, BulkRequest) {
+    let exporter = exporter(&config());
+    let mut encoded = exporter.encode(&batch(Signal::Logs, request(Signal::Logs, documents)));
+    (exporter, encoded.requests.pop().expect("one request"))
+}
+
+#[test]
+fn only_what_failed_for_now_is_sent_again_and_what_failed_for_good_is_told() {
+    let (exporter, request) = one_request(4);
+    let body = r#"{"errors":true,"items":[{"create":{"status":201}},
+        {"create":{"status":429,"error":{"type":"rejected","reason":"queue"}}},
+        {"create":{"status":400,"error":{"type":"mapper_parsing_exception","reason":"no number"}}},
+        {"create":{"status":409}}]}"#;
+    let sent = exporter.answered(request.clone(), &reply(200, body));
+    assert_eq!(sent.delivered, 2);
+    assert_eq!(sent.refused[0].reason, "status 400: mapper_parsing_exception: no number");
+    assert_eq!(sent.refused[0].document, Some(request.source(&request.documents[2])));
+    let again = sent.again.expect("sent again");
+    let (later, items) = &again.requests[0];
+    assert_eq!((*items, again.reason.as_str()), (1, "status 429: rejected: queue"));
+    assert_eq!(later.source(&later.documents[0]), request.source(&request.documents[1]));
+}
+
+#[test]
+fn reads_the_answers_that_opensearch_gives() {
+    for (text, refused) in [
+        (include_str!("../../../tests/data/opensearch-response-no-error.json"), 0),
+        (include_str!("../../../tests/data/opensearch-response-retryable-error.json"), 0),
+    ] {
+        let count = serde_json::from_str::<Value>(text).expect("JSON")["items"].as_array().map_or(0, Vec::len);
+        let (exporter, request) = one_request(count);
+        let sent = exporter.answered(request, &reply(200, text));
+        assert_eq!(sent.refused.len(), refused);
+        let later = sent.again.map_or(0, |again| again.requests[0].1);
+        assert_eq!(sent.delivered + later, count as u64);
+        assert_eq!(later > 0, text.contains("\"errors\": true"), "{text}");
+    }
+}
+
+#[test]
+fn an_answer_for_the_whole_request_concerns_all_of_it() {
+    let answered = |status| {
+        let (exporter, request) = one_request(4);
+        exporter.answered(request, &reply(status, "why"))
+    };
+    for status in [429, 500, 503] {
+        assert_eq!(answered(status).again.expect("again").requests[0].1, 4);
+    }
+    let halves = answered(413).again.expect("again").requests;
+    assert_eq!(halves.iter().map(|(_, items)| *items).collect::<Vec<_>>(), [2, 2]);
+    let refused = answered(403).refused;
+    assert_eq!(refused.iter().map(|letter| letter.items).sum::<u64>(), 4);
+    assert!(refused[0].reason.contains("why"), "{}", refused[0].reason);
+    // An answer that can't be read: what was stored is found by its id the next time.
+    assert_eq!(answered(200).again.expect("again").requests[0].1, 4);
+}
+
+#[test]
+fn requests_stay_within_the_limit_and_lose_nothing() {
+    let config = OpenSearchConfig { max_bulk_size: crate::config::types::ByteSize::from_kib(4), ..config() };
+    let bytes = tenant_request(Signal::Traces, "b", 100);
+    let encoded = exporter(&config).encode(&batch(Signal::Traces, bytes));
+    assert!(encoded.requests.len() > 10);
+    assert!(encoded.requests.iter().all(|request| request.body.len() <= 4096));
+    assert_eq!(encoded.requests.iter().map(BulkRequest::items).sum::<u64>(), 100);
+}

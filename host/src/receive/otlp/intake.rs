@@ -1,0 +1,131 @@
+//! From a received message to the pipeline: decompress, validate, count, hand over.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
+use tokio::sync::watch;
+
+use super::Deps;
+use crate::decode::compression::{self, Encoding};
+use crate::limits::{Budget, Permit};
+use crate::model::{Batch, Context, Signal, TenantId};
+use crate::receive::Consume;
+use crate::receive::connection::Phase;
+use crate::receive::counters::{Counters, Transport};
+use crate::receive::rejection::Rejection;
+
+/// What both protocols do with a message once it is there.
+pub(super) struct Intake {
+    pub(super) budget: Budget,
+    traces: Option<Arc<dyn Consume>>,
+    metrics: Option<Arc<dyn Consume>>,
+    logs: Option<Arc<dyn Consume>>,
+    headers: Vec<HeaderName>,
+    counters: Arc<Counters>,
+}
+
+impl Intake {
+    pub(super) fn new(deps: Deps) -> Self {
+        let Deps { budget, traces, metrics, logs, headers, counters, .. } = deps;
+        Self { budget, traces, metrics, logs, headers, counters }
+    }
+
+    /// The consumer of a signal.
+    ///
+    /// # Errors
+    /// No pipeline takes the signal.
+    pub(super) fn consumer(&self, signal: Signal) -> Result<&Arc<dyn Consume>, Rejection> {
+        let (name, consumer) = match signal {
+            Signal::Traces => ("traces", &self.traces),
+            Signal::Metrics => ("metrics", &self.metrics),
+            Signal::Logs => ("logs", &self.logs),
+        };
+        consumer.as_ref().ok_or_else(|| Rejection::Unknown(format!("no pipeline takes {name} from this receiver")))
+    }
+
+    /// Counts a request that was turned away before its items were known.
+    pub(super) fn count(&self, transport: Transport, signal: Signal, rejection: &Rejection) {
+        if let Some(cause) = rejection.cause() {
+            self.counters.of(transport, signal).rejected(cause).inc();
+        }
+    }
+
+    /// Validates an encoded request and hands it to its pipeline. One without items is fine, and goes nowhere.
+    pub(super) async fn take(
+        &self,
+        transport: Transport,
+        signal: Signal,
+        headers: Vec<(String, String)>,
+        bytes: Bytes,
+        permit: Permit,
+    ) -> Result<(), Rejection> {
+        let consumer = self.consumer(signal)?;
+        let summary = sluice_wire::validate(signal, &bytes).map_err(|error| Rejection::invalid(error.to_string()))?;
+        let items = u64::from(summary.records);
+        if items == 0 {
+            return Ok(());
+        }
+        let batch = Batch {
+            signal,
+            bytes,
+            items,
+            tenant: TenantId::default(),
+            context: Arc::new(Context { received: SystemTime::now(), headers }),
+            permit: Arc::new(permit),
+        };
+        let result = consumer.consume(batch).await;
+        let counters = self.counters.of(transport, signal);
+        match &result {
+            Ok(()) => counters.accepted.inc_by(items),
+            Err(crate::model::Refusal::Busy { .. }) => counters.refused.inc_by(items),
+            Err(crate::model::Refusal::Permanent { .. }) => counters.failed.inc_by(items),
+        }
+        Ok(result?)
+    }
+
+    /// Picks the headers that somebody asked for. Values that are no text are left out.
+    pub(super) fn metadata(&self, headers: &HeaderMap) -> Vec<(String, String)> {
+        let mut kept = Vec::new();
+        for name in &self.headers {
+            for value in headers.get_all(name) {
+                if let Ok(value) = value.to_str() {
+                    kept.push((name.as_str().to_owned(), value.to_owned()));
+                }
+            }
+        }
+        kept
+    }
+}
+
+/// Decompresses a body; the permit covers both forms while both exist, then just the result.
+pub(super) fn unpack(
+    encoding: Encoding,
+    bytes: Bytes,
+    mut permit: Permit,
+    limit_bytes: usize,
+) -> Result<(Bytes, Permit), Rejection> {
+    if encoding == Encoding::Identity {
+        return Ok((bytes, permit));
+    }
+    let unpacked = compression::decompress(encoding, &bytes, limit_bytes, &mut permit)?;
+    drop(bytes);
+    permit.shrink_to(unpacked.capacity());
+    Ok((Bytes::from(unpacked), permit))
+}
+
+/// Runs a request unless the process ends: refuses one that comes during shutdown, and gives up at its deadline.
+pub(super) async fn unless_ending<T>(
+    mut phase: watch::Receiver<Phase>,
+    work: impl Future<Output = Result<T, Rejection>>,
+) -> Result<T, Rejection> {
+    if *phase.borrow() != Phase::Serving {
+        return Err(Rejection::Stopping);
+    }
+    tokio::select! {
+        biased;
+        result = work => result,
+        _ = phase.wait_for(|phase| *phase == Phase::Ending) => Err(Rejection::Stopping),
+    }
+}

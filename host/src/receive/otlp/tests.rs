@@ -1,0 +1,8 @@
+//! The whole receiver on loopback sockets, asked by clients of hyper.
+#![allow(clippy::unwrap_used)]
+
+mod grpc;
+mod http;
+mod kit;
+mod life;
+mod tls;

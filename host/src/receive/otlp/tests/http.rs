@@ -1,0 +1,282 @@
+//! HTTP: formats, encodings, limits, and the replies that the specification asks for.
+
+use std::time::Duration;
+
+use ::http::{Response, StatusCode};
+use bytes::Bytes;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tonic_types::pb;
+
+use super::kit::*;
+use crate::config::types::{self, CorsConfig};
+use crate::model::{Refusal, Signal};
+use crate::receive::counters::{Cause, Transport};
+
+const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+/// The status message in a body of either format.
+fn status(response: &Response<Bytes>) -> pb::Status {
+    if response.headers()["content-type"] == "application/x-protobuf" {
+        return pb::Status::decode(response.body().clone()).unwrap();
+    }
+    let json: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+    let details = json["details"].as_array().map_or(0, Vec::len);
+    pb::Status {
+        code: json["code"].as_i64().unwrap() as i32,
+        message: json["message"].as_str().unwrap().to_owned(),
+        details: vec![Default::default(); details],
+    }
+}
+
+#[tokio::test]
+async fn takes_protobuf_and_json_in_every_encoding() {
+    let running = start().await;
+    let protobuf = traces(50);
+    let object = ExportTraceServiceRequest::decode(protobuf.clone()).unwrap();
+    let json = serde_json::to_vec(&object).unwrap();
+    for (content_type, plain, reply) in [(PROTOBUF, protobuf.to_vec(), ""), (JSON, json, "{}")] {
+        let encodings = [
+            ("identity", plain.clone()),
+            ("gzip", gzip(&plain)),
+            ("zstd", zstd::bulk::compress(&plain, 3).unwrap()),
+            ("snappy", snap::raw::Encoder::new().compress_vec(&plain).unwrap()),
+        ];
+        for (encoding, body) in encodings {
+            let headers = [content_type, ("content-encoding", encoding)];
+            let response = post(&running.http, request("/v1/traces", &headers, Chunks::of(body))).await;
+            assert_eq!(response.status(), StatusCode::OK, "{content_type:?} {encoding}");
+            assert_eq!(response.headers()["content-type"], content_type.1);
+            assert_eq!(response.body(), reply);
+            let batch = running.sink.take().remove(0);
+            assert_eq!(ExportTraceServiceRequest::decode(batch.bytes.clone()).unwrap(), object);
+            assert!(batch.permit.bytes() >= batch.bytes.len());
+        }
+    }
+    assert_eq!(running.budget.used_bytes(), 0);
+    assert_eq!(running.counters.of(Transport::Http, Signal::Traces).accepted.get(), 400);
+}
+
+#[tokio::test]
+async fn takes_metrics_and_logs_on_their_paths() {
+    let running = start().await;
+    let cases = [
+        ("/v1/metrics", include_str!("../../../decode/otlp_json/examples/metrics.json"), Signal::Metrics, 4),
+        ("/v1/logs", include_str!("../../../decode/otlp_json/examples/logs.json"), Signal::Logs, 1),
+    ];
+    for (path, json, signal, items) in cases {
+        let headers = [("content-type", "application/json; charset=utf-8")];
+        let response = post(&running.http, request(path, &headers, Chunks::of(json))).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let batch = running.sink.take().remove(0);
+        assert_eq!((batch.signal, batch.items), (signal, items));
+    }
+}
+
+#[tokio::test]
+async fn answers_other_methods_types_and_paths_as_the_collector_does() {
+    let running = Plan { signals: vec![Signal::Traces], ..Plan::default() }.start().await;
+    let unsupported = "415 unsupported media type, supported: [application/json, application/x-protobuf]";
+    let cases = [
+        ("GET", "/v1/traces", "application/json", 405, "405 method not allowed, supported: [POST]"),
+        ("OPTIONS", "/v1/traces", "application/json", 405, "405 method not allowed, supported: [POST]"),
+        ("POST", "/v1/traces", "text/plain", 415, unsupported),
+        ("POST", "/v1/traces", "", 415, unsupported),
+        ("POST", "/v1/trace", "application/json", 404, "404 page not found"),
+    ];
+    for (method, path, content_type, code, text) in cases {
+        let mut request = request(path, &[("content-type", content_type)], Chunks::of("{}"));
+        *request.method_mut() = method.parse().unwrap();
+        let response = post(&running.http, request).await;
+        assert_eq!((response.status().as_u16(), response.body().as_ref()), (code, text.as_bytes()), "{method} {path}");
+        assert_eq!(response.headers()["content-type"], "text/plain");
+    }
+    let response = post(&running.http, request("/v1/logs", &[JSON], Chunks::of("{}"))).await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND, "no pipeline takes logs");
+}
+
+#[tokio::test]
+async fn refuses_bad_payloads_in_the_format_of_the_request() {
+    let running = start().await;
+    let cases: [(Headers<'_>, &[u8], &str); 6] = [
+        (&[PROTOBUF], &[0x0a, 0x05, 1], "byte "),
+        (&[JSON], br#"{"resourceSpans":[{"scopeSpans":5}]}"#, "resourceSpans[0].scopeSpans: "),
+        (&[JSON], b"", "EOF while parsing"),
+        (&[PROTOBUF, ("content-encoding", "gzip")], b"plain", "the gzip body is corrupt"),
+        (&[JSON, ("content-encoding", "zstd")], b"plain", "the zstd body is corrupt"),
+        (&[JSON, ("content-encoding", "br")], b"{}", "unsupported Content-Encoding \"br\""),
+    ];
+    for (headers, body, text) in cases {
+        let response = post(&running.http, request("/v1/traces", headers, Chunks::of(body))).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{text}");
+        assert_eq!(response.headers()["content-type"], headers[0].1, "{text}");
+        assert!(!response.headers().contains_key("retry-after"), "{text}");
+        let status = status(&response);
+        assert!(status.message.contains(text), "{text}: {}", status.message);
+    }
+    assert_eq!(running.budget.used_bytes(), 0);
+    assert_eq!(running.counters.of(Transport::Http, Signal::Traces).rejected(Cause::Invalid).get(), 5);
+}
+
+#[tokio::test]
+async fn tells_when_to_come_back_in_whole_seconds() {
+    let running = start().await;
+    for content_type in [PROTOBUF, JSON] {
+        let body = if content_type == JSON {
+            Bytes::from(include_str!("../../../decode/otlp_json/examples/trace.json"))
+        } else {
+            traces(1)
+        };
+        for (millis, seconds) in [(0, "1"), (1000, "1"), (1001, "2"), (30_000, "30")] {
+            let retry_after = Duration::from_millis(millis);
+            running.sink.refuse(Refusal::Busy { reason: "queue full".into(), retry_after });
+            let response = post(&running.http, request("/v1/traces", &[content_type], Chunks::of(body.clone()))).await;
+            assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(response.headers()["retry-after"], seconds, "{millis} ms");
+            let status = status(&response);
+            assert_eq!((status.code, status.message.as_str(), status.details.len()), (8, "queue full", 1));
+        }
+        running.sink.refuse(Refusal::Permanent { reason: "unknown tenant".into() });
+        let response = post(&running.http, request("/v1/traces", &[content_type], Chunks::of(body))).await;
+        assert_eq!((response.status(), status(&response).code), (StatusCode::BAD_REQUEST, 3));
+    }
+}
+
+#[tokio::test]
+async fn takes_a_body_of_the_limit_and_not_a_byte_more() {
+    let mut plan = Plan::default();
+    plan.http.server.max_request_body_size = 100_000;
+    let running = plan.start().await;
+    let (fits, too_large) = (traces_of(100_000), traces_of(100_001));
+    for (body, code) in [(fits, 200), (too_large, 413)] {
+        // With a Content-Length, in chunks of unknown number, and compressed.
+        let length = body.len().to_string();
+        let cases: [(Headers<'_>, Chunks); 3] = [
+            (&[PROTOBUF, ("content-length", &length)], Chunks::of(body.clone())),
+            (&[PROTOBUF], Chunks::split(&body, 9999)),
+            (&[PROTOBUF, ("content-encoding", "gzip")], Chunks::of(gzip(&body))),
+        ];
+        for (headers, body) in cases {
+            let response = post(&running.http, request("/v1/traces", headers, body)).await;
+            assert_eq!(response.status().as_u16(), code, "{headers:?}");
+        }
+    }
+    assert_eq!(running.sink.take().len(), 3);
+    assert_eq!(running.counters.of(Transport::Http, Signal::Traces).rejected(Cause::TooLarge).get(), 3);
+    assert_eq!(running.budget.used_bytes(), 0);
+}
+
+#[tokio::test]
+async fn over_the_budget_it_refuses_before_the_body_has_come() {
+    let running = Plan { budget_bytes: 1 << 20, ..Plan::default() }.start().await;
+    let body = traces_of(600 << 10);
+    let accepted = post(&running.http, request("/v1/traces", &[PROTOBUF], Chunks::of(body.clone()))).await;
+    assert_eq!(accepted.status(), StatusCode::OK);
+    // The rest of this body never comes: the answer doesn't wait for it.
+    let length = body.len().to_string();
+    let stalled = request(
+        "/v1/traces",
+        &[PROTOBUF, ("content-length", &length), ("expect", "100-continue")],
+        Chunks::stalled(body.slice(..10)),
+    );
+    let response = post(&running.http, stalled).await;
+    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(response.headers()["retry-after"], "1");
+    assert_eq!(running.budget.used_bytes(), body.len());
+    running.sink.take();
+    let accepted = post(&running.http, request("/v1/traces", &[PROTOBUF], Chunks::of(body))).await;
+    assert_eq!(accepted.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_refused_peer_gets_to_read_why() {
+    let mut plan = Plan::default();
+    plan.http.server.max_request_body_size = 1000;
+    let running = plan.start().await;
+    let mut stream = tokio::net::TcpStream::connect(tcp(&running.http)).await.unwrap();
+    let head =
+        "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 900000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // All of the body is sent before anything is read, as simple clients do.
+    stream.write_all(&vec![b' '; 900_000]).await.unwrap();
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).await.unwrap();
+    assert_eq!(&start, b"HTTP/1.1 413");
+}
+
+#[tokio::test]
+async fn serves_browsers_and_adds_configured_headers() {
+    let mut plan = Plan::default();
+    plan.http.server.cors =
+        Some(CorsConfig { allowed_origins: vec!["https://*.test.com".into()], ..CorsConfig::default() });
+    plan.http.server.response_headers = [("x-served-by".to_owned(), "sluice".to_owned())].into();
+    let running = plan.start().await;
+    let mut preflight = request(
+        "/v1/traces",
+        &[("origin", "https://a.test.com"), ("access-control-request-method", "POST")],
+        Chunks::of(""),
+    );
+    *preflight.method_mut() = ::http::Method::OPTIONS;
+    let response = post(&running.http, preflight).await;
+    assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    assert_eq!(response.headers()["access-control-allow-methods"], "POST");
+    for (origin, granted) in [("https://a.test.com", true), ("https://evil.com", false)] {
+        let response = post(&running.http, request("/v1/traces", &[JSON, ("origin", origin)], Chunks::of("{}"))).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers().contains_key("access-control-allow-origin"), granted);
+        assert_eq!(response.headers()["x-served-by"], "sluice");
+    }
+}
+
+#[tokio::test]
+async fn follows_configured_paths_and_encodings() {
+    let mut plan = Plan::default();
+    plan.http.traces_url_path = "in/traces".into();
+    plan.http.server.compression_algorithms = Some(vec!["".into(), "gzip".into()]);
+    let running = plan.start().await;
+    let gz = [PROTOBUF, ("content-encoding", "gzip")];
+    let zst = [PROTOBUF, ("content-encoding", "zstd")];
+    let response = post(&running.http, request("/in/traces", &gz, Chunks::of(gzip(&traces(1))))).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    let zstd_body = zstd::bulk::compress(&traces(1), 3).unwrap();
+    let response = post(&running.http, request("/in/traces", &zst, Chunks::of(zstd_body))).await;
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let response = post(&running.http, request("/v1/traces", &[PROTOBUF], Chunks::of(traces(1)))).await;
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn speaks_http2_on_the_same_port() {
+    let running = start().await;
+    let mut client = h2(&running.http).await;
+    let request = request("http://test/v1/traces", &[PROTOBUF], Chunks::of(traces(2)));
+    let response = collect(client.send_request(request).await.unwrap()).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(running.sink.take()[0].items, 2);
+}
+
+#[tokio::test]
+async fn hangs_up_on_a_head_that_does_not_end() {
+    let mut plan = Plan::default();
+    plan.http.server.read_header_timeout = types::Duration::from_millis(50);
+    let running = plan.start().await;
+    let mut stream = tokio::net::TcpStream::connect(tcp(&running.http)).await.unwrap();
+    stream.write_all(b"POST /v1/traces HTTP/1.1\r\nhost: ").await.unwrap();
+    let mut rest = Vec::new();
+    // Ends only because the other side closes.
+    let _ = stream.read_to_end(&mut rest).await;
+}
+
+#[tokio::test]
+async fn gives_up_a_body_that_does_not_come_within_read_timeout() {
+    let mut plan = Plan::default();
+    plan.http.server.read_timeout = types::Duration::from_millis(50);
+    let running = plan.start().await;
+    let mut client = h2(&running.http).await;
+    let request = request("http://test/v1/traces", &[PROTOBUF], Chunks::stalled(traces(2).slice(..5)));
+    let response = collect(client.send_request(request).await.unwrap()).await;
+    assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(running.budget.used_bytes(), 0);
+}

@@ -1,0 +1,101 @@
+//! Connections: how many, how they end, and Unix sockets.
+
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpStream, UnixStream};
+use tonic::Code;
+
+use super::kit::*;
+use crate::config::types::{ListenAddress, Transport};
+use crate::receive::{BoundAddress, Drained};
+
+#[tokio::test]
+async fn closes_connections_beyond_the_limit() {
+    let running = Plan { max_connections: 1, ..Plan::default() }.start().await;
+    let mut first = h2(&running.grpc).await;
+    assert_eq!(export(&mut first, &traces(1)).await.code(), Code::Ok);
+    let mut second = TcpStream::connect(tcp(&running.grpc)).await.unwrap();
+    let mut bytes = Vec::new();
+    let ended = second.read_to_end(&mut bytes).await;
+    assert!(ended.is_err() || bytes.is_empty(), "{bytes:?}");
+    drop(first);
+    // As soon as the first one's end has been noticed, the next one is served.
+    let served = async {
+        loop {
+            let stream = TcpStream::connect(tcp(&running.grpc)).await.unwrap();
+            let mut client = h2_over(stream).await;
+            let request = call(TRACES, &[], Chunks::of(frame(false, &traces(1))));
+            if client.ready().await.is_ok() && client.send_request(request).await.is_ok() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), served).await.expect("a place");
+}
+
+#[tokio::test]
+async fn finishes_what_runs_and_takes_nothing_new() {
+    let mut running = start().await;
+    let gate = running.sink.hold();
+    let mut client = h2(&running.grpc).await;
+    let mut other = h2(&running.http).await;
+    let call = tokio::spawn(async move { export(&mut client, &traces(3)).await });
+    running.sink.entered.notified().await;
+    running.stop.take().unwrap().send(()).unwrap();
+    // The sockets are closed as soon as the shutdown has begun.
+    while TcpStream::connect(tcp(&running.grpc)).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let late = request("http://test/v1/traces", &[("content-type", "application/x-protobuf")], Chunks::of(traces(1)));
+    if let Ok(response) = other.send_request(late).await {
+        assert_eq!(response.status(), 503);
+    }
+    gate.notify_one();
+    assert_eq!(call.await.unwrap().code(), Code::Ok);
+    assert_eq!(running.task.await.unwrap(), Drained { cut_off: 0 });
+    assert_eq!(running.sink.take().len(), 1);
+}
+
+#[tokio::test]
+async fn says_unavailable_to_what_has_not_ended_at_the_deadline() {
+    let mut running = Plan { drain: Duration::from_millis(30), ..Plan::default() }.start().await;
+    let _gate = running.sink.hold();
+    let mut client = h2(&running.grpc).await;
+    let call = tokio::spawn(async move { export(&mut client, &traces(3)).await });
+    running.sink.entered.notified().await;
+    running.stop.take().unwrap().send(()).unwrap();
+    let answer = call.await.unwrap();
+    assert_eq!((answer.code(), answer.text()), (Code::Unavailable, "shutting down"));
+    assert_eq!(running.task.await.unwrap(), Drained { cut_off: 0 });
+    assert_eq!(running.budget.used_bytes(), 0);
+}
+
+#[tokio::test]
+async fn an_idle_connection_does_not_hold_up_the_end() {
+    let mut running = start().await;
+    let _silent = TcpStream::connect(tcp(&running.grpc)).await.unwrap();
+    let mut used = h2(&running.grpc).await;
+    assert_eq!(export(&mut used, &traces(1)).await.code(), Code::Ok);
+    running.stop.take().unwrap().send(()).unwrap();
+    let drained = tokio::time::timeout(Duration::from_secs(5), running.task).await.expect("in time").unwrap();
+    assert_eq!(drained, Drained { cut_off: 0 });
+}
+
+#[tokio::test]
+async fn listens_on_unix_sockets() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("otlp.sock");
+    let mut plan = Plan::default();
+    plan.grpc.transport = Transport::Unix;
+    plan.grpc.endpoint = ListenAddress::new(path.to_str().unwrap());
+    let mut running = plan.start().await;
+    assert_eq!(running.grpc, BoundAddress::Unix(path.clone()));
+    let mut client = h2_over(UnixStream::connect(&path).await.unwrap()).await;
+    assert_eq!(export(&mut client, &traces(1)).await.code(), Code::Ok);
+    drop(client);
+    running.stop.take().unwrap().send(()).unwrap();
+    running.task.await.unwrap();
+    assert!(!path.exists(), "the socket's file is gone");
+}

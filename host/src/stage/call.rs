@@ -1,0 +1,117 @@
+//! One call of one stage: columns go in, a checked answer comes out; a failure is tried once more on a fresh instance.
+
+use sluice_wire::{Columns, EditPlan, LiveRows, ValueKind};
+
+use super::answer::{Answer, AnswerError, Asked};
+use super::bindings::sluice::plugin::types;
+use super::chain::{StageFailure, check_replacement};
+use super::configured::Configured;
+use super::declared::Writes;
+use super::instance::{CallError, Instance};
+use super::lower::{Beside, Lowered};
+use super::patterns::Haystack;
+use crate::model::Context;
+
+/// A call that is to be made.
+pub(super) struct Call<'a> {
+    pub(super) configured: &'a Configured,
+    pub(super) columns: &'a Columns,
+    pub(super) bytes: &'a [u8],
+    /// What earlier stages planned; nothing of it concerns what this one reads.
+    pub(super) edits: &'a EditPlan,
+    pub(super) live: &'a LiveRows,
+    /// Number of the plugin's first read in the projection.
+    pub(super) first_read: usize,
+    pub(super) context: &'a Context,
+    pub(super) received_unix_nano: u64,
+}
+
+/// What a plugin said.
+pub(super) enum Verdict {
+    /// Something to do.
+    Answered(Answer),
+    /// A whole new request.
+    Replaced(Vec<u8>),
+    /// The sender must not send this again.
+    Refused(String),
+}
+
+impl Call<'_> {
+    /// Whether some row has an attribute that the plugin waits for.
+    pub(super) fn is_worth_making(&self) -> bool {
+        let declared = &self.configured.declared;
+        let Some(fields) = &declared.when_attributes else { return true };
+        fields.iter().enumerate().any(|(i, field)| {
+            let read = self.first_read + declared.reads.len() + i;
+            let present = |entity| self.columns.kind(read, entity) != ValueKind::Absent;
+            match field.level {
+                sluice_wire::Level::Record => self.live.iter().any(present),
+                level => (0..self.columns.entities(level)).any(present),
+            }
+        })
+    }
+
+    /// Calls the plugin, twice if need be. None if it failed both times.
+    pub(super) fn make(&self, failures: &mut Vec<StageFailure>) -> Option<Verdict> {
+        let configured = self.configured;
+        let lowered =
+            Lowered::gather(self.columns, self.bytes, &configured.declared, self.first_read, self.live);
+        let mut texts =
+            if configured.searches_table() { lowered.haystack(self.columns, self.bytes) } else { Haystack::default() };
+        let first = configured.take();
+        match self.attempt(first, &lowered, &mut texts) {
+            Ok(verdict) => return Some(verdict),
+            Err(failure) => failures.push(failure),
+        }
+        let fresh = configured.fresh();
+        self.attempt(fresh, &lowered, &mut texts).map_err(|failure| failures.push(failure)).ok()
+    }
+
+    /// Calls one instance. It is used again only if its answer is in order.
+    fn attempt(
+        &self,
+        instance: Result<Instance, CallError>,
+        lowered: &Lowered,
+        texts: &mut Haystack,
+    ) -> Result<Verdict, StageFailure> {
+        let mut instance = instance.map_err(|error| StageFailure::of_call(&error))?;
+        let guest = instance.guest();
+        guest.now_unix_nano = self.received_unix_nano;
+        guest.table = std::mem::take(texts);
+        let beside =
+            Beside { bytes: self.bytes, context: self.context, received_unix_nano: self.received_unix_nano };
+        let answered = lowered.with_batch(&self.configured.declared, beside, |batch| instance.process(batch));
+        *texts = std::mem::take(&mut instance.guest().table);
+        let verdict = match answered.map_err(|error| StageFailure::of_call(&error))? {
+            Ok(outcome) => self.check(lowered, outcome).map_err(|error| StageFailure::of_answer(&error))?,
+            Err(types::Failure::Refused(reason)) => Verdict::Refused(reason),
+            Err(types::Failure::Error(message)) => return Err(StageFailure::of_plugin(&message)),
+        };
+        self.configured.give_back(instance);
+        Ok(verdict)
+    }
+
+    fn check(&self, lowered: &Lowered, outcome: types::Outcome) -> Result<Verdict, AnswerError> {
+        let declared = &self.configured.declared;
+        if let Some(replacement) = outcome.replacement {
+            if declared.writes != Writes::Everything {
+                return Err(AnswerError::Undeclared("the whole request".to_owned()));
+            }
+            if outcome.keep.is_some() || !outcome.edits.is_empty() || outcome.partition.is_some() {
+                return Err(AnswerError::Replacement("it comes with other changes".to_owned()));
+            }
+            let signal = self.configured.signal();
+            check_replacement(signal, &replacement, self.live.len()).map_err(AnswerError::Replacement)?;
+            return Ok(Verdict::Replaced(replacement));
+        }
+        let asked = Asked {
+            declared,
+            columns: self.columns,
+            bytes: self.bytes,
+            live: self.live,
+            lowered,
+            growth_bytes: self.configured.limits.output_bytes() as u64,
+        };
+        asked.check(self.edits, outcome).map(Verdict::Answered)
+    }
+}

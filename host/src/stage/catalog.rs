@@ -1,0 +1,228 @@
+//! Finds the plugin for a component type: in the plugin directory, else among the built-in ones.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::code_cache::Digest;
+use super::component::{LoadError, Origin, Plugin};
+use super::embedded::EMBEDDED;
+use super::engine::Engine;
+use super::shared::lock;
+
+/// The largest file that is looked at; what a stage accepts is its limit `component_mib`.
+const MAX_COMPONENT_BYTES: u64 = 256 << 20;
+/// Contents that are remembered, refused ones included.
+const MAX_LOADED: usize = 256;
+/// Files of the directory that are looked at.
+const MAX_FILES: usize = 1_000;
+
+/// All plugins that configurations can name. A clone is the same catalog.
+#[derive(Clone)]
+pub struct Catalog(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    directory: Option<PathBuf>,
+    // Each content is loaded, or refused, once.
+    loaded: Mutex<HashMap<Digest, Result<Arc<Plugin>, LoadError>>>,
+    built_in: Mutex<BTreeMap<&'static str, Result<Arc<Plugin>, LoadError>>>,
+}
+
+/// There is no plugin for a component type.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CatalogError {
+    /// Nothing has this name.
+    #[error("there is no stage {name:?}{}", hint(.refused))]
+    Unknown {
+        /// The component type.
+        name: String,
+        /// Files that might have had it, and why they were refused.
+        refused: Vec<Refused>,
+    },
+    /// The file for it is no plugin.
+    #[error("{origin} can't be used: {error}")]
+    Refused {
+        /// Where it is.
+        origin: Origin,
+        /// Why.
+        error: LoadError,
+    },
+    /// Two files claim it.
+    #[error("both {0} and {1} are stage {2:?}; rename or remove one")]
+    Ambiguous(PathBuf, PathBuf, String),
+    /// The directory can't be read.
+    #[error("plugin directory {directory}: {error}")]
+    Directory {
+        /// Its path.
+        directory: PathBuf,
+        /// What the system says.
+        error: String,
+    },
+}
+
+/// A file that is no plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub error: LoadError,
+}
+
+/// A file of the plugin directory.
+struct Candidate {
+    path: PathBuf,
+    stem: String,
+}
+
+impl Catalog {
+    /// Looks in this directory, if there is one, and in the executable.
+    pub fn new(engine: Engine, directory: Option<PathBuf>) -> Self {
+        Self(Arc::new(Inner { engine, directory, loaded: Mutex::default(), built_in: Mutex::default() }))
+    }
+
+    /// The plugin for a component type: the file with this name, else a file that says this is its name or alias,
+    /// else a built-in one.
+    ///
+    /// # Errors
+    /// If there is none, or the file that it should be is refused.
+    pub fn find(&self, name: &str) -> Result<Arc<Plugin>, CatalogError> {
+        let files = self.files()?;
+        if let Some(file) = files.iter().find(|file| file.stem == name) {
+            return self.load_file(&file.path).map_err(|error| {
+                let origin = Origin::File(file.path.clone());
+                CatalogError::Refused { origin, error }
+            });
+        }
+        let mut refused = Vec::new();
+        let mut named: Option<(PathBuf, Arc<Plugin>)> = None;
+        for file in files {
+            match self.load_file(&file.path) {
+                Err(error) => refused.push(Refused { path: file.path, error }),
+                Ok(plugin) if !answers_to(&plugin, name) => {}
+                Ok(plugin) => match named {
+                    None => named = Some((file.path, plugin)),
+                    Some((other, _)) => return Err(CatalogError::Ambiguous(other, file.path, name.to_owned())),
+                },
+            }
+        }
+        match named {
+            Some((_, plugin)) => Ok(plugin),
+            None => self.find_built_in(name, refused),
+        }
+    }
+
+    /// All plugins: those of the directory, then the built-in ones.
+    ///
+    /// # Errors
+    /// If the directory can't be read.
+    pub fn all(&self) -> Result<(Vec<Arc<Plugin>>, Vec<Refused>), CatalogError> {
+        let (mut plugins, mut refused) = (Vec::new(), Vec::new());
+        for file in self.files()? {
+            match self.load_file(&file.path) {
+                Ok(plugin) => plugins.push(plugin),
+                Err(error) => refused.push(Refused { path: file.path, error }),
+            }
+        }
+        plugins.extend(EMBEDDED.iter().filter_map(|embedded| self.built_in(embedded.name)?.ok()));
+        Ok((plugins, refused))
+    }
+
+    /// The plugin in a file, wherever it is.
+    ///
+    /// # Errors
+    /// If the file can't be read or is no plugin.
+    pub fn open(&self, file: &Path) -> Result<Arc<Plugin>, LoadError> {
+        self.load_file(file)
+    }
+
+    /// The directory that it looks in.
+    pub fn directory(&self) -> Option<&Path> {
+        self.0.directory.as_deref()
+    }
+
+    /// Forgets what nobody uses once there is much of it, so that a directory that changes for months takes no memory.
+    pub(super) fn forget_unused(&self) {
+        let mut loaded = lock(&self.0.loaded);
+        if loaded.len() > MAX_LOADED {
+            loaded.retain(|_, loaded| loaded.as_ref().is_ok_and(|plugin| Arc::strong_count(plugin) > 1));
+        }
+    }
+
+    fn find_built_in(&self, name: &str, refused: Vec<Refused>) -> Result<Arc<Plugin>, CatalogError> {
+        let exact = self.built_in(name);
+        // Only a name that no built-in plugin has makes it worth loading all of them for their aliases.
+        let alias = || EMBEDDED.iter().find_map(|embedded| {
+            let loaded = self.built_in(embedded.name)?;
+            loaded.as_ref().is_ok_and(|plugin| answers_to(plugin, name)).then_some(loaded)
+        });
+        match exact.or_else(alias) {
+            Some(Ok(plugin)) => Ok(plugin),
+            Some(Err(error)) => Err(CatalogError::Refused { origin: Origin::BuiltIn, error }),
+            None => Err(CatalogError::Unknown { name: name.to_owned(), refused }),
+        }
+    }
+
+    fn built_in(&self, name: &str) -> Option<Result<Arc<Plugin>, LoadError>> {
+        let embedded = EMBEDDED.iter().find(|embedded| embedded.name == name)?;
+        let mut loaded = lock(&self.0.built_in);
+        Some(loaded.entry(embedded.name).or_insert_with(|| embedded.load(&self.0.engine)).clone())
+    }
+
+    fn load_file(&self, path: &Path) -> Result<Arc<Plugin>, LoadError> {
+        let bytes = read(path)?;
+        let digest = Digest::of(&bytes);
+        if let Some(loaded) = lock(&self.0.loaded).get(&digest) {
+            return loaded.clone();
+        }
+        let loaded = Plugin::load(&self.0.engine, &bytes, digest, Origin::File(path.to_owned()));
+        lock(&self.0.loaded).insert(digest, loaded.clone());
+        loaded
+    }
+
+    /// Files that may be plugins; those that editors and copying tools leave for a moment are not.
+    fn files(&self) -> Result<Vec<Candidate>, CatalogError> {
+        let Some(directory) = &self.0.directory else { return Ok(Vec::new()) };
+        let failed = |error: io::Error| CatalogError::Directory { directory: directory.clone(), error: error.to_string() };
+        let mut files = Vec::new();
+        for entry in fs::read_dir(directory).map_err(failed)?.take(MAX_FILES) {
+            let path = entry.map_err(failed)?.path();
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).filter(|stem| !stem.starts_with('.'));
+            let Some(stem) = stem.map(str::to_owned) else { continue };
+            if path.extension().is_some_and(|extension| extension == "wasm") && path.is_file() {
+                files.push(Candidate { path, stem });
+            }
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+}
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalog").field("directory", &self.0.directory).finish_non_exhaustive()
+    }
+}
+
+fn answers_to(plugin: &Plugin, name: &str) -> bool {
+    let descriptor = plugin.descriptor();
+    descriptor.name == name || descriptor.aliases.iter().any(|alias| alias == name)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let failed = |error: io::Error| LoadError::Invalid(format!("it can't be read: {error}"));
+    let file = fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_COMPONENT_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_COMPONENT_BYTES {
+        return Err(LoadError::TooLarge { size_bytes: bytes.len() as u64, limit_bytes: MAX_COMPONENT_BYTES });
+    }
+    Ok(bytes)
+}
+
+fn hint(refused: &[Refused]) -> String {
+    refused.iter().map(|file| format!("; {} can't be used: {}", file.path.display(), file.error)).collect()
+}

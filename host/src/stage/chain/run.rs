@@ -1,0 +1,409 @@
+//! Takes one batch through a chain.
+
+use std::borrow::Cow;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use sluice_wire::{Columns, EditPlan, LiveRows, Part, concat, splice, split, validate};
+
+use super::report::{ChainOutcome, LeftOut, StageReport};
+use super::{Plan, Segment, Stage};
+use crate::model::{Batch, Context, Refusal, Signal, TenantId};
+use crate::stage::call::{Call, Verdict};
+use crate::stage::component::{Drops, OnError};
+use crate::stage::declared::Writes;
+
+/// A sender whose batch a stage rejected tries again after this time; by then somebody may have repaired the stage.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Runs a batch through all stages of a plan.
+pub(super) fn run(plan: &Plan, batch: Batch) -> ChainOutcome {
+    let mut stages: Vec<StageReport> =
+        plan.stages.iter().map(|stage| StageReport::new(&stage.configured.shared.stage)).collect();
+    if plan.stages.is_empty() || batch.items == 0 {
+        return ChainOutcome { result: Ok(vec![batch]), stages, left_out: BTreeMap::new() };
+    }
+    let mut run = Run::new(plan, &batch, &mut stages);
+    let result = run.batch();
+    let left_out = run.left_out;
+    let whole = |pieces: Vec<Piece>| pieces.into_iter().map(|piece| piece.into_batch(&batch)).collect();
+    ChainOutcome { result: result.map(whole), stages, left_out }
+}
+
+/// One batch on its way.
+struct Run<'a> {
+    plan: &'a Plan,
+    batch: &'a Batch,
+    received_unix_nano: u64,
+    reports: &'a mut [StageReport],
+    left_out: BTreeMap<Option<String>, LeftOut>,
+}
+
+/// A request that belongs to one tenant, or to the batch's own.
+struct Piece {
+    tenant: Option<String>,
+    bytes: Bytes,
+    items: u64,
+}
+
+/// A request between two stages.
+struct Current {
+    bytes: Bytes,
+    columns: Columns,
+    edits: EditPlan,
+    tenants: Option<Tenants>,
+}
+
+/// Whose rows they are.
+struct Tenants {
+    names: Vec<String>,
+    /// For each row, dropped ones included, a position in `names`.
+    codes: Vec<u32>,
+}
+
+impl<'a> Run<'a> {
+    fn new(plan: &'a Plan, batch: &'a Batch, reports: &'a mut [StageReport]) -> Self {
+        let received_unix_nano = unix_nano(&batch.context);
+        Self { plan, batch, received_unix_nano, reports, left_out: BTreeMap::new() }
+    }
+
+    /// Cuts what is too large for one call, and joins what comes out.
+    fn batch(&mut self) -> Result<Vec<Piece>, Refusal> {
+        let whole = Piece { tenant: None, bytes: self.batch.bytes.clone(), items: self.batch.items };
+        if whole.items <= self.plan.rows as u64 {
+            return self.piece(whole, 0);
+        }
+        let mut done = Vec::new();
+        for part in split(self.batch.signal, &self.batch.bytes, self.plan.rows, usize::MAX) {
+            let bytes = own(&self.batch.bytes, part.bytes);
+            let piece = Piece { tenant: None, bytes, items: u64::from(part.records) };
+            done.extend(self.piece(piece, 0)?);
+        }
+        Ok(join(done))
+    }
+
+    /// Takes a request through the stages from a position on.
+    fn piece(&mut self, piece: Piece, from: usize) -> Result<Vec<Piece>, Refusal> {
+        let plan = self.plan;
+        let tenant = piece.tenant.clone();
+        let mut current: Option<Current> = None;
+        for segment in &plan.segments {
+            let mut fresh = true;
+            for &(position, first_read) in segment.stages.iter().filter(|(position, _)| *position >= from) {
+                let mut now = match current.take() {
+                    None => Current::extract(segment, piece.bytes.clone(), self.take_columns()),
+                    Some(now) if fresh => now.settle(segment),
+                    Some(now) => now,
+                };
+                fresh = false;
+                let stage = &plan.stages[position];
+                if stage.configured.declared.writes == Writes::Everything && now.tenants.is_some() {
+                    return self.each_part(now, &tenant, position);
+                }
+                if now.must_settle_for(stage) {
+                    now = now.settle(segment);
+                }
+                self.stage(&mut now, segment, position, first_read, &tenant)?;
+                if now.edits.live_rows().is_empty() {
+                    self.give_back(now.columns);
+                    return Ok(Vec::new());
+                }
+                current = Some(now);
+            }
+        }
+        match current {
+            None => Ok(vec![piece]),
+            Some(now) => {
+                let (pieces, columns) = now.finish(&tenant);
+                self.give_back(columns);
+                Ok(pieces)
+            }
+        }
+    }
+
+    /// A stage that replaces whole requests gets each tenant's rows on their own.
+    fn each_part(&mut self, now: Current, tenant: &Option<String>, from: usize) -> Result<Vec<Piece>, Refusal> {
+        let (pieces, columns) = now.finish(tenant);
+        self.give_back(columns);
+        let mut done = Vec::new();
+        for piece in pieces {
+            done.extend(self.piece(piece, from)?);
+        }
+        Ok(done)
+    }
+
+    /// Calls one stage and does what it answers, or what its policy says.
+    fn stage(
+        &mut self,
+        now: &mut Current,
+        segment: &Segment,
+        position: usize,
+        first_read: usize,
+        tenant: &Option<String>,
+    ) -> Result<(), Refusal> {
+        let started = Instant::now();
+        let (stage, report) = (&self.plan.stages[position], &mut self.reports[position]);
+        let live = now.edits.live_rows();
+        report.rows_in += live.len() as u64;
+        let call = Call {
+            configured: &stage.configured,
+            columns: &now.columns,
+            bytes: &now.bytes,
+            edits: &now.edits,
+            live: &live,
+            first_read,
+            context: &self.batch.context,
+            received_unix_nano: self.received_unix_nano,
+        };
+        let verdict = if call.is_worth_making() { Some(call.make(&mut report.failures)) } else { None };
+        let failed = matches!(verdict, Some(None));
+        let done = match verdict {
+            None => {
+                report.skipped += 1;
+                Ok(())
+            }
+            Some(Some(verdict)) => {
+                report.calls += 1;
+                now.apply(verdict, segment, report)
+            }
+            Some(None) => now.fail(stage, &live, report),
+        };
+        report.duration += started.elapsed();
+        done?;
+        let after = now.edits.live_rows();
+        if after.len() < live.len() {
+            let stage = if failed { None } else { Some(stage.drops) };
+            self.count(position, stage, losses(now.tenants.as_ref(), tenant, &live, &after));
+        }
+        Ok(())
+    }
+
+    /// Writes down what a stage left out; without a stage, because its call failed.
+    fn count(&mut self, position: usize, stage: Option<Drops>, losses: Vec<(Option<String>, u64)>) {
+        let report = &mut self.reports[position];
+        for (tenant, rows) in losses {
+            let left_out = match stage {
+                Some(Drops::Filtered) => LeftOut { filtered: rows, ..LeftOut::default() },
+                Some(Drops::Sampled) => LeftOut { sampled_out: rows, ..LeftOut::default() },
+                None => LeftOut { dropped: rows, ..LeftOut::default() },
+            };
+            report.filtered += left_out.filtered;
+            report.sampled_out += left_out.sampled_out;
+            report.dropped += left_out.dropped;
+            self.left_out.entry(tenant).or_default().add(left_out);
+        }
+    }
+
+    fn take_columns(&self) -> Columns {
+        self.plan.take_columns()
+    }
+
+    fn give_back(&self, columns: Columns) {
+        self.plan.give_back(columns);
+    }
+}
+
+impl Current {
+    fn extract(segment: &Segment, bytes: Bytes, mut columns: Columns) -> Self {
+        columns.extract(&segment.projection, &bytes);
+        let edits = EditPlan::new(&columns);
+        Self { bytes, columns, edits, tenants: None }
+    }
+
+    /// Whether a stage would see what earlier ones changed only if the bytes are spliced before it.
+    fn must_settle_for(&self, stage: &Stage) -> bool {
+        let declared = &stage.configured.declared;
+        if declared.raw || declared.writes == Writes::Everything {
+            return self.edits.edits() || self.edits.drops();
+        }
+        self.edits.edits()
+            && (declared.all_reads().any(|read| self.edits.touches(&read.field))
+                || declared.table.is_some_and(|table| self.edits.touches_table(&table.request)))
+    }
+
+    /// Applies what was planned and extracts again.
+    fn settle(self, segment: &Segment) -> Self {
+        let Self { bytes, mut columns, edits, tenants } = self;
+        let live = edits.live_rows();
+        let spliced = splice(&bytes, &columns, &edits);
+        // Without a partition there is one part, or none if nothing is left.
+        let bytes = spliced.into_iter().next().map_or_else(Bytes::new, |part| own(&bytes, part.bytes));
+        columns.extract(&segment.projection, &bytes);
+        let edits = EditPlan::new(&columns);
+        let tenants = tenants.map(|tenants| tenants.of(&live));
+        Self { bytes, columns, edits, tenants }
+    }
+
+    /// Does what a plugin answered.
+    fn apply(
+        &mut self,
+        verdict: Verdict,
+        segment: &Segment,
+        report: &mut StageReport,
+    ) -> Result<(), Refusal> {
+        match verdict {
+            Verdict::Refused(reason) => return Err(Refusal::Permanent { reason }),
+            Verdict::Replaced(bytes) => {
+                self.bytes = bytes.into();
+                self.columns.extract(&segment.projection, &self.bytes);
+                self.edits = EditPlan::new(&self.columns);
+            }
+            Verdict::Answered(answer) => {
+                self.edits = answer.plan;
+                report.edited += answer.edited;
+                if let Some((names, codes)) = answer.tenants {
+                    self.tenants = Some(Tenants { names, codes });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what the policy says about a call that failed twice.
+    fn fail(&mut self, stage: &Stage, live: &LiveRows, report: &mut StageReport) -> Result<(), Refusal> {
+        let message = match report.failures.last_mut() {
+            Some(failure) => {
+                failure.policy = Some(stage.on_error);
+                failure.message.clone()
+            }
+            None => String::new(),
+        };
+        let name = &stage.configured.shared.stage;
+        match stage.on_error {
+            OnError::Pass => {
+                tracing::warn!(stage = %name, %message, "stage failed, the batch goes on without it");
+                Ok(())
+            }
+            OnError::Drop => {
+                tracing::error!(stage = %name, %message, rows = live.len(), "stage failed, the batch is dropped");
+                let none = vec![0; self.edits.rows().div_ceil(64)];
+                self.edits.keep(&none).map_err(|error| Refusal::Permanent { reason: error.to_string() })
+            }
+            OnError::Reject => {
+                tracing::warn!(stage = %name, %message, "stage failed, the batch is not accepted");
+                Err(Refusal::Busy { reason: format!("stage {name} failed: {message}"), retry_after: RETRY_AFTER })
+            }
+        }
+    }
+
+    /// The requests that are left, one per tenant.
+    fn finish(mut self, tenant: &Option<String>) -> (Vec<Piece>, Columns) {
+        let names = self.tenants.take().map(|tenants| {
+            // Codes are below the number of names and there is one per row, so this can't fail.
+            let planned = self.edits.partition(tenants.codes, tenants.names.len() as u32);
+            if let Err(error) = planned {
+                tracing::error!(%error, "a checked partition is refused, the batch keeps its tenant");
+            }
+            tenants.names
+        });
+        let piece = |part: Part<'_>| {
+            let named = names.as_ref().and_then(|names| names.get(part.code as usize)).cloned();
+            let items = u64::from(part.records);
+            Piece { tenant: named.or_else(|| tenant.clone()), bytes: own(&self.bytes, part.bytes), items }
+        };
+        let pieces = splice(&self.bytes, &self.columns, &self.edits).into_iter().map(piece).collect();
+        (pieces, self.columns)
+    }
+}
+
+impl Tenants {
+    /// Those of the rows that are left.
+    fn of(self, live: &LiveRows) -> Self {
+        if live.is_all() {
+            return self;
+        }
+        let codes = live.iter().filter_map(|row| self.codes.get(row).copied()).collect();
+        Self { names: self.names, codes }
+    }
+}
+
+impl Piece {
+    fn into_batch(self, batch: &Batch) -> Batch {
+        let tenant = self.tenant.as_deref().map_or_else(|| batch.tenant.clone(), TenantId::new);
+        Batch { bytes: self.bytes, items: self.items, tenant, ..batch.clone() }
+    }
+}
+
+/// How many rows of whom are gone, if a stage left some of `before`. Rows that nobody has claimed are the piece's own.
+fn losses(
+    tenants: Option<&Tenants>,
+    own: &Option<String>,
+    before: &LiveRows,
+    after: &LiveRows,
+) -> Vec<(Option<String>, u64)> {
+    let gone = before.len().saturating_sub(after.len()) as u64;
+    let Some(tenants) = tenants else { return vec![(own.clone(), gone)] };
+    if let [name] = &*tenants.names {
+        return vec![(Some(name.clone()), gone)];
+    }
+    let mut rows = vec![0_u64; tenants.names.len()];
+    let code = |row: usize| tenants.codes.get(row).map_or(usize::MAX, |code| *code as usize);
+    before.iter().for_each(|row| rows.get_mut(code(row)).into_iter().for_each(|rows| *rows += 1));
+    after.iter().for_each(|row| rows.get_mut(code(row)).into_iter().for_each(|rows| *rows -= 1));
+    let named = tenants.names.iter().cloned().map(Some);
+    named.zip(rows).filter(|(_, rows)| *rows > 0).collect()
+}
+
+/// The bytes of a part; shared where they are a piece of the original.
+fn own(original: &Bytes, part: Cow<'_, [u8]>) -> Bytes {
+    match part {
+        Cow::Borrowed([]) => Bytes::new(),
+        Cow::Borrowed(piece) => original.slice_ref(piece),
+        Cow::Owned(bytes) => bytes.into(),
+    }
+}
+
+/// Joins the requests of each tenant, in the order in which the tenants appear.
+fn join(pieces: Vec<Piece>) -> Vec<Piece> {
+    let mut groups: Vec<Vec<Piece>> = Vec::new();
+    for piece in pieces {
+        match groups.iter_mut().find(|group| group[0].tenant == piece.tenant) {
+            Some(group) => group.push(piece),
+            None => groups.push(vec![piece]),
+        }
+    }
+    let joined = |mut group: Vec<Piece>| {
+        if group.len() == 1 {
+            return group.swap_remove(0);
+        }
+        let parts: Vec<&[u8]> = group.iter().map(|piece| piece.bytes.as_ref()).collect();
+        let bytes = concat(&parts).into();
+        let items = group.iter().map(|piece| piece.items).sum();
+        Piece { tenant: group.swap_remove(0).tenant, bytes, items }
+    };
+    groups.into_iter().map(joined).collect()
+}
+
+fn unix_nano(context: &Context) -> u64 {
+    let since = context.received.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Checks a request that a plugin made, which must not have more rows than the one that it got.
+pub(in crate::stage) fn check_replacement(signal: Signal, bytes: &[u8], rows: usize) -> Result<(), String> {
+    let summary = validate(signal, bytes).map_err(|error| error.to_string())?;
+    match summary.records as usize <= rows {
+        true => Ok(()),
+        false => Err(format!("it has {} rows, the batch has {rows}", summary.records)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_counts_for_the_tenant_whose_it_was() {
+        let tenants = |names: &[&str], codes: &[u32]| Tenants {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            codes: codes.to_vec(),
+        };
+        let (before, after) = (LiveRows::from_bitmap(&[0b11_1110], 6), LiveRows::from_bitmap(&[0b01_0010], 6));
+        let two = tenants(&["acme", "globex", "idle"], &[0, 0, 0, 1, 1, 1]);
+        let some = |name: &str| Some(name.to_owned());
+        assert_eq!(losses(Some(&two), &None, &before, &after), [(some("acme"), 1), (some("globex"), 2)]);
+        let one = tenants(&["acme"], &[0; 6]);
+        assert_eq!(losses(Some(&one), &None, &before, &after), [(some("acme"), 3)]);
+        assert_eq!(losses(None, &some("own"), &before, &after), [(some("own"), 3)]);
+    }
+}

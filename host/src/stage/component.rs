@@ -1,0 +1,312 @@
+//! A plugin: a component that was checked, compiled, and asked what it is.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Linker};
+
+use super::bindings::PluginPre;
+use super::bindings::sluice::plugin::types;
+use super::code_cache::Digest;
+use super::engine::{CompileError, Engine};
+use super::guest::{self, Guest};
+use super::instance::{CallError, Instance};
+use super::limits::StageLimits;
+use super::shared::Shared;
+use super::wasi;
+use crate::model::Signal;
+
+/// The contract's package and its version here.
+const PACKAGE: &str = "sluice:plugin";
+const VERSION: &str = "0.1.0";
+/// The interfaces of the contract that a plugin may import; `types` has no function.
+const INTERFACES: [&str; 7] = ["types", "log", "counter", "clock", "key-value", "token-bucket", "regex"];
+const EXPORTS: [&str; 3] = ["describe", "configure", "process"];
+/// Bytes of a descriptor's texts, except for the schema.
+const MAX_DESCRIPTOR_TEXT: usize = 1_024;
+const MAX_SCHEMA: usize = 1 << 20;
+
+/// A plugin that can be instantiated.
+pub struct Plugin {
+    pub(super) engine: Engine,
+    pub(super) pre: PluginPre<Guest>,
+    digest: Digest,
+    origin: Origin,
+    size_bytes: u64,
+    capabilities: Vec<String>,
+    descriptor: Descriptor,
+}
+
+/// Where a plugin comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// This executable.
+    BuiltIn,
+    /// A file of the plugin directory.
+    File(PathBuf),
+}
+
+/// What a plugin says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    /// The component type that configurations use.
+    pub name: String,
+    /// Other component types that mean it.
+    pub aliases: Vec<String>,
+    /// Its version.
+    pub version: String,
+    /// One sentence.
+    pub description: String,
+    /// The signals that it can process.
+    pub signals: Vec<Signal>,
+    /// How dropped rows are booked.
+    pub drops: Drops,
+    /// What happens to a batch whose call failed, unless the configuration says otherwise.
+    pub on_error: OnError,
+    /// The JSON Schema of its configuration.
+    pub config_schema: serde_json::Value,
+}
+
+/// What it means when a plugin drops a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Drops {
+    /// The row was not wanted.
+    Filtered,
+    /// The row was not among those that stand for all.
+    Sampled,
+}
+
+/// What happens to a batch whose call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnError {
+    /// It goes on as if the stage were not there.
+    Pass,
+    /// It is dropped, and booked as such.
+    Drop,
+    /// It is not accepted; the sender may try again later.
+    Reject,
+}
+
+/// Bytes are not accepted as a plugin.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// The file is too large.
+    #[error("{size_bytes} bytes exceed the limit of {limit_bytes}")]
+    TooLarge {
+        /// Its size.
+        size_bytes: u64,
+        /// The most that is allowed.
+        limit_bytes: u64,
+    },
+    /// It is no component, or half of one.
+    #[error("it is no valid WebAssembly component: {0}")]
+    Invalid(String),
+    /// It wants something that no plugin can have.
+    #[error("it imports {0}, which no plugin can use")]
+    ForbiddenImport(String),
+    /// It was made for another version of the contract.
+    #[error("it imports {0}, but this host offers {PACKAGE}@{VERSION}")]
+    OtherVersion(String),
+    /// It is a component, but no plugin.
+    #[error("it exports no function {0}, so it is no Sluice plugin")]
+    MissingExport(&'static str),
+    /// Imports or exports have other types than the contract's.
+    #[error("it does not fit the contract {PACKAGE}@{VERSION}: {0}")]
+    Misfit(String),
+    /// It could not say what it is.
+    #[error("describe failed: {0}")]
+    Describe(CallError),
+    /// What it says about itself makes no sense.
+    #[error("its descriptor is not valid: {0}")]
+    Descriptor(String),
+}
+
+impl Plugin {
+    /// Checks and compiles a component.
+    ///
+    /// # Errors
+    /// Why it is not accepted.
+    pub(super) fn load(engine: &Engine, bytes: &[u8], digest: Digest, origin: Origin) -> Result<Arc<Self>, LoadError> {
+        let component = engine.compile(bytes, &digest)?;
+        Self::from_component(engine, &component, digest, origin, bytes.len() as u64)
+    }
+
+    /// Makes a plugin of a component that is compiled.
+    pub(super) fn from_component(
+        engine: &Engine,
+        component: &Component,
+        digest: Digest,
+        origin: Origin,
+        size_bytes: u64,
+    ) -> Result<Arc<Self>, LoadError> {
+        let capabilities = check_imports(component)?;
+        let missing = EXPORTS.into_iter().find(|export| component.get_export_index(None, export).is_none());
+        if let Some(export) = missing {
+            return Err(LoadError::MissingExport(export));
+        }
+        let misfit = |error: wasmtime::Error| LoadError::Misfit(format!("{error:#}"));
+        let mut linker = Linker::new(engine.wasmtime());
+        guest::add_to_linker(&mut linker).map_err(misfit)?;
+        wasi::link(&mut linker, component).map_err(misfit)?;
+        let pre = linker.instantiate_pre(component).and_then(PluginPre::new).map_err(misfit)?;
+        let descriptor = describe(engine, &pre)?;
+        let engine = engine.clone();
+        Ok(Arc::new(Self { engine, pre, digest, origin, size_bytes, capabilities, descriptor }))
+    }
+
+    /// What it says about itself.
+    pub fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    /// The SHA-256 of the component.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Where it comes from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The size of the component.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// The interfaces of the host that it uses, for example `regex`.
+    pub fn capabilities(&self) -> &[String] {
+        &self.capabilities
+    }
+}
+
+impl std::fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = &self.descriptor.name;
+        f.debug_struct("Plugin").field("name", name).field("digest", &self.digest).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built in"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+impl From<CompileError> for LoadError {
+    fn from(error: CompileError) -> Self {
+        Self::Invalid(error.0)
+    }
+}
+
+/// Refuses whatever is not of the contract and not harmless; says which interfaces are used.
+fn check_imports(component: &Component) -> Result<Vec<String>, LoadError> {
+    let mut used = Vec::new();
+    for (name, item) in component.component_type().imports(component.engine()) {
+        let is_panicked = name == "panicked" && matches!(item.ty, ComponentItem::ComponentFunc(_));
+        if is_panicked || wasi::is_answered(name) {
+            continue;
+        }
+        let forbidden = || LoadError::ForbiddenImport(name.to_owned());
+        let (package, interface) = name.split_once('/').ok_or_else(forbidden)?;
+        let (interface, version) = interface.split_once('@').unwrap_or((interface, ""));
+        if package != PACKAGE {
+            return Err(forbidden());
+        }
+        if !same_track(version, VERSION) {
+            return Err(LoadError::OtherVersion(name.to_owned()));
+        }
+        if !INTERFACES.contains(&interface) {
+            return Err(forbidden());
+        }
+        if interface != "types" {
+            used.push(interface.to_owned());
+        }
+    }
+    Ok(used)
+}
+
+/// Whether two versions are compatible as components see it: equal up to the first number that is not 0.
+fn same_track(a: &str, b: &str) -> bool {
+    let track = |version: &str| -> Option<Vec<u64>> {
+        let numbers: Vec<u64> = version.split('.').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+        let end = numbers.iter().position(|number| *number != 0)? + 1;
+        Some(numbers[..end].to_vec())
+    };
+    track(a).is_some() && track(a) == track(b)
+}
+
+fn describe(engine: &Engine, pre: &PluginPre<Guest>) -> Result<Descriptor, LoadError> {
+    let limits = StageLimits { timeout_ms: 1_000, ..Default::default() };
+    let shared = Arc::new(Shared::new("describe", &limits));
+    let mut instance = Instance::start(engine, pre, &shared, &limits).map_err(LoadError::Describe)?;
+    let described = instance.describe().map_err(LoadError::Describe)?;
+    Descriptor::from_guest(described).map_err(LoadError::Descriptor)
+}
+
+impl Descriptor {
+    fn from_guest(described: types::Descriptor) -> Result<Self, String> {
+        let types::Descriptor { name, aliases, version, description, config_schema, .. } = described;
+        for id in std::iter::once(&name).chain(&aliases) {
+            if !is_component_type(id) {
+                return Err(format!("{id:?} is no component type (a letter, then letters, digits and underscores)"));
+            }
+        }
+        if version.len() > MAX_DESCRIPTOR_TEXT || description.len() > MAX_DESCRIPTOR_TEXT || aliases.len() > 16 {
+            return Err("version, description or aliases are too long".into());
+        }
+        if described.signals.is_empty() {
+            return Err("it processes no signal".into());
+        }
+        if config_schema.len() > MAX_SCHEMA {
+            return Err(format!("a schema of {} bytes exceeds {MAX_SCHEMA}", config_schema.len()));
+        }
+        let config_schema =
+            serde_json::from_str(&config_schema).map_err(|error| format!("its schema is no JSON: {error}"))?;
+        let signals = described.signals.into_iter().map(signal_from_guest).collect();
+        let drops = match described.drops {
+            types::Drops::Filtered => Drops::Filtered,
+            types::Drops::Sampled => Drops::Sampled,
+        };
+        let on_error = match described.on_error {
+            types::OnError::Pass => OnError::Pass,
+            types::OnError::Drop => OnError::Drop,
+            types::OnError::Reject => OnError::Reject,
+        };
+        Ok(Self { name, aliases, version, description, signals, drops, on_error, config_schema })
+    }
+}
+
+/// The collector's rule for component types.
+fn is_component_type(id: &str) -> bool {
+    id.len() <= 63
+        && id.starts_with(|first: char| first.is_ascii_alphabetic())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn signal_from_guest(signal: types::Signal) -> Signal {
+    match signal {
+        types::Signal::Traces => Signal::Traces,
+        types::Signal::Metrics => Signal::Metrics,
+        types::Signal::Logs => Signal::Logs,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_which_versions_fit() {
+        for (version, fits) in
+            [("0.1.0", true), ("0.1.7", true), ("0.2.0", false), ("1.1.0", false), ("", false), ("x", false)]
+        {
+            assert_eq!(same_track(version, VERSION), fits, "{version}");
+        }
+    }
+}

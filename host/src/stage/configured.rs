@@ -1,0 +1,112 @@
+//! A plugin with its configuration for one signal, and the warm instances of it.
+
+use std::sync::{Arc, Mutex};
+
+use super::bindings::sluice::plugin::types;
+use super::component::Plugin;
+use super::declared::Declared;
+use super::instance::{CallError, Instance};
+use super::limits::StageLimits;
+use super::shared::{Shared, lock};
+use crate::model::Signal;
+
+/// Instances that are kept for the next call. More exist only while more threads call at the same time.
+const MAX_IDLE: usize = 32;
+
+/// A plugin that is ready to process batches.
+pub(super) struct Configured {
+    pub(super) plugin: Arc<Plugin>,
+    pub(super) declared: Declared,
+    pub(super) limits: StageLimits,
+    pub(super) shared: Arc<Shared>,
+    config: String,
+    signal: Signal,
+    idle: Mutex<Vec<Instance>>,
+}
+
+/// A mistake in the configuration of a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mistake {
+    /// Keys and positions from the top of the stage's configuration.
+    pub(super) path: String,
+    pub(super) message: String,
+}
+
+impl Configured {
+    /// Configures a plugin.
+    ///
+    /// # Errors
+    /// Every mistake that the plugin found.
+    pub(super) fn new(
+        plugin: Arc<Plugin>,
+        config: String,
+        signal: Signal,
+        limits: StageLimits,
+        shared: Arc<Shared>,
+    ) -> Result<Self, Vec<Mistake>> {
+        let whole = |message: String| vec![Mistake { path: String::new(), message }];
+        if plugin.size_bytes() > limits.component_bytes() {
+            let limit = limits.component_mib;
+            return Err(whole(format!("the plugin's {} bytes exceed component_mib: {limit}", plugin.size_bytes())));
+        }
+        let failed = |error: CallError| whole(format!("the plugin could not be configured: {error}"));
+        let mut instance = Instance::start(&plugin.engine, &plugin.pre, &shared, &limits).map_err(failed)?;
+        let configured = instance.configure(&config, signal_to_guest(signal)).map_err(failed)?;
+        let projection = configured.map_err(|errors| {
+            let mistake = |error: types::ConfigError| Mistake { path: error.path, message: error.message };
+            errors.into_iter().map(mistake).collect::<Vec<_>>()
+        })?;
+        let declared = Declared::new(signal, projection)
+            .map_err(|error| whole(format!("the plugin declares what can't be: {error}")))?;
+        Ok(Self { plugin, declared, limits, shared, config, signal, idle: Mutex::new(vec![instance]) })
+    }
+
+    /// An instance that waits for a call, or a fresh one.
+    pub(super) fn take(&self) -> Result<Instance, CallError> {
+        match lock(&self.idle).pop() {
+            Some(instance) => Ok(instance),
+            None => self.fresh(),
+        }
+    }
+
+    /// An instance that has processed nothing yet.
+    pub(super) fn fresh(&self) -> Result<Instance, CallError> {
+        let mut instance = Instance::start(&self.plugin.engine, &self.plugin.pre, &self.shared, &self.limits)?;
+        match instance.configure(&self.config, signal_to_guest(self.signal))? {
+            Ok(_) => Ok(instance),
+            Err(errors) => {
+                let reason = errors.first().map_or("no reason", |error| error.message.as_str());
+                Err(CallError::Trap(format!("a fresh instance refuses the configuration: {reason}")))
+            }
+        }
+    }
+
+    /// Takes back an instance whose call came back with an answer.
+    pub(super) fn give_back(&self, instance: Instance) {
+        if instance.is_worn(&self.limits) {
+            return;
+        }
+        let mut idle = lock(&self.idle);
+        if idle.len() < MAX_IDLE {
+            idle.push(instance);
+        }
+    }
+
+    /// Whether the plugin searches texts of the attribute table.
+    pub(super) fn searches_table(&self) -> bool {
+        self.declared.table.is_some() && self.plugin.capabilities().iter().any(|name| name == "regex")
+    }
+
+    /// The signal that it processes.
+    pub(super) fn signal(&self) -> Signal {
+        self.signal
+    }
+}
+
+pub(super) fn signal_to_guest(signal: Signal) -> types::Signal {
+    match signal {
+        Signal::Traces => types::Signal::Traces,
+        Signal::Metrics => types::Signal::Metrics,
+        Signal::Logs => types::Signal::Logs,
+    }
+}

@@ -1,0 +1,42 @@
+//! The standard stages that this executable carries; `build.rs` makes the list.
+
+use std::sync::Arc;
+
+use super::code_cache::Digest;
+use super::component::{LoadError, Origin, Plugin};
+use super::engine::Engine;
+
+/// A plugin inside the executable.
+#[derive(Clone, Copy)]
+pub(super) struct Embedded {
+    /// Its component type.
+    pub(super) name: &'static str,
+    pub(super) component: &'static [u8],
+    /// The same, compiled ahead of time.
+    pub(super) code: Option<&'static [u8]>,
+}
+
+/// All of them.
+pub(super) const EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+
+impl Embedded {
+    /// Makes it a plugin; without compiling it, if possible.
+    pub(super) fn load(&self, engine: &Engine) -> Result<Arc<Plugin>, LoadError> {
+        let digest = Digest::of(self.component);
+        match self.code.and_then(|code| engine.precompiled(code)) {
+            Some(compiled) => {
+                let size_bytes = self.component.len() as u64;
+                Plugin::from_component(engine, &compiled, digest, Origin::BuiltIn, size_bytes)
+            }
+            None => Plugin::load(engine, self.component, digest, Origin::BuiltIn),
+        }
+    }
+}
+
+/// The standard stages by name, compiled for any machine of this architecture; what `SLUICE_PRECOMPILED_DIR` takes.
+///
+/// # Errors
+/// If one of them is no valid component, which the build would have shown.
+pub fn precompile_standard_stages(engine: &Engine) -> Result<Vec<(&'static str, Vec<u8>)>, String> {
+    EMBEDDED.iter().map(|stage| Ok((stage.name, engine.precompile(stage.component)?))).collect()
+}

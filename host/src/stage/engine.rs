@@ -1,0 +1,161 @@
+//! The engine that runs plugins: the only place that configures wasmtime.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wasmtime::component::Component;
+use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+
+use super::code_cache::{CodeCache, Digest};
+use super::ticker::{CallGuard, Ticker};
+
+/// Core instances of one component: the plugin, and the two that adapt its imports; some for other toolchains.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
+
+/// Settings of the engine; they hold for all plugins.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Where compiled code is kept, so that the next start needs no compiler. None: nowhere.
+    pub cache_directory: Option<PathBuf>,
+    /// Instances that may exist at the same time: one per stage and worker, and some to spare for reloads.
+    pub max_instances: u32,
+    /// The most memory that any stage's limit may grant to an instance, in MiB.
+    pub max_memory_mib: u32,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self { cache_directory: None, max_instances: 1_000, max_memory_mib: 1_024 }
+    }
+}
+
+/// Compiles and runs plugins. A clone is the same engine.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    wasmtime: wasmtime::Engine,
+    ticker: Ticker,
+    cache: Option<CodeCache>,
+    // One compilation at a time: a reload must not take all cores from the data path.
+    compiler: Mutex<()>,
+    config: EngineConfig,
+}
+
+/// The engine can't be made.
+#[derive(Debug, thiserror::Error)]
+#[error("the WASM engine does not start: {0}")]
+pub struct EngineError(String);
+
+/// Bytes are no plugin that can be compiled.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is no valid WebAssembly component: {0}")]
+pub(super) struct CompileError(pub(super) String);
+
+impl Engine {
+    /// Starts an engine, with a pool of instances where the address space has room for one.
+    ///
+    /// # Errors
+    /// If wasmtime does not support this machine.
+    pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
+        let pooled = wasmtime::Engine::new(&pooling(&config)?);
+        let wasmtime = pooled.or_else(|error| {
+            tracing::warn!(%error, "no pool for plugin instances, they are allocated one by one");
+            wasmtime::Engine::new(&common()?)
+        })?;
+        let ticker = Ticker::start(&wasmtime).map_err(|error| EngineError(error.to_string()))?;
+        let cache = config.cache_directory.as_deref().and_then(|directory| CodeCache::open(directory, &wasmtime));
+        Ok(Self(Arc::new(Inner { wasmtime, ticker, cache, compiler: Mutex::new(()), config })))
+    }
+
+    /// Compiles a component ahead of time, for `SLUICE_PRECOMPILED_DIR` at build time.
+    ///
+    /// # Errors
+    /// If the bytes are no valid component.
+    pub fn precompile(&self, component: &[u8]) -> Result<Vec<u8>, String> {
+        self.0.wasmtime.precompile_component(component).map_err(|error| format!("{error:#}"))
+    }
+
+    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.0.wasmtime
+    }
+
+    pub(super) fn config(&self) -> &EngineConfig {
+        &self.0.config
+    }
+
+    /// Keeps the epoch going for the time of a call.
+    pub(super) fn enter(&self) -> CallGuard<'_> {
+        self.0.ticker.enter()
+    }
+
+    /// Compiles a component, or takes its code from the cache.
+    pub(super) fn compile(&self, bytes: &[u8], digest: &Digest) -> Result<Component, CompileError> {
+        let cached = || self.0.cache.as_ref().and_then(|cache| cache.load(&self.0.wasmtime, digest));
+        if let Some(component) = cached() {
+            return Ok(component);
+        }
+        let _one_at_a_time = self.0.compiler.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(component) = cached() {
+            return Ok(component);
+        }
+        let component =
+            Component::from_binary(&self.0.wasmtime, bytes).map_err(|error| CompileError(format!("{error:#}")))?;
+        if let Some(cache) = &self.0.cache {
+            cache.store(&component, digest);
+        }
+        Ok(component)
+    }
+
+    /// Takes code that was compiled when the host was built; none if it is of another engine or another CPU.
+    pub(super) fn precompiled(&self, code: &'static [u8]) -> Option<Component> {
+        // SAFETY: the code comes out of this executable, whose build made it with `precompile`. wasmtime checks that
+        // version, target and settings are those of this engine.
+        let component = unsafe { Component::deserialize(&self.0.wasmtime, code) };
+        component.inspect_err(|error| tracing::debug!(%error, "built-in code is of another engine")).ok()
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}
+
+impl From<wasmtime::Error> for EngineError {
+    fn from(error: wasmtime::Error) -> Self {
+        Self(format!("{error:#}"))
+    }
+}
+
+/// What holds with and without a pool. All of it is part of the key of compiled code.
+fn common() -> wasmtime::Result<Config> {
+    let mut config = Config::new();
+    config.cranelift_opt_level(OptLevel::Speed);
+    config.epoch_interruption(true);
+    // Off, a call costs half: no bookkeeping for concurrent tasks, which the contract does not have.
+    config.concurrency_support(false);
+    // The baseline of the architecture: code that was compiled ahead runs on every machine of it.
+    config.target(env!("SLUICE_TARGET"))?;
+    config.generate_address_map(false);
+    config.wasm_backtrace_max_frames(None);
+    Ok(config)
+}
+
+fn pooling(engine: &EngineConfig) -> wasmtime::Result<Config> {
+    let mut pool = PoolingAllocationConfig::new();
+    let core_instances = engine.max_instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT);
+    pool.total_component_instances(engine.max_instances)
+        .total_core_instances(core_instances)
+        .total_memories(engine.max_instances)
+        .total_tables(engine.max_instances.saturating_mul(2))
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT)
+        .max_memories_per_component(1)
+        .max_tables_per_component(4)
+        .max_memory_size((engine.max_memory_mib as usize) << 20)
+        .linear_memory_keep_resident(1 << 20)
+        .table_keep_resident(64 << 10);
+    let mut config = common()?;
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Ok(config)
+}

@@ -1,0 +1,190 @@
+//! One instance's side of the host: its limits, its patterns, the call that runs, and what it may import.
+
+use std::sync::Arc;
+
+use wasmtime::component::{HasSelf, Linker};
+
+use super::bindings::sluice::plugin as contract;
+use super::bindings::{Plugin, PluginImports};
+use super::limits::MemoryLimiter;
+use super::patterns::{Haystack, Pattern};
+use super::shared::{Shared, lock, truncate};
+use contract::log::Level;
+use contract::types;
+
+/// Patterns that one stage may compile.
+const MAX_PATTERNS: usize = 256;
+/// Bytes of standard output and error that one instance may write in its life; it has `log` for the rest.
+const MAX_STDIO_BYTES: usize = 16 << 10;
+
+/// What wasmtime keeps beside an instance.
+pub(super) struct Guest {
+    pub(super) memory: MemoryLimiter,
+    pub(super) shared: Arc<Shared>,
+    /// The texts of the attribute table; there only during a call that may search them.
+    pub(super) table: Haystack,
+    /// When the batch of the call was received.
+    pub(super) now_unix_nano: u64,
+    /// Where the guest panicked.
+    pub(super) panic: Option<String>,
+    pub(super) phase: Phase,
+    patterns: Vec<Arc<Pattern>>,
+    stdio_bytes: usize,
+}
+
+/// What the guest is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Saying what it is, or checking a configuration.
+    Setup,
+    /// Processing a batch.
+    Call,
+}
+
+impl Guest {
+    pub(super) fn new(shared: Arc<Shared>, memory_bytes: usize) -> Self {
+        Self {
+            memory: MemoryLimiter::new(memory_bytes),
+            shared,
+            table: Haystack::default(),
+            now_unix_nano: 0,
+            panic: None,
+            phase: Phase::Setup,
+            patterns: Vec::new(),
+            stdio_bytes: 0,
+        }
+    }
+
+    /// Takes what the guest writes to standard output or error.
+    pub(super) fn stdio(&mut self, bytes: &[u8]) {
+        let room = MAX_STDIO_BYTES - self.stdio_bytes.min(MAX_STDIO_BYTES);
+        let bytes = &bytes[..bytes.len().min(room)];
+        self.stdio_bytes += bytes.len();
+        let text = String::from_utf8_lossy(bytes);
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            self.log(Level::Info, line);
+        }
+    }
+
+    fn log(&self, level: Level, message: &str) {
+        let Some((message, suppressed)) = self.shared.admit_message(message) else { return };
+        let stage = self.shared.stage.as_str();
+        match level {
+            Level::Debug => tracing::debug!(target: "sluice::plugin", stage, suppressed, "{message}"),
+            Level::Info => tracing::info!(target: "sluice::plugin", stage, suppressed, "{message}"),
+            Level::Warn => tracing::warn!(target: "sluice::plugin", stage, suppressed, "{message}"),
+            Level::Error => tracing::error!(target: "sluice::plugin", stage, suppressed, "{message}"),
+        }
+    }
+
+    fn pattern(&self, pattern: u32) -> wasmtime::Result<Arc<Pattern>> {
+        let found = self.patterns.get(pattern as usize).cloned();
+        found.ok_or_else(|| wasmtime::format_err!("the plugin used pattern {pattern}, which it has not compiled"))
+    }
+}
+
+/// Offers the interfaces of the contract to plugins.
+pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    Plugin::add_to_linker::<_, HasSelf<Guest>>(linker, |guest| guest)
+}
+
+impl types::Host for Guest {}
+
+impl PluginImports for Guest {
+    fn panicked(&mut self, message: String, file: String, line: u32) -> wasmtime::Result<()> {
+        self.panic = Some(format!("{} at {}:{line}", truncate(&message), truncate(&file)));
+        Ok(())
+    }
+}
+
+impl contract::log::Host for Guest {
+    fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
+        Guest::log(self, level, &message);
+        Ok(())
+    }
+}
+
+impl contract::counter::Host for Guest {
+    fn add(&mut self, name: String, delta: u64) -> wasmtime::Result<()> {
+        if !self.shared.count(&name, delta) {
+            Guest::log(self, Level::Warn, &format!("counter {name:?} is refused: the name, or one too many"));
+        }
+        Ok(())
+    }
+}
+
+impl contract::clock::Host for Guest {
+    fn now_unix_nano(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.now_unix_nano)
+    }
+}
+
+impl contract::key_value::Host for Guest {
+    fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        Ok(lock(&self.shared.key_value).get(&key, self.now_unix_nano).map(<[u8]>::to_vec))
+    }
+
+    fn set(&mut self, key: String, value: Vec<u8>, ttl_ms: u64) -> wasmtime::Result<Result<(), String>> {
+        Ok(lock(&self.shared.key_value).set(key, value, ttl_ms, self.now_unix_nano))
+    }
+
+    fn delete(&mut self, key: String) -> wasmtime::Result<()> {
+        lock(&self.shared.key_value).delete(&key);
+        Ok(())
+    }
+}
+
+impl contract::token_bucket::Host for Guest {
+    fn take(&mut self, bucket: String, wanted: u32, per_second: f64, burst: f64) -> wasmtime::Result<u32> {
+        Ok(lock(&self.shared.token_buckets).take(&bucket, wanted, per_second, burst, self.now_unix_nano))
+    }
+}
+
+impl contract::regex::Host for Guest {
+    fn compile(&mut self, pattern: String) -> wasmtime::Result<Result<u32, String>> {
+        if self.phase != Phase::Setup {
+            wasmtime::bail!("the plugin compiled a pattern outside of configure");
+        }
+        if self.patterns.len() == MAX_PATTERNS {
+            return Ok(Err(format!("a stage can have {MAX_PATTERNS} patterns and no more")));
+        }
+        Ok(self.shared.pattern(&pattern).map(|pattern| {
+            self.patterns.push(pattern);
+            self.patterns.len() as u32 - 1
+        }))
+    }
+
+    fn is_match(&mut self, pattern: u32, offsets: Vec<u32>, bytes: Vec<u8>) -> wasmtime::Result<Vec<u64>> {
+        let texts = Haystack::from_guest(&offsets, &bytes).map_err(wasmtime::Error::msg)?;
+        Ok(self.pattern(pattern)?.is_match(&texts))
+    }
+
+    fn find_in_table(&mut self, pattern: u32, entries: Option<Vec<u64>>) -> wasmtime::Result<contract::regex::Matches> {
+        let found = self.pattern(pattern)?.find(&self.table, entries.as_deref());
+        Ok(contract::regex::Matches { entries: found.values, starts: found.starts, ends: found.ends })
+    }
+
+    fn find(
+        &mut self,
+        pattern: u32,
+        offsets: Vec<u32>,
+        bytes: Vec<u8>,
+    ) -> wasmtime::Result<contract::regex::Matches> {
+        let texts = Haystack::from_guest(&offsets, &bytes).map_err(wasmtime::Error::msg)?;
+        let found = self.pattern(pattern)?.find(&texts, None);
+        Ok(contract::regex::Matches { entries: found.values, starts: found.starts, ends: found.ends })
+    }
+
+    fn table_text(&mut self, entries: Vec<u32>) -> wasmtime::Result<contract::regex::Texts> {
+        let (mut offsets, mut bytes) = (Vec::with_capacity(entries.len() + 1), Vec::new());
+        offsets.push(0);
+        for entry in entries {
+            match self.table.text(entry) {
+                Ok(text) => bytes.extend_from_slice(text),
+                Err(entries) => wasmtime::bail!("the plugin asked for the text of table entry {entry} of {entries}"),
+            }
+            offsets.push(u32::try_from(bytes.len())?);
+        }
+        Ok(contract::regex::Texts { offsets, bytes })
+    }
+}

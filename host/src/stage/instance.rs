@@ -1,0 +1,137 @@
+//! One instance of a plugin, and the calls into it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::{Store, Trap};
+
+use super::bindings::sluice::plugin::types;
+use super::bindings::{Plugin as Exports, PluginPre};
+use super::engine::Engine;
+use super::guest::{Guest, Phase};
+use super::limits::StageLimits;
+use super::shared::{Shared, truncate};
+use super::ticker::TICK;
+
+/// An instance. After an error of any call it must be dropped: it can't be entered again.
+pub(super) struct Instance {
+    store: Store<Guest>,
+    exports: Exports,
+    engine: Engine,
+    timeout: Duration,
+    calls: u32,
+}
+
+/// A call did not come back with an answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// It took too long.
+    #[error("stopped after {} ms, the limit of the stage", .0.as_millis())]
+    Timeout(Duration),
+    /// It wanted more memory than it may have.
+    #[error("it needs more than {0} MiB of memory, the limit of the stage")]
+    Memory(u32),
+    /// It panicked.
+    #[error("it panicked: {0}")]
+    Panic(String),
+    /// It ended in another way.
+    #[error("it trapped: {0}")]
+    Trap(String),
+    /// All instances of the pool are taken.
+    #[error("no instance is free: {0}")]
+    Exhausted(String),
+}
+
+impl Instance {
+    /// Makes an instance.
+    pub(super) fn start(
+        engine: &Engine,
+        pre: &PluginPre<Guest>,
+        shared: &Arc<Shared>,
+        limits: &StageLimits,
+    ) -> Result<Self, CallError> {
+        let guest = Guest::new(Arc::clone(shared), limits.memory_bytes());
+        let mut store = Store::new(engine.wasmtime(), guest);
+        store.limiter(|guest| &mut guest.memory);
+        // A net under the exact check of answers: what is far too large is not even read.
+        store.set_hostcall_fuel(limits.output_bytes().saturating_mul(2).saturating_add(1 << 20));
+        let timeout = limits.timeout();
+        let _running = engine.enter();
+        store.set_epoch_deadline(ticks(timeout));
+        let exports = pre.instantiate(&mut store).map_err(|error| {
+            let memory = store.data().memory.refused;
+            if memory { CallError::Memory(limits.memory_mib) } else { CallError::Exhausted(reason(&error)) }
+        })?;
+        Ok(Self { store, exports, engine: engine.clone(), timeout, calls: 0 })
+    }
+
+    /// Asks what the plugin is.
+    pub(super) fn describe(&mut self) -> Result<types::Descriptor, CallError> {
+        self.call(|exports, store| exports.call_describe(store))
+    }
+
+    /// Passes its configuration.
+    pub(super) fn configure(
+        &mut self,
+        config: &str,
+        signal: types::Signal,
+    ) -> Result<Result<types::Projection, Vec<types::ConfigError>>, CallError> {
+        let configured = self.call(|exports, store| exports.call_configure(store, config, signal));
+        self.store.data_mut().phase = Phase::Call;
+        configured
+    }
+
+    /// Passes a batch.
+    pub(super) fn process(
+        &mut self,
+        batch: types::Batch<'_>,
+    ) -> Result<Result<types::Outcome, types::Failure>, CallError> {
+        self.calls = self.calls.saturating_add(1);
+        self.call(|exports, store| exports.call_process(store, batch))
+    }
+
+    /// The host's side of it.
+    pub(super) fn guest(&mut self) -> &mut Guest {
+        self.store.data_mut()
+    }
+
+    /// Whether it has worked so long, or grown so large, that a fresh one should take its place.
+    pub(super) fn is_worn(&self, limits: &StageLimits) -> bool {
+        self.calls >= limits.calls_per_instance || self.store.data().memory.used_bytes > limits.memory_bytes() / 4 * 3
+    }
+
+    fn call<T>(
+        &mut self,
+        call: impl FnOnce(&Exports, &mut Store<Guest>) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
+        let running = self.engine.enter();
+        self.store.set_epoch_deadline(ticks(self.timeout));
+        let answer = call(&self.exports, &mut self.store);
+        drop(running);
+        answer.map_err(|error| self.explain(&error))
+    }
+
+    /// Says why a call ended, in the words that help most.
+    fn explain(&mut self, error: &wasmtime::Error) -> CallError {
+        let guest = self.store.data_mut();
+        if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
+            return CallError::Timeout(self.timeout);
+        }
+        if guest.memory.refused {
+            return CallError::Memory((guest.memory.limit_bytes() >> 20) as u32);
+        }
+        match guest.panic.take() {
+            Some(panic) => CallError::Panic(panic),
+            None => CallError::Trap(reason(error)),
+        }
+    }
+}
+
+/// One more than the time, since the current tick is under way already.
+fn ticks(timeout: Duration) -> u64 {
+    (timeout.as_millis() / TICK.as_millis()) as u64 + 1
+}
+
+fn reason(error: &wasmtime::Error) -> String {
+    truncate(&format!("{error:#}")).to_owned()
+}

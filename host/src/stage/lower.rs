@@ -1,0 +1,134 @@
+//! Turns the columns of a batch into what one plugin gets: its own columns, for the rows that are still there.
+
+use sluice_wire::{BytesColumn, Columns, Gathered, GatheredTable, LiveRows, NumberColumn, SeparatedTexts, Texts};
+
+use super::bindings::sluice::plugin::types;
+use super::declared::Declared;
+use super::patterns::{Haystack, SEPARATOR};
+use crate::model::Context;
+
+/// A batch as one plugin gets it.
+pub(super) struct Lowered {
+    rows: u32,
+    resource_rows: Vec<u32>,
+    scope_rows: Vec<u32>,
+    resource_scopes: Vec<u32>,
+    metric_rows: Vec<u32>,
+    columns: Vec<Gathered>,
+    /// Its entries know their original numbers.
+    pub(super) table: Option<GatheredTable>,
+}
+
+/// What does not stand in columns.
+#[derive(Clone, Copy)]
+pub(super) struct Beside<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) context: &'a Context,
+    pub(super) received_unix_nano: u64,
+}
+
+impl Lowered {
+    /// Gathers what a plugin declared. Its first read is read number `first_read` of the projection.
+    pub(super) fn gather(
+        columns: &Columns,
+        bytes: &[u8],
+        declared: &Declared,
+        first_read: usize,
+        live: &LiveRows,
+    ) -> Self {
+        let reads = first_read..first_read + declared.reads.len();
+        Self {
+            rows: live.len() as u32,
+            resource_rows: live.offsets(columns.resource_rows()),
+            scope_rows: live.offsets(columns.scope_rows()),
+            resource_scopes: columns.resource_scopes().to_vec(),
+            metric_rows: live.offsets(columns.metric_rows()),
+            columns: reads.filter_map(|read| columns.gather(bytes, read, live)).collect(),
+            table: declared.table.and_then(|table| columns.gather_table(bytes, table.options, live)),
+        }
+    }
+
+    /// The texts of the table, for patterns to search.
+    pub(super) fn haystack(&self, columns: &Columns, bytes: &[u8]) -> Haystack {
+        let entries = self.table.as_ref().map_or(0, |table| table.kinds.len());
+        let numbered = |entry: u32| {
+            let original = self.table.as_ref().and_then(|table| table.original(entry as usize));
+            original.map(|original| (entry, original as u32))
+        };
+        let mut texts = SeparatedTexts::default();
+        columns.separated_texts(bytes, (0..entries as u32).filter_map(numbered), SEPARATOR, &mut texts);
+        Haystack::from_separated(texts, entries)
+    }
+
+    /// Calls with the batch in the contract's terms.
+    pub(super) fn with_batch<T>(
+        &self,
+        declared: &Declared,
+        beside: Beside<'_>,
+        call: impl FnOnce(types::Batch<'_>) -> T,
+    ) -> T {
+        let columns: Vec<types::Column<'_>> = self.columns.iter().map(column).collect();
+        let header = |name: &String| {
+            let found = beside.context.headers.iter().find(|(header, _)| header == name);
+            found.map(|(_, value)| value.as_str())
+        };
+        let headers: Vec<Option<&str>> = declared.headers.iter().map(header).collect();
+        call(types::Batch {
+            rows: self.rows,
+            resource_rows: &self.resource_rows,
+            scope_rows: &self.scope_rows,
+            resource_scopes: &self.resource_scopes,
+            metric_rows: &self.metric_rows,
+            columns: &columns,
+            table: self.table.as_ref().map(table),
+            raw: declared.raw.then_some(beside.bytes),
+            headers: &headers,
+            received_unix_nano: beside.received_unix_nano,
+        })
+    }
+}
+
+fn column(column: &Gathered) -> types::Column<'_> {
+    match column {
+        Gathered::Dictionary(column) => types::Column::Dictionary(types::DictionaryColumn {
+            codes: &column.codes,
+            values: texts(&column.values),
+        }),
+        Gathered::Text(column) => types::Column::Text(bytes_column(column)),
+        Gathered::Bytes(column) => types::Column::Bytes(bytes_column(column)),
+        Gathered::S64(NumberColumn { present, values }) => {
+            types::Column::S64(types::S64Column { present, values })
+        }
+        Gathered::U64(NumberColumn { present, values }) => {
+            types::Column::U64(types::U64Column { present, values })
+        }
+        Gathered::F64(NumberColumn { present, values }) => {
+            types::Column::F64(types::F64Column { present, values })
+        }
+        Gathered::Boolean(NumberColumn { present, values }) => {
+            types::Column::Boolean(types::BooleanColumn { present, values })
+        }
+        Gathered::Kind(kinds) => types::Column::Kind(kinds),
+    }
+}
+
+fn table(table: &GatheredTable) -> types::Table<'_> {
+    types::Table {
+        owners: &table.owners,
+        entities: &table.entities,
+        key_codes: &table.key_codes,
+        keys: texts(&table.keys),
+        kinds: &table.kinds,
+        parents: &table.parents,
+        text: texts(&table.text),
+        numbers: &table.numbers,
+    }
+}
+
+fn texts(texts: &Texts) -> types::TextsParam<'_> {
+    types::TextsParam { offsets: &texts.offsets, bytes: &texts.bytes }
+}
+
+fn bytes_column(column: &BytesColumn) -> types::BytesColumn<'_> {
+    types::BytesColumn { present: &column.present, offsets: &column.values.offsets, bytes: &column.values.bytes }
+}

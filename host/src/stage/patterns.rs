@@ -1,0 +1,243 @@
+//! Regular expressions over whole columns of text.
+//!
+//! One search over all values with a separator between them lets the literal prefilters of the regex crate skip most
+//! of the text. The separator, 0xFF, is in no UTF-8 text, and no pattern in Unicode mode matches it; so a match never
+//! spans two values. What looks around itself could see the separator: such a pattern runs value by value.
+
+use std::sync::Arc;
+
+use regex::bytes::Regex;
+use regex_syntax::hir::{Hir, LookSet};
+use sluice_wire::SeparatedTexts;
+
+/// The byte after each value.
+pub(super) const SEPARATOR: u8 = 0xFF;
+/// Unselected values of so many bytes at most are searched along with their neighbours, rather than starting anew.
+const GAP_BYTES: usize = 128;
+
+/// A compiled pattern.
+#[derive(Clone, Debug)]
+pub(super) struct Pattern {
+    regex: Regex,
+    whole_column: bool,
+}
+
+/// Values one after the other, a separator after each.
+#[derive(Debug, Default)]
+pub(super) struct Haystack {
+    // Value `i` is bytes[offsets[i] .. offsets[i + 1] - 1]; there is one more offset than there are values.
+    offsets: Vec<u32>,
+    bytes: Vec<u8>,
+    /// The number that each value is known by, ascending; none if it is the position.
+    numbers: Option<Vec<u32>>,
+    /// All numbers are below it.
+    end: usize,
+}
+
+/// Where a pattern matches; one entry per match.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The numbers that the values are known by, ascending.
+    pub(super) values: Vec<u32>,
+    /// First byte of each match in its value.
+    pub(super) starts: Vec<u32>,
+    /// First byte after it.
+    pub(super) ends: Vec<u32>,
+}
+
+impl Pattern {
+    /// Compiles a pattern. Syntax and limits are those of `regex::Regex`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub(super) fn new(pattern: &str) -> Result<Arc<Self>, String> {
+        let hir = regex_syntax::ParserBuilder::new().build().parse(pattern).map_err(|error| error.to_string())?;
+        let regex = Regex::new(pattern).map_err(|error| error.to_string())?;
+        Ok(Arc::new(Self { regex, whole_column: is_safe_across_values(&hir) }))
+    }
+
+    /// Which values match, as bits.
+    pub(super) fn is_match(&self, haystack: &Haystack) -> Vec<u64> {
+        let mut words = vec![0; haystack.len().div_ceil(64)];
+        if !self.whole_column {
+            for i in (0..haystack.len()).filter(|i| self.regex.is_match(haystack.value(*i))) {
+                words[i / 64] |= 1 << (i % 64);
+            }
+            return words;
+        }
+        let mut from = 0;
+        let mut value = 0;
+        while let Some(found) = self.regex.find_at(&haystack.bytes, from) {
+            value = haystack.value_at(found.start(), value);
+            words[value / 64] |= 1 << (value % 64);
+            from = haystack.offsets[value + 1] as usize;
+        }
+        words
+    }
+
+    /// Every match in the values whose bit is set; none means all.
+    pub(super) fn find(&self, haystack: &Haystack, selected: Option<&[u64]>) -> Found {
+        let mut found = Found::default();
+        match selected {
+            None => self.find_in_run(haystack, 0..haystack.len(), |_| true, &mut found),
+            Some(words) => {
+                let selects = |value: usize| {
+                    let number = haystack.number(value) as usize;
+                    words.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
+                };
+                for run in runs(haystack, selects) {
+                    self.find_in_run(haystack, run, selects, &mut found);
+                }
+            }
+        }
+        found
+    }
+
+    /// Searches neighbouring values and keeps the matches of the selected ones.
+    fn find_in_run(
+        &self,
+        haystack: &Haystack,
+        values: std::ops::Range<usize>,
+        selects: impl Fn(usize) -> bool,
+        found: &mut Found,
+    ) {
+        if !self.whole_column {
+            for value in values.filter(|value| selects(*value)) {
+                let number = haystack.number(value);
+                self.regex.find_iter(haystack.value(value)).for_each(|m| found.push(number, m.start(), m.end()));
+            }
+            return;
+        }
+        if values.is_empty() {
+            return;
+        }
+        let mut value = values.start;
+        let start = haystack.offsets[values.start] as usize;
+        let end = haystack.offsets[values.end] as usize;
+        for m in self.regex.find_iter(&haystack.bytes[start..end]) {
+            value = haystack.value_at(start + m.start(), value);
+            if selects(value) {
+                let base = haystack.offsets[value] as usize - start;
+                found.push(haystack.number(value), m.start() - base, m.end() - base);
+            }
+        }
+    }
+}
+
+impl Haystack {
+    /// Takes the texts of the attribute table, which has so many entries.
+    pub(super) fn from_separated(texts: SeparatedTexts, entries: usize) -> Self {
+        let SeparatedTexts { bytes, starts: mut offsets, entries: numbers } = texts;
+        offsets.push(bytes.len() as u32);
+        Self { offsets, bytes, numbers: Some(numbers), end: entries }
+    }
+
+    /// Appends a value.
+    pub(super) fn push(&mut self, value: &[u8]) {
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+        }
+        self.bytes.extend_from_slice(value);
+        self.bytes.push(SEPARATOR);
+        // A batch and the texts of a guest are far below 4 GiB.
+        self.offsets.push(self.bytes.len() as u32);
+        self.end = self.len();
+    }
+
+    /// Takes texts from a guest: offsets that ascend within the bytes, which are UTF-8 between any two.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(super) fn from_guest(offsets: &[u32], bytes: &[u8]) -> Result<Self, &'static str> {
+        let mut haystack = Self::default();
+        haystack.offsets.reserve(offsets.len());
+        haystack.bytes.reserve(bytes.len() + offsets.len());
+        for pair in offsets.windows(2) {
+            let value =
+                bytes.get(pair[0] as usize..pair[1] as usize).ok_or("offsets do not ascend within the bytes")?;
+            haystack.push(std::str::from_utf8(value).map_err(|_| "a text is not UTF-8")?.as_bytes());
+        }
+        Ok(haystack)
+    }
+
+    /// The text with a number: empty if that has none.
+    ///
+    /// # Errors
+    /// How many numbers there are, if this is none.
+    pub(super) fn text(&self, number: u32) -> Result<&[u8], usize> {
+        if number as usize >= self.end {
+            return Err(self.end);
+        }
+        let value = match &self.numbers {
+            None => Some(number as usize),
+            Some(numbers) => numbers.binary_search(&number).ok(),
+        };
+        Ok(value.map_or(&[], |value| self.value(value)))
+    }
+
+    fn number(&self, value: usize) -> u32 {
+        match &self.numbers {
+            None => value as u32,
+            Some(numbers) => numbers[value],
+        }
+    }
+
+    /// How many values there are.
+    pub(super) fn len(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// A value.
+    pub(super) fn value(&self, i: usize) -> &[u8] {
+        &self.bytes[self.offsets[i] as usize..self.offsets[i + 1] as usize - 1]
+    }
+
+    /// The value in which a byte lies; it is not before `from`.
+    fn value_at(&self, byte: usize, from: usize) -> usize {
+        // Matches come in order and often stand close together, so look nearby before searching.
+        let ends = &self.offsets[from + 1..];
+        let mut reach = 1;
+        while reach < ends.len() && ends[reach] as usize <= byte {
+            reach *= 2;
+        }
+        let near = &ends[reach / 2..ends.len().min(reach + 1)];
+        from + reach / 2 + near.partition_point(|end| *end as usize <= byte)
+    }
+}
+
+impl Found {
+    fn push(&mut self, number: u32, start: usize, end: usize) {
+        self.values.push(number);
+        self.starts.push(start as u32);
+        self.ends.push(end as u32);
+    }
+}
+
+/// Whether the matches over separated values are those of each value.
+///
+/// A pattern that parses in Unicode mode matches valid UTF-8 only, never the separator. An empty match could lie behind
+/// the last value; an anchor or a Unicode word boundary looks at the neighbouring byte, or makes the search slow when
+/// that is no UTF-8. For an ASCII word boundary the separator is what the end of the text is: no word character.
+fn is_safe_across_values(hir: &Hir) -> bool {
+    let properties = hir.properties();
+    let looks = properties.look_set();
+    let ascii_words = looks.contains_word_ascii() && !looks.contains_word_unicode() && !looks.contains_anchor();
+    properties.is_utf8()
+        && properties.minimum_len().is_some_and(|len| len > 0)
+        && (looks == LookSet::empty() || ascii_words)
+}
+
+/// Stretches of selected values; short unselected ones in between are taken along.
+fn runs(haystack: &Haystack, selects: impl Fn(usize) -> bool) -> Vec<std::ops::Range<usize>> {
+    let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
+    for i in (0..haystack.len()).filter(|i| selects(*i)) {
+        match runs.last_mut() {
+            Some(run) if (haystack.offsets[i] - haystack.offsets[run.end]) as usize <= GAP_BYTES => run.end = i + 1,
+            _ => runs.push(i..i + 1),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn haystack(values: &[String]) -> Haystack {
+    let mut haystack = Haystack::default();
+    values.iter().for_each(|value| haystack.push(value.as_bytes()));
+    haystack
+}
+
+/// What a search of each value on its own says.
+fn one_by_one(pattern: &str, values: &[String], selected: impl Fn(usize) -> bool) -> Found {
+    let regex = regex::Regex::new(pattern).expect("a valid pattern");
+    let mut found = Found::default();
+    for (i, value) in values.iter().enumerate().filter(|(i, _)| selected(*i)) {
+        regex.find_iter(value).for_each(|m| found.push(i as u32, m.start(), m.end()));
+    }
+    found
+}
+
+const PATTERNS: &[&str] = &[
+    r"4[0-9]{12}(?:[0-9]{3})?",
+    r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}",
+    r"a",
+    r"a.*b",
+    r"(?s)a.*b",
+    r"[^a]",
+    r"[^a]+",
+    r"\D\S",
+    r"(?-u:\b)a",
+    r"a(?-u:\b)",
+    r"(?-u:\B)a",
+    r"^a",
+    r"a$",
+    r"(?m)^a",
+    r"(?m)a$",
+    r"\Aa|b\z",
+    r"\ba",
+    r"a\b",
+    r"\Ba\B",
+    r"a*",
+    r"",
+    r"a|",
+    r"(?i)ä",
+    r"\pL+",
+    r"b+?a??",
+    r"(ab|a)(b|c)*",
+    r"\b{start}a",
+    r"(?-u:\b{end-half})",
+];
+
+fn values() -> impl Strategy<Value = Vec<String>> {
+    prop::collection::vec(prop_oneof!["[ab]{0,4}", "[abcäÄ@. \n4-9]{0,20}", Just(String::new()), "\\PC{0,6}"], 0..40)
+}
+
+proptest! {
+    #[test]
+    fn finds_in_a_column_what_it_finds_in_each_value(
+        values in values(),
+        pattern in prop::sample::select(PATTERNS),
+        words in prop::option::of(prop::collection::vec(any::<u64>(), 0..2)),
+    ) {
+        let compiled = Pattern::new(pattern).expect("a valid pattern");
+        let haystack = haystack(&values);
+        let selected = |i: usize| words.as_ref().is_none_or(|w| w.get(i / 64).is_some_and(|w| w >> (i % 64) & 1 == 1));
+        prop_assert_eq!(compiled.find(&haystack, words.as_deref()), one_by_one(pattern, &values, selected));
+
+        let regex = regex::Regex::new(pattern).expect("a valid pattern");
+        let matching = compiled.is_match(&haystack);
+        for (i, value) in values.iter().enumerate() {
+            prop_assert_eq!(matching[i / 64] >> (i % 64) & 1 == 1, regex.is_match(value), "{:?}", value);
+        }
+    }
+
+    #[test]
+    fn any_pattern_finds_the_same_either_way(values in values(), pattern in "[ab^$.*+?|()\\[\\]@]{0,8}") {
+        prop_assume!(regex::Regex::new(&pattern).is_ok());
+        let compiled = Pattern::new(&pattern).expect("a valid pattern");
+        prop_assert_eq!(compiled.find(&haystack(&values), None), one_by_one(&pattern, &values, |_| true));
+    }
+}
+
+#[test]
+fn searches_the_whole_column_where_that_is_safe() {
+    let cases = [
+        (r"4[0-9]{12}(?:[0-9]{3})?", true),
+        (r"[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}", true),
+        (r"a.*b", true),
+        (r"[^a]", true),
+        (r"(?-u:\b)4[0-9]{12}(?-u:\b)", true),
+        (r"\b4[0-9]{12}\b", false),
+        (r"^a", false),
+        (r"(?m)a$", false),
+        (r"a*", false),
+    ];
+    for (pattern, expected) in cases {
+        assert_eq!(Pattern::new(pattern).expect("valid").whole_column, expected, "{pattern}");
+    }
+}
+
+#[test]
+fn refuses_a_pattern_and_says_where_it_is_wrong() {
+    for (pattern, part) in
+        [("a(", "unclosed group"), (r"(?-u:\xFF)", "invalid UTF-8"), (r"\p{Nope}", "Unicode property")]
+    {
+        let error = Pattern::new(pattern).expect_err("no valid pattern");
+        assert!(error.contains(part), "{pattern}: {error}");
+    }
+}
+
+#[test]
+fn refuses_texts_that_are_none() {
+    for (offsets, bytes) in [(&[0, 2][..], &b"a"[..]), (&[1, 0], b"ab"), (&[0, 1, 2], "ä".as_bytes())] {
+        assert!(Haystack::from_guest(offsets, bytes).is_err(), "{offsets:?}");
+    }
+    assert_eq!(Haystack::from_guest(&[], b"ab").expect("no text").len(), 0);
+    assert_eq!(Haystack::from_guest(&[0, 1, 1, 2], b"ab").expect("three").value(2), b"b");
+}

@@ -1,0 +1,188 @@
+//! Hot reload: the plugin directory is watched, and chains look for their plugins again when something happens there.
+//!
+//! An event is only a hint. Whatever it says, the directory is read again after things have been quiet for a moment, and
+//! contents are told apart by their hash. So half-written files, editors that rename, and the symbolic links that
+//! Kubernetes swaps need no special treatment: what is no plugin yet is refused, and the next event brings the rest.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use notify::event::{AccessKind, AccessMode};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+
+use super::catalog::Catalog;
+use super::chain::{Chain, Change, StageConfigError};
+
+/// How long the directory must be quiet before it is read.
+const QUIET: Duration = Duration::from_millis(200);
+/// The directory is read at the latest after so many quiet times, even if writing never ends.
+const MAX_WAITS: u32 = 25;
+/// The directory is also read without an event: network file systems send none.
+const RESCAN: Duration = Duration::from_secs(60);
+/// Refusals that were logged already and are not logged again.
+const MAX_REPORTED: usize = 1_000;
+
+/// Keeps chains up to date with the plugin directory, until it is dropped.
+pub struct Reloader {
+    hints: Sender<Hint>,
+    thread: Option<JoinHandle<()>>,
+    // Sends hints as long as it lives.
+    _watcher: Option<RecommendedWatcher>,
+}
+
+/// What a look at the directory led to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reload {
+    /// Plugins that were swapped in.
+    pub changes: Vec<Change>,
+    /// Stages that keep the plugin that runs, and why.
+    pub errors: Vec<StageConfigError>,
+}
+
+enum Hint {
+    Look,
+    Stop,
+}
+
+/// The chains to keep up to date, and what was already said about them.
+struct Watched {
+    catalog: Catalog,
+    chains: Vec<Weak<Chain>>,
+    reported: HashSet<String>,
+    observe: Box<dyn Fn(&Reload) + Send>,
+}
+
+impl Reloader {
+    /// Watches the catalog's directory for these chains. `observe` hears of every look that led to something, on the
+    /// thread of the reloader.
+    ///
+    /// # Errors
+    /// If the thread can't be started.
+    pub fn start(
+        catalog: &Catalog,
+        chains: &[Arc<Chain>],
+        observe: impl Fn(&Reload) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (hints, received) = mpsc::channel();
+        let watcher = catalog.directory().and_then(|directory| watch(directory, hints.clone()));
+        let mut watched = Watched {
+            catalog: catalog.clone(),
+            chains: chains.iter().map(Arc::downgrade).collect(),
+            reported: HashSet::new(),
+            observe: Box::new(observe),
+        };
+        let thread = std::thread::Builder::new().name("plugin-reload".into());
+        let thread = thread.spawn(move || watched.run(&received))?;
+        Ok(Self { hints, thread: Some(thread), _watcher: watcher })
+    }
+
+    /// Has the directory looked at soon, as after an event.
+    pub fn look(&self) {
+        // Nobody listens only if the thread is gone, and then nothing can be reloaded.
+        drop(self.hints.send(Hint::Look));
+    }
+}
+
+impl Drop for Reloader {
+    fn drop(&mut self) {
+        drop(self.hints.send(Hint::Stop));
+        if let Some(thread) = self.thread.take() {
+            // A panic there was reported when it happened.
+            drop(thread.join());
+        }
+    }
+}
+
+impl std::fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reloader").finish_non_exhaustive()
+    }
+}
+
+impl Watched {
+    fn run(&mut self, hints: &Receiver<Hint>) {
+        loop {
+            match hints.recv_timeout(RESCAN) {
+                Ok(Hint::Look) => match wait_for_quiet(hints) {
+                    Hint::Look => {}
+                    Hint::Stop => return,
+                },
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Hint::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let reload = self.look();
+            if reload != Reload::default() {
+                (self.observe)(&reload);
+            }
+        }
+    }
+
+    /// Has every chain look for its plugins again.
+    fn look(&mut self) -> Reload {
+        let mut reload = Reload::default();
+        let chains: Vec<Arc<Chain>> = self.chains.iter().filter_map(Weak::upgrade).collect();
+        for chain in chains {
+            let (changes, errors) = chain.reload();
+            for change in &changes {
+                let Change { stage, plugin, version, digest, origin } = change;
+                tracing::info!(%stage, %plugin, %version, %digest, %origin, "stage runs another version of its plugin");
+            }
+            reload.changes.extend(changes);
+            reload.errors.extend(errors.into_iter().filter(|error| self.is_new(error)));
+        }
+        self.catalog.forget_unused();
+        reload
+    }
+
+    /// Whether this was not said before; says it.
+    fn is_new(&mut self, error: &StageConfigError) -> bool {
+        if self.reported.len() >= MAX_REPORTED {
+            self.reported.clear();
+        }
+        let is_new = self.reported.insert(error.to_string());
+        if is_new {
+            tracing::warn!(stage = %error.stage, %error, "plugin is not reloaded, the stage keeps the one that runs");
+        }
+        is_new
+    }
+}
+
+fn watch(directory: &Path, hints: Sender<Hint>) -> Option<RecommendedWatcher> {
+    let hint = move |event: notify::Result<notify::Event>| {
+        // Reading is an event, too, but the end of writing is what counts. An error may hide anything, so it is a hint.
+        let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
+        if event.is_ok_and(|event| event.kind.is_access() && event.kind != written) {
+            return;
+        }
+        drop(hints.send(Hint::Look));
+    };
+    let watching = notify::recommended_watcher(hint).and_then(|mut watcher| {
+        watcher.watch(directory, RecursiveMode::NonRecursive)?;
+        // If the directory is a symbolic link, whoever swaps it does so in the directory around it.
+        if let Some(around) = directory.parent().filter(|_| directory.is_symlink()) {
+            watcher.watch(around, RecursiveMode::NonRecursive)?;
+        }
+        Ok(watcher)
+    });
+    let report = |error: &notify::Error| {
+        let every = RESCAN.as_secs();
+        tracing::warn!(directory = %directory.display(), %error, "no events, the directory is read every {every} s");
+    };
+    watching.inspect_err(report).ok()
+}
+
+/// Waits until no hint has come for a while.
+fn wait_for_quiet(hints: &Receiver<Hint>) -> Hint {
+    for _ in 0..MAX_WAITS {
+        match hints.recv_timeout(QUIET) {
+            Ok(Hint::Look) => {}
+            Ok(Hint::Stop) | Err(RecvTimeoutError::Disconnected) => return Hint::Stop,
+            Err(RecvTimeoutError::Timeout) => return Hint::Look,
+        }
+    }
+    Hint::Look
+}

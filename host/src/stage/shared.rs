@@ -1,0 +1,153 @@
+//! What all instances of a stage share and what outlives them: values, rate limits, counters, the log.
+
+mod key_value;
+mod token_buckets;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+pub(super) use key_value::KeyValue;
+pub(super) use token_buckets::TokenBuckets;
+
+use super::limits::StageLimits;
+use super::patterns::Pattern;
+
+/// Names of counters that one stage may have; each is a time series.
+const MAX_COUNTERS: usize = 32;
+const MAX_COUNTER_NAME: usize = 64;
+/// Compiled patterns that are kept for the next instance.
+const MAX_KEPT_PATTERNS: usize = 256;
+/// Bytes of a log message that are kept.
+const MAX_MESSAGE: usize = 1_024;
+/// Messages of one stage: so many per second in the long run, and so many at once.
+const MESSAGES_PER_SECOND: f64 = 5.0;
+const MESSAGE_BURST: f64 = 50.0;
+
+/// The state of a stage, whatever instance or version of its plugin runs.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// The component id of the configuration, for example `filter/health`.
+    pub(super) stage: String,
+    pub(super) key_value: Mutex<KeyValue>,
+    pub(super) token_buckets: Mutex<TokenBuckets>,
+    counters: Mutex<BTreeMap<String, u64>>,
+    patterns: Mutex<BTreeMap<String, Arc<Pattern>>>,
+    log: Mutex<LogRate>,
+}
+
+#[derive(Debug)]
+struct LogRate {
+    bucket: TokenBuckets,
+    started: Instant,
+    suppressed: u64,
+}
+
+impl Shared {
+    /// Starts with nothing.
+    pub(super) fn new(stage: &str, limits: &StageLimits) -> Self {
+        Self {
+            stage: stage.to_owned(),
+            key_value: Mutex::new(KeyValue::new((limits.key_value_kib as usize) << 10)),
+            token_buckets: Mutex::default(),
+            counters: Mutex::default(),
+            patterns: Mutex::default(),
+            log: Mutex::new(LogRate { bucket: TokenBuckets::default(), started: Instant::now(), suppressed: 0 }),
+        }
+    }
+
+    /// Adds to a counter; false if the name is not allowed or one too many.
+    pub(super) fn count(&self, name: &str, delta: u64) -> bool {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.is_empty() || name.len() > MAX_COUNTER_NAME || !name.bytes().all(allowed) {
+            return false;
+        }
+        let mut counters = lock(&self.counters);
+        if let Some(value) = counters.get_mut(name) {
+            *value = value.saturating_add(delta);
+            return true;
+        }
+        if counters.len() == MAX_COUNTERS {
+            return false;
+        }
+        counters.insert(name.to_owned(), delta);
+        true
+    }
+
+    /// All counters with their values.
+    pub(super) fn counters(&self) -> Vec<(String, u64)> {
+        lock(&self.counters).iter().map(|(name, value)| (name.clone(), *value)).collect()
+    }
+
+    /// A compiled pattern: every instance of the stage asks for the same ones.
+    pub(super) fn pattern(&self, pattern: &str) -> Result<Arc<Pattern>, String> {
+        let mut patterns = lock(&self.patterns);
+        if let Some(compiled) = patterns.get(pattern) {
+            return Ok(Arc::clone(compiled));
+        }
+        let compiled = Pattern::new(pattern)?;
+        // Those of earlier configurations make room.
+        if patterns.len() >= MAX_KEPT_PATTERNS {
+            patterns.retain(|_, pattern| Arc::strong_count(pattern) > 1);
+        }
+        patterns.insert(pattern.to_owned(), Arc::clone(&compiled));
+        Ok(compiled)
+    }
+
+    /// A guest's message as it may be logged: none if there were too many, else how many were left out before it.
+    pub(super) fn admit_message<'a>(&self, message: &'a str) -> Option<(&'a str, u64)> {
+        let mut log = lock(&self.log);
+        let now = u64::try_from(log.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        if log.bucket.take("", 1, MESSAGES_PER_SECOND, MESSAGE_BURST, now) == 0 {
+            log.suppressed += 1;
+            return None;
+        }
+        Some((truncate(message), std::mem::take(&mut log.suppressed)))
+    }
+}
+
+/// A lock that a panic elsewhere can't take from us: all state behind these locks is valid after every statement.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn truncate(message: &str) -> &str {
+    &message[..message.floor_char_boundary(MAX_MESSAGE)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared() -> Shared {
+        Shared::new("filter", &StageLimits::default())
+    }
+
+    #[test]
+    fn counts_under_32_names_and_not_one_more() {
+        let shared = shared();
+        for i in 0..MAX_COUNTERS {
+            assert!(shared.count(&format!("c{i:02}"), 1), "{i}");
+        }
+        assert!(!shared.count("one_more", 1));
+        assert!(shared.count("c31", u64::MAX));
+        assert_eq!(shared.counters().last(), Some(&("c31".to_owned(), u64::MAX)));
+    }
+
+    #[test]
+    fn refuses_names_that_no_metric_can_have() {
+        for name in ["", "a-b", "ä", "a b", &"x".repeat(65)] {
+            assert!(!shared().count(name, 1), "{name}");
+        }
+        assert!(shared().count(&"x".repeat(64), 1));
+    }
+
+    #[test]
+    fn limits_the_rate_and_the_length_of_messages() {
+        let shared = shared();
+        let long = "ä".repeat(1_000);
+        assert_eq!(shared.admit_message(&long).map(|(message, _)| message.len()), Some(MAX_MESSAGE));
+        let admitted = (0..200).filter(|_| shared.admit_message("x").is_some()).count();
+        assert!((49..60).contains(&admitted), "{admitted}");
+    }
+}

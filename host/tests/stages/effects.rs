@@ -1,0 +1,193 @@
+//! What a chain does to a batch.
+
+use serde_json::json;
+use sluice::model::Refusal;
+use sluice::stage::{ChainOutcome, FailureKind, OnError, StageLimits, StageSpec};
+
+use super::kit::{act, batch, chain, one, only, spec, texts};
+
+fn tenants(outcome: ChainOutcome) -> Vec<(String, Vec<String>)> {
+    let batches = outcome.result.expect("accepted");
+    batches.iter().map(|batch| (batch.tenant.to_string(), texts(batch))).collect()
+}
+
+#[test]
+fn passes_the_same_bytes_on_if_no_stage_changes_anything() {
+    let batch = batch(&[&["a", "b"]]);
+    let outcome = chain(vec![spec(act("nothing")), spec(act("nothing"))]).run(batch.clone());
+    let passed = only(outcome);
+    assert_eq!(passed.bytes.as_ptr(), batch.bytes.as_ptr());
+    assert_eq!((passed.items, passed.bytes), (2, batch.bytes));
+}
+
+#[test]
+fn later_stages_see_the_rows_that_are_left() {
+    let stages = vec![spec(act("drop_even")), spec(act("drop_even")), spec(act("report_seen"))];
+    let outcome = chain(stages).run(batch(&[&["a", "b"], &["c"], &["d", "e", "f", "g", "h"]]));
+    let rows: Vec<(u64, u64, u64)> =
+        outcome.stages.iter().map(|stage| (stage.rows_in, stage.filtered, stage.edited)).collect();
+    assert_eq!(rows, [(8, 4, 0), (4, 2, 0), (2, 0, 2)]);
+    assert_eq!(texts(&only(outcome)), ["0/2 d of the resource", "1/2 h of the resource"]);
+}
+
+#[test]
+fn later_stages_see_the_edits_of_earlier_ones() {
+    let set = json!({ "act": "set", "value": "new" });
+    let on_resources = json!({ "act": "set_on_resources", "value": "changed" });
+    let cases = [
+        (vec![set.clone()], "0/2 new of the resource"),
+        (vec![on_resources.clone()], "0/2 a changed"),
+        (vec![act("remove")], "0/2 - of the resource"),
+        (vec![set, act("set_row_numbers")], "0/2 - of the resource"),
+        (vec![on_resources, act("report_seen")], "0/2 0/2 a changed changed"),
+    ];
+    for (stages, expected) in cases {
+        let stages = stages.into_iter().chain([act("report_seen")]).map(spec).collect();
+        let outcome = chain(stages).run(batch(&[&["a", "b"]]));
+        assert_eq!(texts(&only(outcome))[0], expected);
+    }
+}
+
+#[test]
+fn searches_the_table_after_rows_were_dropped_and_edited() {
+    let mask = json!({ "act": "mask_pattern", "pattern": "[0-9]+", "value": "#", "writes": "attributes" });
+    let set = json!({ "act": "set", "value": "4 of 5" });
+    let drop = chain(vec![spec(act("drop_even")), spec(mask.clone())]);
+    assert_eq!(texts(&only(drop.run(batch(&[&["1", "a1", "2", "b22c3"]])))), ["a#", "b#c#"]);
+    let edit = chain(vec![spec(act("drop_even")), spec(set), spec(mask)]);
+    assert_eq!(texts(&only(edit.run(batch(&[&["1", "a1"]])))), ["# of #"]);
+}
+
+#[test]
+fn drops_whole_batches_row_by_row() {
+    let outcome = chain(vec![spec(json!({ "act": "drop_value", "value": "a" })), spec(act("panic"))]);
+    let outcome = outcome.run(batch(&[&["a", "a"]]));
+    assert_eq!(outcome.stages[0].filtered, 2);
+    assert_eq!((outcome.stages[1].rows_in, outcome.stages[1].failures.len()), (0, 0), "nothing is left to call for");
+    assert!(outcome.result.expect("accepted").is_empty());
+}
+
+#[test]
+fn splits_by_tenant_whatever_later_stages_do() {
+    let rows = batch(&[&["x", "y"], &["x", "z", "y"]]);
+    let plain = chain(vec![spec(act("partition"))]).run(rows.clone());
+    let expected = |parts: &[(&str, &[&str])]| -> Vec<(String, Vec<String>)> {
+        let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        parts.iter().map(|(tenant, texts)| ((*tenant).to_owned(), owned(texts))).collect()
+    };
+    assert_eq!(tenants(plain), expected(&[("x", &["x", "x"]), ("y", &["y", "y"]), ("z", &["z"])]));
+
+    let dropped = chain(vec![spec(act("drop_even")), spec(act("partition")), spec(act("drop_even"))]);
+    assert_eq!(tenants(dropped.run(rows.clone())), expected(&[("z", &["z"])]));
+
+    let edited = chain(vec![spec(act("partition")), spec(act("drop_even")), spec(act("set_row_numbers")), spec(act("report_seen"))]);
+    let seen = tenants(edited.run(rows.clone()));
+    assert_eq!(seen, expected(&[("y", &["0/2 - of the resource"]), ("z", &["1/2 - of the resource"])]));
+
+    let replace = json!({ "act": "replace", "writes": "everything" });
+    let replaced = chain(vec![spec(act("partition")), spec(replace)]);
+    assert_eq!(tenants(replaced.run(rows)), expected(&[("x", &["x", "x"]), ("y", &["y", "y"]), ("z", &["z"])]));
+}
+
+#[test]
+fn one_tenant_for_all_rows_costs_no_copy() {
+    let batch = batch(&[&["x", "x"]]);
+    let passed = only(chain(vec![spec(act("partition"))]).run(batch.clone()));
+    assert_eq!((passed.tenant.as_str(), passed.bytes.as_ptr()), ("x", batch.bytes.as_ptr()));
+}
+
+#[test]
+fn cuts_what_is_larger_than_a_call_takes_and_joins_it_again() {
+    let rows: Vec<String> = (0..10).map(|i| i.to_string()).collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    for (limit, calls) in [(10, 1), (9, 2), (3, 4), (1, 10)] {
+        let limits = StageLimits { rows: limit, ..spec(act("nothing")).limits };
+        let stage = StageSpec { limits, ..spec(json!({ "act": "drop_value", "value": "7" })) };
+        let outcome = chain(vec![stage]).run(batch(&[&rows]));
+        assert_eq!((outcome.stages[0].calls, outcome.stages[0].filtered), (calls, 1), "at most {limit} rows");
+        let passed = only(outcome);
+        assert_eq!((texts(&passed).join(""), passed.items), ("012345689".to_owned(), 9));
+    }
+}
+
+#[test]
+fn skips_the_call_if_no_row_has_the_attribute() {
+    for (when, calls, skipped) in [("k", 1, 0), ("other", 0, 1)] {
+        let config = json!({ "act": "set", "value": "new", "when": when });
+        let outcome = chain(vec![spec(config)]).run(batch(&[&["a"]]));
+        assert_eq!((outcome.stages[0].calls, outcome.stages[0].skipped), (calls, skipped), "{when}");
+    }
+}
+
+#[test]
+fn gives_plugins_headers_counters_values_and_tokens() {
+    let header = chain(vec![spec(act("report_header"))]);
+    assert_eq!(texts(&only(header.run(batch(&[&["a"]])))), ["from the header"]);
+    assert_eq!(header.headers().into_iter().collect::<Vec<_>>(), ["x-probe"]);
+
+    let count = chain(vec![spec(act("count"))]);
+    (0..3).for_each(|_| drop(count.run(batch(&[&["a", "b"]]))));
+    assert_eq!(count.counters(), [("probe".to_owned(), "probe_rows".to_owned(), 6)]);
+
+    let store = chain(vec![spec(json!({ "act": "keep_in_store", "number": 1_000 }))]);
+    assert_eq!(texts(&only(store.run(batch(&[&["a"]])))), ["1"]);
+    assert_eq!(texts(&only(store.run(batch(&[&["a"]])))), ["2"]);
+    let forgetful = chain(vec![spec(json!({ "act": "keep_in_store", "number": 0 }))]);
+    (0..2).for_each(|_| assert_eq!(texts(&only(forgetful.run(batch(&[&["a"]])))), ["1"]));
+
+    let tokens = chain(vec![spec(json!({ "act": "take_tokens", "number": 3 }))]);
+    assert_eq!(texts(&only(tokens.run(batch(&[&["a", "b"]])))), ["a", "b"]);
+    assert_eq!(texts(&only(tokens.run(batch(&[&["a", "b"]])))), ["a"]);
+}
+
+#[test]
+fn instances_stay_warm_and_are_replaced_after_their_time() {
+    for (limit, expected) in [(1, ["1", "1", "1"]), (2, ["1", "2", "1"]), (9, ["1", "2", "3"])] {
+        let limits = StageLimits { calls_per_instance: limit, ..spec(act("nothing")).limits };
+        let chain = chain(vec![StageSpec { limits, ..spec(act("count_calls")) }]);
+        let calls: Vec<String> = (0..3).map(|_| texts(&only(chain.run(batch(&[&["a"]])))).remove(0)).collect();
+        assert_eq!(calls, expected);
+    }
+}
+
+#[test]
+fn tries_once_more_on_a_fresh_instance() {
+    let outcome = one(act("panic_once"), OnError::Reject).run(batch(&[&["a"]]));
+    let stage = &outcome.stages[0];
+    assert_eq!((stage.calls, stage.failures.len()), (1, 1));
+    assert_eq!((stage.failures[0].kind, stage.failures[0].policy), (FailureKind::Panic, None));
+    assert_eq!(texts(&only(outcome)), ["a"]);
+}
+
+#[test]
+fn a_failed_stage_follows_its_policy() {
+    let rows = || batch(&[&["a", "b"]]);
+    let passed = one(act("fail"), OnError::Pass).run(rows());
+    assert_eq!((passed.stages[0].failures.len(), passed.stages[0].dropped), (2, 0));
+    assert_eq!(passed.stages[0].failures[1].policy, Some(OnError::Pass));
+    assert_eq!(only(passed).bytes, rows().bytes);
+
+    let dropped = one(act("fail"), OnError::Drop).run(rows());
+    assert_eq!((dropped.stages[0].dropped, dropped.stages[0].filtered), (2, 0));
+    assert!(dropped.result.expect("accepted").is_empty());
+
+    let rejected = one(act("fail"), OnError::Reject).run(rows());
+    match rejected.result.expect_err("not accepted") {
+        Refusal::Busy { reason, .. } => assert_eq!(reason, "stage probe failed: it failed: does not want to"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_refused_batch_is_refused_for_good_and_not_tried_again() {
+    let outcome = one(act("refuse"), OnError::Pass).run(batch(&[&["a"]]));
+    assert!(outcome.stages[0].failures.is_empty());
+    assert_eq!(outcome.result.expect_err("refused"), Refusal::Permanent { reason: "unknown tenant".to_owned() });
+}
+
+#[test]
+fn a_stage_that_fails_after_others_edited_leaves_their_edits() {
+    let set = json!({ "act": "set", "value": "new" });
+    let outcome = chain(vec![spec(set), spec(act("drop_even")), spec(act("panic"))]).run(batch(&[&["a", "b"]]));
+    assert_eq!(texts(&only(outcome)), ["new"]);
+}

@@ -1,0 +1,95 @@
+//! Plugins that misbehave: the batch stays whole, the host stays up, and the next batch is processed.
+
+use serde_json::{Value, json};
+use sluice::stage::{FailureKind, OnError, StageLimits, StageSpec};
+
+use super::kit::{act, batch, chain, one, only, spec, texts, try_chain};
+
+/// Runs an act and checks that it failed twice in this way, and that the batch went on as it was.
+fn check(config: Value, kind: FailureKind, message: &str) {
+    let chain = one(config.clone(), OnError::Pass);
+    let rows = batch(&[&["a", "ä"]]);
+    for _ in 0..2 {
+        let outcome = chain.run(rows.clone());
+        let failures = &outcome.stages[0].failures;
+        assert_eq!(failures.iter().map(|failure| failure.kind).collect::<Vec<_>>(), [kind, kind], "{config}");
+        assert!(failures[0].message.contains(message), "{config}: {}", failures[0].message);
+        assert_eq!(only(outcome).bytes, rows.bytes, "{config}");
+    }
+}
+
+#[test]
+fn survives_calls_that_do_not_come_back() {
+    check(act("panic"), FailureKind::Panic, "ä panic at tests/guests/probe/src/evil.rs:");
+    check(act("unreachable"), FailureKind::Trap, "unreachable");
+    check(act("overflow"), FailureKind::Trap, "stack");
+    check(act("exit"), FailureKind::Trap, "wasi:cli/exit");
+    check(act("fail"), FailureKind::Error, "does not want to");
+}
+
+#[test]
+fn offers_no_files_and_no_host_function_at_the_wrong_time() {
+    check(act("read_file"), FailureKind::Panic, "reading a file gave Err(");
+    check(act("pattern_in_process"), FailureKind::Trap, "outside of configure");
+    check(act("unknown_pattern"), FailureKind::Trap, "pattern 99");
+    check(act("bad_table_text"), FailureKind::Trap, "table entry 4294967295 of 4");
+}
+
+#[test]
+fn refuses_answers_that_break_the_contract() {
+    let cases = [
+        (act("short_keep"), "keep has 0 values, 1 are needed"),
+        (act("long_keep"), "keep has 2 values, 1 are needed"),
+        (act("row_out_of_range"), "row 2 of 2"),
+        (act("resource_out_of_range"), "entity 4294967295 of 1"),
+        (json!({ "act": "entry_out_of_range", "writes": "attributes" }), "entry 4 of 4"),
+        (act("cut_character"), "bytes 1..2 of entity 1 are no range of characters"),
+        (act("overlapping_ranges"), "ranges of entity 1 do not ascend"),
+        (act("uneven_lists"), "expected"),
+        (act("bad_offsets"), "text 0"),
+        (act("bad_utf8"), "text 0"),
+        (act("undeclared"), "it edits record.attributes[\"undeclared\"] without having declared it"),
+        (json!({ "act": "set", "writes": "nothing" }), "without having declared it"),
+        (json!({ "act": "unknown_field", "writes": "everything" }), "there is no field \"no_such_field\""),
+        (act("tenant_out_of_range"), "tenant 1 of 1"),
+        (act("bad_tenant"), "\"a\\nb\" is no name of a tenant"),
+        (act("few_tenant_codes"), "partition has 1 values, 2 are needed"),
+        (act("undeclared_replacement"), "it edits the whole request without having declared it"),
+        (json!({ "act": "bad_replacement", "writes": "everything" }), "its replacement is refused"),
+        (json!({ "act": "larger_replacement", "writes": "everything" }), "it has 4 rows, the batch has 2"),
+    ];
+    for (config, message) in cases {
+        check(config, FailureKind::Answer, message);
+    }
+}
+
+#[test]
+fn limits_what_a_plugin_prints() {
+    let outcome = one(act("print"), OnError::Reject).run(batch(&[&["a"]]));
+    assert_eq!(texts(&only(outcome)), ["a"]);
+}
+
+#[test]
+fn a_plugin_that_fails_while_it_is_configured_is_a_configuration_error() {
+    let cases = [
+        ("spin_in_configure", "the plugin could not be configured: stopped after 50 ms"),
+        ("panic_in_configure", "the plugin could not be configured: it panicked: no configuration is good enough"),
+        ("too_many_patterns", "a stage can have 256 patterns and no more"),
+        ("too_many_reads", "it reads"),
+    ];
+    for (name, message) in cases {
+        let limits = StageLimits { timeout_ms: 50, ..Default::default() };
+        let errors = try_chain(vec![StageSpec { limits, ..spec(act(name)) }]).expect_err(name);
+        assert!(errors[0].message.contains(message), "{name}: {}", errors[0].message);
+    }
+}
+
+#[test]
+fn one_evil_stage_does_not_disturb_the_others() {
+    let set = json!({ "act": "set", "value": "new" });
+    let stages = vec![spec(act("unreachable")), spec(set), spec(act("short_keep")), spec(act("report_seen"))];
+    let chain = chain(stages);
+    for _ in 0..3 {
+        assert_eq!(texts(&only(chain.run(batch(&[&["a"]])))), ["0/1 new of the resource"]);
+    }
+}

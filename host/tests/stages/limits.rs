@@ -1,0 +1,87 @@
+//! Limits of stages, at n and n + 1 where the limit can be met exactly.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use sluice::model::Signal;
+use sluice::stage::{Catalog, Chain, FailureKind, StageLimits, StageSpec};
+
+use super::kit::{act, batch, chain, engine, guests, spec, try_chain};
+
+fn limited(config: Value, limits: StageLimits) -> Option<FailureKind> {
+    let outcome = chain(vec![StageSpec { limits, ..spec(config) }]).run(batch(&[&["a", "b"]]));
+    outcome.stages[0].failures.last().map(|failure| failure.kind)
+}
+
+#[test]
+fn stops_a_plugin_that_runs_too_long() {
+    let limits = StageLimits { timeout_ms: 30, ..Default::default() };
+    let chain = chain(vec![StageSpec { limits, ..spec(act("spin")) }]);
+    let started = Instant::now();
+    let outcome = chain.run(batch(&[&["a"]]));
+    assert_eq!(outcome.stages[0].failures[0].kind, FailureKind::Timeout);
+    assert!(started.elapsed() >= Duration::from_millis(2 * 30), "both attempts had their time");
+}
+
+#[test]
+fn stops_a_plugin_that_runs_too_long_after_the_ticker_slept() {
+    // Longer than the ticker stays awake without a call.
+    std::thread::sleep(Duration::from_millis(600));
+    let limits = StageLimits { timeout_ms: 10, ..Default::default() };
+    assert_eq!(limited(act("spin"), limits), Some(FailureKind::Timeout));
+}
+
+#[test]
+fn refuses_memory_past_the_limit() {
+    let eat = |mebibytes: u64| json!({ "act": "memory", "number": mebibytes });
+    let limits = StageLimits { memory_mib: 16, timeout_ms: 5_000, ..Default::default() };
+    assert_eq!(limited(eat(12), limits.clone()), None);
+    assert_eq!(limited(eat(17), limits), Some(FailureKind::Memory));
+}
+
+#[test]
+fn edits_may_add_as_much_as_the_limit_says() {
+    // A value counts with its key and 12 bytes for tags and lengths.
+    let overhead = "k".len() as u64 + 12;
+    let huge = |act: &str, len: u64| json!({ "act": act, "number": len });
+    let limits = StageLimits { output_mib: 1, timeout_ms: 5_000, ..Default::default() };
+    assert_eq!(limited(huge("huge", (1 << 20) - overhead), limits.clone()), None);
+    assert_eq!(limited(huge("huge", (1 << 20) - overhead + 1), limits.clone()), Some(FailureKind::Answer));
+    // The same value for two rows counts twice, though the answer holds it once.
+    assert_eq!(limited(huge("huge_times_rows", (1 << 19) - overhead), limits.clone()), None);
+    assert_eq!(limited(huge("huge_times_rows", (1 << 19) - overhead + 1), limits.clone()), Some(FailureKind::Answer));
+    // An answer that is far too large is not even read.
+    assert_eq!(limited(huge("huge", 8 << 20), limits), Some(FailureKind::Trap));
+}
+
+/// The probe, made so large with a custom section.
+fn padded(len: usize) -> Vec<u8> {
+    let mut component = guests::guest("probe");
+    let content = len - component.len() - 6;
+    component.push(0);
+    component.extend((0..5).map(|i| (content >> (7 * i) & 0x7f) as u8 | if i < 4 { 0x80 } else { 0 }));
+    component.extend([1, b'p']);
+    component.resize(len, 0);
+    component
+}
+
+#[test]
+fn takes_a_component_of_the_limit_and_not_a_byte_more() {
+    for (len, accepted) in [(1 << 20, true), ((1 << 20) + 1, false)] {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("probe.wasm"), padded(len)).expect("written");
+        let catalog = Catalog::new(engine(), Some(directory.path().to_owned()));
+        let limits = StageLimits { component_mib: 1, ..Default::default() };
+        let chain = Chain::new(&catalog, Signal::Logs, vec![StageSpec { limits, ..spec(act("nothing")) }]);
+        let message = chain.err().map(|errors| errors[0].message.clone());
+        let expected = "the plugin's 1048577 bytes exceed component_mib: 1".to_owned();
+        assert_eq!(message, (!accepted).then_some(expected), "{len} bytes");
+    }
+}
+
+#[test]
+fn refuses_limits_that_make_no_sense_with_their_path() {
+    let limits = StageLimits { memory_mib: 0, ..Default::default() };
+    let errors = try_chain(vec![StageSpec { limits, ..spec(act("nothing")) }]).expect_err("no memory");
+    assert_eq!(errors[0].to_string(), "probe: memory_mib: 0 is not between 1 and 1024");
+}

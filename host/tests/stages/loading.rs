@@ -1,0 +1,155 @@
+//! What is accepted as a plugin, how it is found, and what the code cache does.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::json;
+use sluice::model::Signal;
+use sluice::stage::{Catalog, Chain, Digest, Engine, EngineConfig, Origin, StageSpec};
+
+use super::kit::{act, catalog, engine, guests, spec, try_chain};
+
+/// What the catalog says about a file with these bytes.
+fn refusal(bytes: &[u8]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("probe.wasm"), bytes).unwrap();
+    let error = Catalog::new(engine(), Some(directory.path().to_owned())).find("probe").expect_err("refused");
+    error.to_string().replace(directory.path().to_str().unwrap(), "")
+}
+
+#[test]
+fn refuses_what_is_no_plugin_and_says_why() {
+    let probe = guests::guest("probe");
+    let wat = |text: &str| wat::parse_str(text).unwrap();
+    let import = |name: &str| wat(&format!("(component (import \"{name}\" (instance (export \"f\" (func)))))"));
+    let cases = [
+        (b"no wasm".to_vec(), "/probe.wasm can't be used: it is no valid WebAssembly component: "),
+        (Vec::new(), "it is no valid WebAssembly component: "),
+        (probe[..probe.len() / 2].to_vec(), "it is no valid WebAssembly component: "),
+        (wat("(module)"), "it is no valid WebAssembly component: "),
+        (wat("(component)"), "it exports no function describe, so it is no Sluice plugin"),
+        (import("wasi:sockets/tcp@0.2.0"), "it imports wasi:sockets/tcp@0.2.0, which no plugin can use"),
+        (import("wasi:http/outgoing-handler@0.2.0"), "which no plugin can use"),
+        (import("acme:secrets/vault"), "which no plugin can use"),
+        (import("sluice:plugin/shell@0.1.0"), "which no plugin can use"),
+        (import("sluice:plugin/log@0.2.0"), "it imports sluice:plugin/log@0.2.0, but this host offers sluice:plugin@0.1.0"),
+        (wat("(component (import \"f\" (func)))"), "it imports f, which no plugin can use"),
+        (misfit(), "it does not fit the contract sluice:plugin@0.1.0: "),
+    ];
+    for (bytes, expected) in cases {
+        let refusal = refusal(&bytes);
+        assert!(refusal.contains(expected), "{refusal}\nexpected {expected}");
+    }
+}
+
+/// A component whose exports have the right names and the wrong types.
+fn misfit() -> Vec<u8> {
+    let lifted = "(core module $m (func (export \"f\"))) (core instance $i (instantiate $m))
+        (func $f (canon lift (core func $i \"f\")))";
+    let exports = ["describe", "configure", "process"].map(|name| format!("(export \"{name}\" (func $f))"));
+    wat::parse_str(format!("(component {lifted} {})", exports.concat())).unwrap()
+}
+
+#[test]
+fn finds_a_plugin_by_file_name_name_and_alias() {
+    let directory = tempfile::tempdir().unwrap();
+    let put = |name: &str| fs::write(directory.path().join(name), guests::guest("probe")).unwrap();
+    put("renamed.wasm");
+    put(".hidden.wasm");
+    put("probe.wasm.tmp");
+    let catalog = Catalog::new(engine(), Some(directory.path().to_owned()));
+    for name in ["renamed", "probe", "probing"] {
+        let plugin = catalog.find(name).unwrap();
+        assert_eq!(plugin.descriptor().name, "probe", "{name}");
+        assert_eq!(plugin.origin(), &Origin::File(directory.path().join("renamed.wasm")));
+        assert_eq!(plugin.digest(), Digest::of(&guests::guest("probe")));
+        assert_eq!(plugin.capabilities(), ["counter", "key-value", "log", "regex", "token-bucket"]);
+    }
+    put("second.wasm");
+    assert!(catalog.find("probing").expect_err("two").to_string().contains("are stage \"probing\"; rename or remove"));
+    put("probe.wasm");
+    assert!(catalog.find("probe").is_ok(), "a file with the name wins");
+}
+
+#[test]
+fn says_what_is_missing_and_which_files_were_refused() {
+    let (catalog, directory) = catalog();
+    assert_eq!(catalog.find("nope").expect_err("nothing").to_string(), "there is no stage \"nope\"");
+    fs::write(directory.path().join("broken.wasm"), "x").unwrap();
+    let error = catalog.find("nope").expect_err("nothing").to_string();
+    assert!(error.starts_with("there is no stage \"nope\"; ") && error.contains("broken.wasm can't be used"), "{error}");
+    let nowhere = Catalog::new(engine(), Some("/no/such/directory".into()));
+    let error = nowhere.find("probe").expect_err("no directory").to_string();
+    assert!(error.starts_with("plugin directory /no/such/directory: "), "{error}");
+}
+
+#[test]
+fn reports_every_mistake_of_every_stage() {
+    let second = StageSpec { id: "probe/second".into(), ..spec(json!({ "act": "nothing", "key": 5 })) };
+    let third = StageSpec { id: "nope".into(), plugin: "nope".into(), ..spec(act("nothing")) };
+    let fourth = StageSpec { capabilities: Some(vec!["log".into()]), id: "probe/fourth".into(), ..spec(act("nothing")) };
+    let bad_pattern = spec(json!({ "act": "nothing", "pattern": "a(" }));
+    let errors = try_chain(vec![spec(act("dance")), second, third, fourth, bad_pattern]).expect_err("five mistakes");
+    let found: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let expected = [
+        "probe: act: unknown variant `dance`",
+        "probe/second: key: invalid type: integer `5`, expected a string",
+        "nope: there is no stage \"nope\"",
+        "probe/fourth: capabilities: the plugin uses \"counter\"",
+        "probe: pattern: regex parse error",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}\nexpected {expected}");
+    }
+}
+
+#[test]
+fn describes_a_plugin_with_the_schema_of_its_configuration() {
+    let (catalog, _directory) = catalog();
+    let plugin = catalog.find("probe").unwrap();
+    let schema = &plugin.descriptor().config_schema;
+    assert_eq!(schema["properties"]["value"]["description"], "What `act` writes.");
+    assert_eq!(plugin.descriptor().signals, [Signal::Traces, Signal::Metrics, Signal::Logs]);
+}
+
+fn cached(directory: &Path) -> Result<Chain, Vec<sluice::stage::StageConfigError>> {
+    let cache_directory = Some(directory.join("code"));
+    let engine = Engine::new(EngineConfig { cache_directory, max_instances: 10, ..Default::default() }).unwrap();
+    let catalog = Catalog::new(engine, Some(directory.to_owned()));
+    Chain::new(&catalog, Signal::Logs, vec![StageSpec { plugin: "noop".into(), ..spec(json!({})) }])
+}
+
+fn entries(directory: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(directory.join("code")).map(|entries| entries.flatten().map(|entry| entry.path()));
+    entries.map(Iterator::collect).unwrap_or_default()
+}
+
+#[test]
+fn compiles_once_and_again_after_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("noop.wasm"), guests::guest("noop")).unwrap();
+    cached(directory.path()).expect("compiled");
+    let [entry] = &entries(directory.path())[..] else { panic!("one entry") };
+    let code = fs::read(entry).unwrap();
+    let written = fs::metadata(entry).unwrap().modified().unwrap();
+    cached(directory.path()).expect("from the cache");
+    assert_eq!(fs::metadata(entry).unwrap().modified().unwrap(), written, "not written again");
+    for damage in [Vec::new(), code[..code.len() - 1].to_vec(), code.iter().map(|byte| byte ^ 1).collect()] {
+        fs::write(entry, damage).unwrap();
+        cached(directory.path()).expect("compiled again");
+        assert_eq!(fs::read(entry).unwrap(), code, "the entry is repaired");
+    }
+    assert_eq!(entries(directory.path()).len(), 1, "nothing temporary is left");
+}
+
+#[test]
+fn does_not_trust_a_cache_that_others_can_write_to() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("noop.wasm"), guests::guest("noop")).unwrap();
+    fs::create_dir(directory.path().join("code")).unwrap();
+    fs::set_permissions(directory.path().join("code"), fs::Permissions::from_mode(0o777)).unwrap();
+    cached(directory.path()).expect("compiled without a cache");
+    assert!(entries(directory.path()).is_empty());
+}

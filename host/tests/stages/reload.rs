@@ -1,0 +1,139 @@
+//! Hot reload: however a file changes, a good plugin comes in at a batch boundary and a bad one changes nothing.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use serde_json::json;
+use sluice::model::Signal;
+use sluice::stage::{Catalog, Chain, Reload, Reloader, StageSpec};
+
+use super::kit::{batch, engine, guests, spec};
+
+/// Long, since other tests may take all cores; a passing test does not wait for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Watched {
+    chain: Arc<Chain>,
+    reloads: Receiver<Reload>,
+    _reloader: Reloader,
+}
+
+/// The noop under the name `s`; another version differs in a custom section.
+fn version(number: u8) -> Vec<u8> {
+    let mut component = guests::guest("noop");
+    component.extend([0, 3, 1, b'v', number]);
+    component
+}
+
+fn watch(directory: &Path) -> Watched {
+    let catalog = Catalog::new(engine(), Some(directory.to_owned()));
+    let stage = StageSpec { id: "s/x".into(), plugin: "s".into(), ..spec(json!({})) };
+    let chain = Arc::new(Chain::new(&catalog, Signal::Logs, vec![stage]).unwrap());
+    let (sender, reloads) = mpsc::channel();
+    let observe = move |reload: &Reload| drop(sender.send(reload.clone()));
+    let reloader = Reloader::start(&catalog, &[Arc::clone(&chain)], observe).unwrap();
+    Watched { chain, reloads, _reloader: reloader }
+}
+
+impl Watched {
+    fn next(&self) -> Reload {
+        self.reloads.recv_timeout(PATIENCE).expect("something happens")
+    }
+
+    fn runs(&self, number: u8) -> bool {
+        drop(self.chain.run(batch(&[&["a"]])).result.expect("accepted"));
+        self.chain.plugins()[0].digest() == sluice::stage::Digest::of(&version(number))
+    }
+}
+
+#[test]
+fn takes_a_file_that_is_written_in_place() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("s.wasm"), version(1)).unwrap();
+    let watched = watch(directory.path());
+    assert!(watched.runs(1));
+    fs::write(directory.path().join("s.wasm"), version(2)).unwrap();
+    let reload = watched.next();
+    assert_eq!((reload.errors.len(), reload.changes.len()), (0, 1));
+    assert_eq!((reload.changes[0].stage.as_str(), reload.changes[0].plugin.as_str()), ("s/x", "noop"));
+    assert!(watched.runs(2));
+}
+
+#[test]
+fn takes_a_file_that_is_renamed_over_the_old_one() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("s.wasm"), version(1)).unwrap();
+    let watched = watch(directory.path());
+    fs::write(directory.path().join(".s.wasm.swp"), version(2)).unwrap();
+    fs::rename(directory.path().join(".s.wasm.swp"), directory.path().join("s.wasm")).unwrap();
+    assert_eq!(watched.next().changes.len(), 1);
+    assert!(watched.runs(2));
+}
+
+#[test]
+fn takes_the_symbolic_links_that_kubernetes_swaps() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    for number in [1, 2] {
+        fs::create_dir(path(&format!("..{number}"))).unwrap();
+        fs::write(path(&format!("..{number}")).join("s.wasm"), version(number)).unwrap();
+    }
+    symlink("..1", path("..data")).unwrap();
+    symlink("..data/s.wasm", path("s.wasm")).unwrap();
+    let watched = watch(directory.path());
+    assert!(watched.runs(1));
+    symlink("..2", path("..data_tmp")).unwrap();
+    fs::rename(path("..data_tmp"), path("..data")).unwrap();
+    assert_eq!(watched.next().changes.len(), 1);
+    assert!(watched.runs(2));
+}
+
+#[test]
+fn a_bad_file_changes_nothing_and_is_reported_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("s.wasm");
+    fs::write(&file, version(1)).unwrap();
+    let watched = watch(directory.path());
+    let half = &version(2)[..1_000];
+    fs::write(&file, half).unwrap();
+    let reload = watched.next();
+    assert!(reload.changes.is_empty());
+    assert!(reload.errors[0].message.contains("it is no valid WebAssembly component"), "{reload:?}");
+    assert!(watched.runs(1));
+    // The same content again is not worth another word; the whole file is.
+    fs::write(&file, half).unwrap();
+    watched._reloader.look();
+    fs::write(&file, version(2)).unwrap();
+    let reload = watched.next();
+    assert_eq!((reload.changes.len(), reload.errors.len()), (1, 0));
+    assert!(watched.runs(2));
+}
+
+#[test]
+fn a_plugin_that_refuses_the_configuration_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("s.wasm");
+    fs::write(&file, version(1)).unwrap();
+    let watched = watch(directory.path());
+    fs::write(&file, guests::guest("probe")).unwrap();
+    let reload = watched.next();
+    assert!(reload.changes.is_empty());
+    assert_eq!(reload.errors[0].to_string(), "s/x: missing field `act`");
+    assert!(watched.runs(1));
+}
+
+#[test]
+fn a_file_that_disappears_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("s.wasm");
+    fs::write(&file, version(1)).unwrap();
+    let watched = watch(directory.path());
+    fs::remove_file(&file).unwrap();
+    let reload = watched.next();
+    assert_eq!(reload.errors[0].to_string(), "s/x: there is no stage \"s\"");
+    assert!(watched.runs(1));
+}

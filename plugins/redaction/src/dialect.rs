@@ -1,0 +1,223 @@
+//! Translates patterns from Go's dialect (RE2), which configurations are written in, to the host's, Rust's.
+//!
+//! Both agree on nearly everything. Where they do not, Go counts: its `\d \w \s \b` know ASCII only, `{` that repeats
+//! nothing is itself, `[`, `&&`, `--` and `~~` in a class are just characters, `\Q..\E` quotes.
+
+mod class;
+
+use std::iter::Peekable;
+use std::str::CharIndices;
+
+/// A pattern in the host's dialect.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Translated {
+    /// The pattern.
+    pub(crate) pattern: String,
+    /// Whether the pattern surely takes no notice of asterisks: it can't consume one, and it looks at no character
+    /// beside its match. Unless it matches the empty text, it finds the same in a text whether or not parts elsewhere
+    /// were replaced by asterisks.
+    pub(crate) is_blind_to_mask: bool,
+}
+
+/// Translates a pattern. One that Go would refuse may come out as it is, or as another pattern that is refused.
+pub(crate) fn translate(pattern: &str) -> Translated {
+    let mut translator =
+        Translator { source: pattern, rest: pattern.char_indices().peekable(), out: String::new(), blind: true };
+    match translator.run() {
+        Some(()) => Translated { pattern: translator.out, is_blind_to_mask: translator.blind },
+        // Nothing that this file understands: the host's compiler says what is wrong, if anything is.
+        None => Translated { pattern: pattern.to_owned(), is_blind_to_mask: false },
+    }
+}
+
+struct Translator<'a> {
+    source: &'a str,
+    rest: Peekable<CharIndices<'a>>,
+    out: String,
+    blind: bool,
+}
+
+/// What an escape sequence stands for.
+enum Escape {
+    /// One character.
+    Char(char),
+    /// Several, as the members of a class: digits, word characters, white space.
+    Set(&'static str),
+    /// All but those.
+    NegatedSet(&'static str),
+    /// Something that is passed on as it is: assertions, Unicode classes, mistakes.
+    Other(char),
+    /// Quoted text follows.
+    Quote,
+}
+
+impl Translator<'_> {
+    fn run(&mut self) -> Option<()> {
+        while let Some((at, c)) = self.rest.next() {
+            match c {
+                '\\' => self.escape()?,
+                '[' => self.class()?,
+                '(' => self.group()?,
+                '{' if !is_repetition(&self.source[at..]) => self.out.push_str("\\{"),
+                '.' | '^' | '$' => self.sees(c),
+                _ => self.out.push(c),
+            }
+        }
+        Some(())
+    }
+
+    /// Copies something that may take notice of an asterisk.
+    fn sees(&mut self, c: char) {
+        self.blind = false;
+        self.out.push(c);
+    }
+
+    /// Writes one character that stands for itself.
+    fn literal(&mut self, c: char) {
+        self.blind &= c != '*';
+        if r"\.+*?()|[]{}^$#&-~".contains(c) {
+            self.out.push('\\');
+        }
+        self.out.push(c);
+    }
+
+    fn escape(&mut self) -> Option<()> {
+        match self.read_escape()? {
+            Escape::Char(c) => self.literal(c),
+            Escape::Set(members) => {
+                self.out.extend(["[", members, "]"]);
+            }
+            Escape::NegatedSet(members) => {
+                self.blind = false;
+                self.out.extend(["[^", members, "]"]);
+            }
+            Escape::Other('b') => {
+                self.blind = false;
+                self.out.push_str("(?-u:\\b)");
+            }
+            Escape::Other(c) => {
+                self.out.push('\\');
+                self.sees(c);
+                return self.unicode_name(c);
+            }
+            Escape::Quote => self.quote(),
+        }
+        Some(())
+    }
+
+    /// Copies what stands before `\E`, or before the end.
+    fn quote(&mut self) {
+        while let Some((at, c)) = self.rest.next() {
+            if self.source[at..].starts_with("\\E") {
+                self.rest.next();
+                return;
+            }
+            self.literal(c);
+        }
+    }
+
+    /// Reads what follows a backslash.
+    fn read_escape(&mut self) -> Option<Escape> {
+        let (at, c) = self.rest.next()?;
+        Some(match c {
+            'd' => Escape::Set("0-9"),
+            'w' => Escape::Set("0-9A-Za-z_"),
+            's' => Escape::Set("\\t\\n\\f\\r "),
+            'D' => Escape::NegatedSet("0-9"),
+            'W' => Escape::NegatedSet("0-9A-Za-z_"),
+            'S' => Escape::NegatedSet("\\t\\n\\f\\r "),
+            'Q' => Escape::Quote,
+            'a' => Escape::Char('\x07'),
+            'f' => Escape::Char('\x0c'),
+            'n' => Escape::Char('\n'),
+            'r' => Escape::Char('\r'),
+            't' => Escape::Char('\t'),
+            'v' => Escape::Char('\x0b'),
+            'x' => self.hexadecimal().map_or(Escape::Other(c), Escape::Char),
+            '0'..='7' => self.octal(at, c).map_or(Escape::Other(c), Escape::Char),
+            _ if c.is_ascii_punctuation() => Escape::Char(c),
+            _ => Escape::Other(c),
+        })
+    }
+
+    /// Reads `41` or `{1F600}`; nothing if neither follows.
+    fn hexadecimal(&mut self) -> Option<char> {
+        let at = self.rest.peek()?.0;
+        let rest = &self.source[at..];
+        let (digits, size) = match rest.strip_prefix('{') {
+            Some(braced) => braced.find('}').map(|end| (&braced[..end], end + 2))?,
+            None => (rest.get(..2)?, 2),
+        };
+        if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        let c = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+        self.skip_to(at + size);
+        Some(c)
+    }
+
+    /// Reads an octal number: up to three digits after a zero, exactly as Go does. A single digit but zero would be
+    /// a reference back.
+    fn octal(&mut self, at: usize, first: char) -> Option<char> {
+        let digits = &self.source[at..];
+        let length = digits.bytes().take(3).take_while(|digit| matches!(digit, b'0'..=b'7')).count();
+        if first != '0' && length == 1 {
+            return None;
+        }
+        self.skip_to(at + length);
+        char::from_u32(u32::from_str_radix(&digits[..length], 8).ok()?)
+    }
+
+    /// Copies the name behind `\p`, in braces; its opening brace must not end up escaped.
+    fn unicode_name(&mut self, c: char) -> Option<()> {
+        if !matches!(c, 'p' | 'P') || self.rest.next_if(|&(_, c)| c == '{').is_none() {
+            return Some(());
+        }
+        self.out.push('{');
+        for (_, c) in self.rest.by_ref() {
+            self.out.push(c);
+            if c == '}' {
+                return Some(());
+            }
+        }
+        None
+    }
+
+    fn skip_to(&mut self, end: usize) {
+        while self.rest.next_if(|&(at, _)| at < end).is_some() {}
+    }
+
+    /// Copies the head of a group: flags or a name.
+    fn group(&mut self) -> Option<()> {
+        self.out.push('(');
+        if self.rest.next_if(|&(_, c)| c == '?').is_none() {
+            return Some(());
+        }
+        self.out.push('?');
+        let mut is_name = false;
+        for (_, c) in self.rest.by_ref() {
+            self.out.push(c);
+            match c {
+                ':' | ')' if !is_name => return Some(()),
+                '>' if is_name => return Some(()),
+                '<' => is_name = true,
+                'i' | 'm' | 's' | 'U' | '-' | 'P' => {}
+                _ if is_name => {}
+                // A flag that Go does not have and that may change how the rest reads.
+                _ => return None,
+            }
+        }
+        None
+    }
+}
+
+/// Whether a text starts with `{2}`, `{2,}` or `{2,3}`.
+fn is_repetition(text: &str) -> bool {
+    let Some((inner, _)) = text[1..].split_once('}') else { return false };
+    let (least, most) = inner.split_once(',').unwrap_or((inner, ""));
+    let is_number = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
+    !least.is_empty() && is_number(least) && is_number(most)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! A batch of telemetry as a stage sees it: rows, the entities above them, and the columns that were asked for.
+
+pub(crate) mod columns;
+pub(crate) mod table;
+
+use std::cell::OnceCell;
+use std::ops::Range;
+
+use crate::bindings::sluice::plugin::types as wit;
+use crate::bitmap::Bitmap;
+use crate::host;
+use crate::pattern::{Matches, Pattern};
+use crate::setup::{Boolean, Bytes, Dictionary, F64, Header, Kind, S64, Text, U64};
+use crate::texts::Texts;
+use columns::{BooleanColumn, BytesColumn, DictionaryColumn, F64Column, KindColumn, S64Column, TextColumn, U64Column};
+use table::Table;
+
+/// A batch of telemetry. A row is a span, a log record or a data point.
+#[derive(Debug)]
+pub struct Batch {
+    inner: wit::Batch,
+    resource_of: OnceCell<Vec<u32>>,
+    scope_of: OnceCell<Vec<u32>>,
+    metric_of: OnceCell<Vec<u32>>,
+}
+
+/// A handle of another stage, or a host that breaks the contract.
+const WRONG_COLUMN: &str = "the column has another encoding than its handle";
+
+macro_rules! columns {
+    ($($(#[$doc:meta])* $method:ident $handle:ident $variant:ident $column:ident;)*) => {
+        impl Batch {
+            $(
+                $(#[$doc])*
+                pub fn $method(&self, handle: $handle) -> $column<'_> {
+                    let wit::Column::$variant(column) = &self.inner.columns[handle.0] else {
+                        panic!("{WRONG_COLUMN}");
+                    };
+                    $column(column)
+                }
+            )*
+        }
+    };
+}
+
+columns! {
+    /// A column of text with few distinct values.
+    dictionary Dictionary Dictionary DictionaryColumn;
+    /// A column of text.
+    text Text Text TextColumn;
+    /// A column of signed integers.
+    s64 S64 S64 S64Column;
+    /// A column of unsigned integers.
+    u64 U64 U64 U64Column;
+    /// A column of floating point numbers.
+    f64 F64 F64 F64Column;
+    /// A column of booleans.
+    boolean Boolean Boolean BooleanColumn;
+    /// A column of bytes.
+    bytes Bytes Bytes BytesColumn;
+    /// A column of kinds.
+    kind Kind Kind KindColumn;
+}
+
+impl Batch {
+    /// Wraps what the host passed.
+    pub(crate) fn new(inner: wit::Batch) -> Self {
+        Self { inner, resource_of: OnceCell::new(), scope_of: OnceCell::new(), metric_of: OnceCell::new() }
+    }
+
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.inner.rows as usize
+    }
+
+    /// How many resources there are.
+    pub fn resources(&self) -> usize {
+        self.inner.resource_rows.len().saturating_sub(1)
+    }
+
+    /// How many instrumentation scopes there are.
+    pub fn scopes(&self) -> usize {
+        self.inner.scope_rows.len().saturating_sub(1)
+    }
+
+    /// How many metrics there are; 0 for other signals.
+    pub fn metrics(&self) -> usize {
+        self.inner.metric_rows.len().saturating_sub(1)
+    }
+
+    /// The rows of a resource.
+    pub fn resource_rows(&self, resource: usize) -> Range<usize> {
+        range(&self.inner.resource_rows, resource)
+    }
+
+    /// The rows of an instrumentation scope.
+    pub fn scope_rows(&self, scope: usize) -> Range<usize> {
+        range(&self.inner.scope_rows, scope)
+    }
+
+    /// The instrumentation scopes of a resource.
+    pub fn resource_scopes(&self, resource: usize) -> Range<usize> {
+        range(&self.inner.resource_scopes, resource)
+    }
+
+    /// The rows of a metric.
+    pub fn metric_rows(&self, metric: usize) -> Range<usize> {
+        range(&self.inner.metric_rows, metric)
+    }
+
+    /// The resource of a row.
+    pub fn resource_of(&self, row: usize) -> usize {
+        self.resource_of.get_or_init(|| owners(&self.inner.resource_rows, self.rows()))[row] as usize
+    }
+
+    /// The instrumentation scope of a row.
+    pub fn scope_of(&self, row: usize) -> usize {
+        self.scope_of.get_or_init(|| owners(&self.inner.scope_rows, self.rows()))[row] as usize
+    }
+
+    /// The metric of a row.
+    ///
+    /// # Panics
+    /// If the signal is not metrics.
+    pub fn metric_of(&self, row: usize) -> usize {
+        assert!(self.metrics() > 0, "only batches of metrics have metrics");
+        self.metric_of.get_or_init(|| owners(&self.inner.metric_rows, self.rows()))[row] as usize
+    }
+
+    /// When the batch was received, in nanoseconds since the epoch.
+    pub fn received_unix_nano(&self) -> u64 {
+        self.inner.received_unix_nano
+    }
+
+    /// The attribute table.
+    ///
+    /// # Panics
+    /// If it was not asked for.
+    pub fn table(&self) -> Table<'_> {
+        Table(self.inner.table.as_ref().expect("ask for the table in configure: setup.table(..)"))
+    }
+
+    /// The value of a request header; the first, if there are several.
+    pub fn header(&self, header: Header) -> Option<&str> {
+        self.inner.headers[header.0].as_deref()
+    }
+
+    /// The encoded request.
+    ///
+    /// # Panics
+    /// If it was not asked for.
+    pub fn raw(&self) -> &[u8] {
+        self.inner.raw.as_deref().expect("ask for the encoded request in configure: setup.raw()")
+    }
+
+    /// Searches the texts of the attribute table, or of some of its entries. Runs on the host, over the whole column
+    /// at once; the texts need not cross to the guest.
+    pub fn find(&self, pattern: Pattern, entries: Option<&Bitmap>) -> Matches {
+        host::find_in_table(pattern.0, entries.map(Bitmap::words))
+    }
+
+    /// The texts of some entries of the attribute table, which need not have been asked for.
+    pub fn table_text(&self, entries: &[u32]) -> Texts {
+        host::table_text(entries)
+    }
+}
+
+fn range(offsets: &[u32], i: usize) -> Range<usize> {
+    offsets[i] as usize..offsets[i + 1] as usize
+}
+
+fn owners(offsets: &[u32], rows: usize) -> Vec<u32> {
+    let mut owners = Vec::with_capacity(rows);
+    for (owner, end) in offsets.iter().skip(1).enumerate() {
+        owners.resize(*end as usize, owner as u32);
+    }
+    owners
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_owner_of_a_row_past_empty_ones() {
+        assert_eq!(owners(&[0, 2, 2, 3], 3), [0, 0, 2]);
+        assert_eq!(owners(&[0], 0), Vec::<u32>::new());
+    }
+}

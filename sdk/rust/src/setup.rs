@@ -1,0 +1,184 @@
+//! What a stage declares while it is configured: the fields that it reads and writes, and its patterns.
+
+use crate::bindings::sluice::plugin::types as wit;
+use crate::field::Field;
+use crate::host;
+use crate::pattern::Pattern;
+use wit::Signal;
+pub use wit::{Encoding, TableRequest, Writes};
+
+/// Takes a stage's declarations and gives handles for what it will read.
+#[derive(Debug)]
+pub struct Setup {
+    signal: Signal,
+    projection: wit::Projection,
+}
+
+/// A request header that the stage reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header(pub(crate) usize);
+
+macro_rules! handles {
+    ($($(#[$doc:meta])* $handle:ident $method:ident $encoding:ident;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+            pub struct $handle(pub(crate) usize);
+        )*
+
+        impl Setup {
+            $(
+                $(#[$doc])*
+                pub fn $method(&mut self, field: Field) -> $handle {
+                    $handle(self.read(field, Encoding::$encoding))
+                }
+            )*
+        }
+    };
+}
+
+handles! {
+    /// A column of text with few distinct values.
+    Dictionary dictionary Dictionary;
+    /// A column of text.
+    Text text Text;
+    /// A column of signed integers; also of enumerations such as a span's kind.
+    S64 s64 S64;
+    /// A column of unsigned integers: times, counts, flags.
+    U64 u64 U64;
+    /// A column of floating point numbers.
+    F64 f64 F64;
+    /// A column of booleans.
+    Boolean boolean Boolean;
+    /// A column of bytes: ids, byte values, encoded arrays and maps.
+    Bytes bytes Bytes;
+    /// A column that tells what kind of value stands there.
+    Kind kind Kind;
+}
+
+impl Setup {
+    /// Starts with no declaration.
+    pub(crate) fn new(signal: Signal) -> Self {
+        let projection = wit::Projection {
+            reads: Vec::new(),
+            table: None,
+            raw: false,
+            headers: Vec::new(),
+            writes: Writes::Nothing,
+            when_attributes: None,
+        };
+        Self { signal, projection }
+    }
+
+    /// The signal that this instance will process.
+    pub fn signal(&self) -> Signal {
+        self.signal
+    }
+
+    /// Asks for the flattened table of attributes. A second request widens the first.
+    pub fn table(&mut self, request: TableRequest) {
+        let asked = self.projection.table.get_or_insert_default();
+        asked.resources |= request.resources;
+        asked.scopes |= request.scopes;
+        asked.metrics |= request.metrics;
+        asked.records |= request.records;
+        asked.events |= request.events;
+        asked.links |= request.links;
+        asked.exemplars |= request.exemplars;
+        asked.bodies |= request.bodies;
+        asked.nested |= request.nested;
+        asked.text |= request.text;
+        asked.numbers |= request.numbers;
+    }
+
+    /// Asks for a request header; case does not matter.
+    pub fn header(&mut self, name: &str) -> Header {
+        let name = name.to_ascii_lowercase();
+        let headers = &mut self.projection.headers;
+        Header(headers.iter().position(|header| *header == name).unwrap_or_else(|| {
+            headers.push(name);
+            headers.len() - 1
+        }))
+    }
+
+    /// Declares which fields the stage may edit. Without it, none.
+    pub fn writes(&mut self, writes: Writes) {
+        self.projection.writes = writes;
+    }
+
+    /// Skips batches in which no row has any of these attributes.
+    pub fn when_attributes(&mut self, fields: impl IntoIterator<Item = Field>) {
+        self.projection.when_attributes = Some(fields.into_iter().collect());
+    }
+
+    /// Asks for the encoded request itself, as OTLP protobuf.
+    pub fn raw(&mut self) {
+        self.projection.raw = true;
+    }
+
+    /// Compiles a pattern on the host.
+    ///
+    /// # Errors
+    /// What is wrong with the pattern, for the user.
+    pub fn regex(&mut self, pattern: &str) -> Result<Pattern, String> {
+        host::compile(pattern).map(Pattern)
+    }
+
+    /// The declarations.
+    pub(crate) fn into_projection(self) -> wit::Projection {
+        self.projection
+    }
+
+    fn read(&mut self, field: Field, encoding: Encoding) -> usize {
+        let read = wit::Read { field, encoding };
+        let reads = &mut self.projection.reads;
+        reads.iter().position(|earlier| *earlier == read).unwrap_or_else(|| {
+            reads.push(read);
+            reads.len() - 1
+        })
+    }
+}
+
+// `TableRequest` is a generated type of the contract; nothing asked for is its natural start.
+#[allow(clippy::derivable_impls)]
+impl Default for TableRequest {
+    fn default() -> Self {
+        Self {
+            resources: false,
+            scopes: false,
+            metrics: false,
+            records: false,
+            events: false,
+            links: false,
+            exemplars: false,
+            bodies: false,
+            nested: false,
+            text: false,
+            numbers: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asks_for_a_column_and_a_header_once() {
+        let mut setup = Setup::new(Signal::Logs);
+        assert_eq!(setup.text(Field::record("a")), setup.text(Field::record("a")));
+        assert_eq!(setup.s64(Field::record("a")), S64(1));
+        assert_eq!(setup.header("X-Tenant"), setup.header("x-tenant"));
+        let projection = setup.into_projection();
+        assert_eq!((projection.reads.len(), projection.headers), (2, vec!["x-tenant".to_owned()]));
+    }
+
+    #[test]
+    fn widens_the_table_with_every_request() {
+        let mut setup = Setup::new(Signal::Logs);
+        setup.table(TableRequest { bodies: true, ..Default::default() });
+        setup.table(TableRequest { records: true, ..Default::default() });
+        let asked = setup.into_projection().table.expect("asked for");
+        assert!(asked.bodies && asked.records && !asked.text);
+    }
+}

@@ -1,0 +1,138 @@
+//! Runs a stage natively on OTLP bytes, as the host runs its component: validate, project, call, check, splice.
+//!
+//! ```ignore
+//! let mut harness = Harness::<DropRoutes>::new(r#"{"routes": ["/health"]}"#, Signal::Traces)?;
+//! let processed = harness.process(&request)?;
+//! assert_eq!(processed.kept.count_ones(), 3);
+//! ```
+
+mod apply;
+mod lower;
+
+pub use sluice_wire as wire;
+use sluice_wire::{Columns, EditPlan, Projection, splice, validate};
+
+use crate::batch::Batch;
+use crate::bindings::sluice::plugin::types as wit;
+use crate::bitmap::Bitmap;
+use crate::config::{self, ConfigErrors};
+use crate::host::log::Level;
+use crate::host::provider;
+use crate::outcome::{Failure, Outcome};
+use crate::setup::Setup;
+use crate::stage::Stage;
+use apply::Asked;
+use wit::Signal;
+
+/// A configured stage and what stands around it.
+#[derive(Debug)]
+pub struct Harness<S> {
+    stage: S,
+    signal: Signal,
+    declared: wit::Projection,
+    projection: Projection,
+    headers: Vec<(String, String)>,
+    received_unix_nano: u64,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Processed {
+    /// The request with all edits, for all tenants together; empty if nothing is left.
+    pub bytes: Vec<u8>,
+    /// Which rows were kept.
+    pub kept: Bitmap,
+    /// The request of each tenant that has rows, if the stage made a partition.
+    pub partitions: Vec<(String, Vec<u8>)>,
+    /// What the stage answered; unchanged if the call was skipped.
+    pub outcome: Outcome,
+    /// Whether the call was skipped, since no row has the attributes that the stage waits for.
+    pub skipped: bool,
+}
+
+impl<S: Stage> Harness<S> {
+    /// Configures a stage: with JSON text, or with a `serde_json::Value`.
+    ///
+    /// # Errors
+    /// The mistakes that the stage finds, and declarations that can't be in this signal.
+    pub fn new(config: impl ToString, signal: Signal) -> Result<Self, ConfigErrors> {
+        let mut setup = Setup::new(signal);
+        let stage = S::configure(config::parse(&config.to_string())?, &mut setup)?;
+        let declared = setup.into_projection();
+        let projection = lower::projection(signal, &declared).map_err(|error| ConfigErrors::one("", error))?;
+        Ok(Self { stage, signal, declared, projection, headers: Vec::new(), received_unix_nano: 0 })
+    }
+
+    /// Has the requests arrive with a header.
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_ascii_lowercase(), value.to_owned()));
+        self
+    }
+
+    /// Has the requests arrive at a time, which the clock shows, too.
+    #[must_use]
+    pub fn at_unix_nano(mut self, nanoseconds: u64) -> Self {
+        self.received_unix_nano = nanoseconds;
+        self
+    }
+
+    /// The stage.
+    pub fn stage(&mut self) -> &mut S {
+        &mut self.stage
+    }
+
+    /// Processes an encoded export request.
+    ///
+    /// # Errors
+    /// What the stage says.
+    ///
+    /// # Panics
+    /// If the bytes are no request of the signal, or the answer breaks the contract: the host would not take it either.
+    pub fn process(&mut self, bytes: &[u8]) -> Result<Processed, Failure> {
+        validate(lower::signal(self.signal), bytes).unwrap_or_else(|error| panic!("the request is not valid: {error}"));
+        let mut columns = Columns::new();
+        columns.extract(&self.projection, bytes);
+        let rows = columns.rows();
+        if !lower::is_worth_calling(&columns, &self.declared) {
+            let kept = Bitmap::new(rows, true);
+            let (bytes, outcome) = (bytes.to_vec(), Outcome::unchanged());
+            return Ok(Processed { bytes, kept, partitions: Vec::new(), outcome, skipped: true });
+        }
+        let batch = lower::batch(&columns, bytes, &self.declared, &self.headers, self.received_unix_nano);
+        provider::with(|state| {
+            state.now_unix_nano = self.received_unix_nano;
+            state.table_texts = lower::table_texts(&columns, bytes);
+        });
+        let outcome = self.stage.process(&Batch::new(batch))?;
+        let asked = Asked { signal: self.signal, columns: &columns, bytes, declared: &self.declared };
+        Ok(asked.apply(outcome).unwrap_or_else(|error| panic!("the answer breaks the contract: {error}")))
+    }
+}
+
+/// Messages that stages of this thread wrote to the log, in order; forgets them.
+pub fn take_logs() -> Vec<(Level, String)> {
+    provider::with(|state| std::mem::take(&mut state.logs))
+}
+
+/// The value of a counter of this thread.
+pub fn counter(name: &str) -> u64 {
+    provider::with(|state| state.counters.get(name).copied().unwrap_or(0))
+}
+
+/// Sets the clock of this thread, until the next request is processed.
+pub fn set_now_unix_nano(nanoseconds: u64) {
+    provider::with(|state| state.now_unix_nano = nanoseconds);
+}
+
+/// Forgets logs, counters, keys, values and rate limits of this thread.
+pub fn reset() {
+    provider::with(provider::State::reset);
+}
+
+fn spliced(bytes: &[u8], columns: &Columns, plan: &EditPlan) -> Vec<(u32, Vec<u8>)> {
+    splice(bytes, columns, plan).into_iter().map(|part| (part.code, part.bytes.into_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests;

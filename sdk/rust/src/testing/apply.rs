@@ -1,0 +1,148 @@
+//! Checks a stage's answer as the host does, and applies it.
+
+use sluice_wire::{
+    self as wire, Columns, EditError, EditPlan, EditValue, EditValues, Intrinsic, Selector, validate,
+};
+
+use super::lower::{self, level};
+use super::{Processed, spliced};
+use crate::bindings::sluice::plugin::types as wit;
+use crate::bitmap::Bitmap;
+use crate::outcome::Outcome;
+
+/// What an answer is about.
+pub(super) struct Asked<'a> {
+    pub(super) signal: wit::Signal,
+    pub(super) columns: &'a Columns,
+    pub(super) bytes: &'a [u8],
+    pub(super) declared: &'a wit::Projection,
+}
+
+impl Asked<'_> {
+    /// What becomes of the request.
+    pub(super) fn apply(&self, outcome: Outcome) -> Result<Processed, String> {
+        let answer = outcome.clone().into_wit();
+        if let Some(replacement) = answer.replacement {
+            return self.replace(replacement, outcome);
+        }
+        let rows = self.columns.rows();
+        let mut plan = EditPlan::new(self.columns);
+        let kept = answer.keep.map_or_else(|| Bitmap::new(rows, true), |words| Bitmap::from_words(words, rows));
+        plan.keep(kept.words()).map_err(|error| error.to_string())?;
+        for (i, edit) in answer.edits.into_iter().enumerate() {
+            self.edit(&mut plan, edit).map_err(|error| format!("edit {i}: {error}"))?;
+        }
+        let bytes = spliced(self.bytes, self.columns, &plan).pop().map(|(_, bytes)| bytes).unwrap_or_default();
+        let mut partitions = Vec::new();
+        if let Some(wit::Partition { tenants, codes }) = answer.partition {
+            plan.partition(codes, tenants.len() as u32).map_err(|error| error.to_string())?;
+            for (code, bytes) in spliced(self.bytes, self.columns, &plan) {
+                partitions.push((tenants[code as usize].clone(), bytes));
+            }
+        }
+        Ok(Processed { bytes, kept, partitions, outcome, skipped: false })
+    }
+
+    fn replace(&self, replacement: Vec<u8>, outcome: Outcome) -> Result<Processed, String> {
+        if self.declared.writes != wit::Writes::Everything {
+            return Err("it replaces the request without having declared Writes::Everything".to_owned());
+        }
+        let summary = validate(lower::signal(self.signal), &replacement).map_err(|error| error.to_string())?;
+        if summary.records as usize > self.columns.rows() {
+            return Err("its replacement has more rows than the request".to_owned());
+        }
+        let kept = Bitmap::new(summary.records as usize, true);
+        Ok(Processed { bytes: replacement, kept, partitions: Vec::new(), outcome, skipped: false })
+    }
+
+    fn edit(&self, plan: &mut EditPlan, edit: wit::Edit) -> Result<(), String> {
+        let (columns, bytes) = (self.columns, self.bytes);
+        let done = match edit {
+            wit::Edit::SetConstant(wit::SetConstant { field, entities, value }) => {
+                plan.set(&self.writable(&field)?, entities_of(entities.as_deref()), self::value(&value))
+            }
+            wit::Edit::SetValues(wit::SetValues { field, entities, values }) => {
+                plan.set_values(&self.writable(&field)?, &entities, self::values(&values))
+            }
+            wit::Edit::Remove(wit::Remove { field, entities }) => {
+                plan.remove(&self.writable(&field)?, entities_of(entities.as_deref()))
+            }
+            wit::Edit::Rename(wit::Rename { level, from, to, entities }) => {
+                self.writable(&wit::Field::attribute(level, from.clone()))?;
+                self.writable(&wit::Field::attribute(level, to.clone()))?;
+                plan.rename(lower::level(level), &from, &to, entities_of(entities.as_deref()))
+            }
+            wit::Edit::Mask(wit::Mask { entries, starts, ends, replacement }) => {
+                self.check_entries(&entries)?;
+                plan.mask(columns, bytes, &entries, &starts, &ends, &replacement)
+            }
+            wit::Edit::MaskField(wit::MaskField { field, entities, starts, ends, replacement }) => {
+                plan.mask_field(columns, bytes, &self.writable(&field)?, &entities, &starts, &ends, &replacement)
+            }
+            wit::Edit::ReplaceEntries(wit::ReplaceEntries { entries, texts }) => {
+                self.check_entries(&entries)?;
+                plan.replace_entries(columns, bytes, &entries, &texts.offsets, &texts.bytes)
+            }
+            wit::Edit::RemoveEntries(entries) => {
+                self.check_entries(&entries)?;
+                plan.remove_entries(columns, bytes, &entries)
+            }
+        };
+        done.map_err(|error: EditError| error.to_string())
+    }
+
+    /// The field, if the stage declared that it writes it.
+    fn writable(&self, field: &wit::Field) -> Result<wire::Field, String> {
+        let named = lower::field(field)?;
+        let body = Selector::Intrinsic(Intrinsic::Body);
+        let allowed = match &self.declared.writes {
+            wit::Writes::Nothing => false,
+            wit::Writes::Fields(fields) => fields.contains(field),
+            wit::Writes::AttributesAnd(fields) => {
+                matches!(named.selector, Selector::Attribute(_)) || named.selector == body || fields.contains(field)
+            }
+            wit::Writes::Everything => true,
+        };
+        if allowed { Ok(named) } else { Err(format!("it edits {named} without having declared it")) }
+    }
+
+    fn check_entries(&self, entries: &[u32]) -> Result<(), String> {
+        if !matches!(self.declared.writes, wit::Writes::Nothing | wit::Writes::Fields(_)) {
+            return Ok(());
+        }
+        for entry in entries {
+            let field = self.columns.entry_field(self.bytes, *entry as usize);
+            let (at, _, key) = field.ok_or("it edits what is no attribute of an entity without having declared it")?;
+            let level = [wit::Level::Resource, wit::Level::Scope, wit::Level::Metric, wit::Level::Record]
+                .into_iter()
+                .find(|candidate| level(*candidate) == at);
+            self.writable(&wit::Field::attribute(level.unwrap_or(wit::Level::Record), key))?;
+        }
+        Ok(())
+    }
+}
+
+fn entities_of(words: Option<&[u64]>) -> wire::Entities<'_> {
+    words.map_or(wire::Entities::All, wire::Entities::Bitmap)
+}
+
+fn value(value: &wit::Value) -> EditValue<'_> {
+    match value {
+        wit::Value::Text(text) => EditValue::Text(text),
+        wit::Value::S64(number) => EditValue::S64(*number),
+        wit::Value::F64(number) => EditValue::F64(*number),
+        wit::Value::Boolean(truth) => EditValue::Boolean(*truth),
+        wit::Value::Bytes(bytes) => EditValue::Bytes(bytes),
+    }
+}
+
+fn values(values: &wit::Values) -> EditValues<'_> {
+    match values {
+        wit::Values::Text(texts) => EditValues::Text { offsets: &texts.offsets, bytes: &texts.bytes },
+        wit::Values::Bytes(texts) => EditValues::Bytes { offsets: &texts.offsets, bytes: &texts.bytes },
+        wit::Values::S64(numbers) => EditValues::S64(numbers),
+        wit::Values::F64(numbers) => EditValues::F64(numbers),
+        wit::Values::Boolean(truths) => EditValues::Boolean(truths),
+    }
+}
+

@@ -1,0 +1,162 @@
+use sluice_wire::view::LogsView;
+use sluice_wire::{LogsWriter, view::Value as View};
+
+use super::*;
+use crate::field::Field;
+use crate::outcome::{Entities, Value};
+use crate::pattern::Pattern;
+use crate::setup::{Header, TableRequest, Text, Writes};
+use crate::{Descriptor, clock, counter as counters, log};
+
+/// What the stage of these tests shall do.
+#[derive(Clone, Copy, Debug, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Act {
+    DropSecond,
+    Label,
+    Mask,
+    Partition,
+    Undeclared,
+    Fail,
+    Remember,
+}
+
+#[derive(Debug)]
+struct Probe {
+    act: Act,
+    level: Text,
+    header: Header,
+    digits: Pattern,
+}
+
+impl Stage for Probe {
+    type Config = Act;
+    const DESCRIPTOR: Descriptor = Descriptor::new("probe");
+
+    fn configure(act: Act, setup: &mut Setup) -> Result<Self, ConfigErrors> {
+        setup.table(TableRequest { records: true, bodies: true, ..Default::default() });
+        setup.writes(if matches!(act, Act::Mask) {
+            Writes::AttributesAnd(Vec::new())
+        } else {
+            Writes::Fields(vec![Field::resource("seen")])
+        });
+        if matches!(act, Act::Fail) {
+            setup.when_attributes([Field::record("fail")]);
+        }
+        let digits = setup.regex("[0-9]+").map_err(|error| ConfigErrors::one("", error))?;
+        Ok(Self { act, level: setup.text(Field::record("level")), header: setup.header("X-Tenant"), digits })
+    }
+
+    fn process(&mut self, batch: &Batch) -> Result<Outcome, Failure> {
+        let mut outcome = Outcome::unchanged();
+        match self.act {
+            Act::DropSecond => {
+                outcome.keep(Bitmap::from_fn(batch.rows(), |row| row != 1));
+            }
+            Act::Label => {
+                outcome.set(Field::resource("seen"), Entities::All, batch.header(self.header).unwrap_or("none"));
+            }
+            Act::Mask => {
+                outcome.mask_matches(batch.find(self.digits, None), "#");
+            }
+            Act::Partition => {
+                let levels = batch.text(self.level);
+                let is_info = |row| u32::from(levels.get(row) == Some("info"));
+                outcome.partition(vec!["rest".into(), "info".into()], (0..batch.rows()).map(is_info).collect());
+            }
+            Act::Undeclared => {
+                outcome.set(Field::record("seen"), Entities::All, Value::Boolean(true));
+            }
+            Act::Fail => return Err(Failure::error("as told")),
+            Act::Remember => {
+                log::info("seen");
+                counters::add("rows", batch.rows() as u64);
+                outcome.set(Field::resource("seen"), Entities::All, clock::now_unix_nano() as i64);
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+fn request() -> Vec<u8> {
+    let mut logs = LogsWriter::new();
+    logs.resource_logs(|resource| {
+        resource.scope_logs(|scope| {
+            for (level, body) in [("info", "took 15 ms"), ("warn", "none"), ("info", "2 of 3")] {
+                scope.log_record(|record| {
+                    record.attribute("level", |value| value.text(level));
+                    record.body(|value| value.text(body));
+                });
+            }
+        });
+    });
+    logs.finish()
+}
+
+fn run(act: &str) -> Processed {
+    let harness = Harness::<Probe>::new(format!("{act:?}"), Signal::Logs).expect("a valid configuration");
+    harness.with_header("x-tenant", "acme").at_unix_nano(7).process(&request()).expect("processed")
+}
+
+fn bodies(request: &[u8]) -> Vec<String> {
+    let logs = LogsView::new(request);
+    let records = logs.resource_logs().flat_map(|resource| resource.scope_logs()).flat_map(|scope| scope.log_records());
+    let text = |value| if let Some(View::Text(text)) = value { text.to_owned() } else { String::new() };
+    records.map(|record| text(record.body())).collect()
+}
+
+fn seen(request: &[u8]) -> String {
+    let logs = LogsView::new(request);
+    let resource = logs.resource_logs().next().expect("one").resource();
+    let found = resource.attributes().find(|attribute| attribute.key() == "seen");
+    found.map(|attribute| format!("{:?}", attribute.value())).unwrap_or_default()
+}
+
+#[test]
+fn drops_what_the_stage_does_not_keep() {
+    let done = run("drop_second");
+    assert_eq!(bodies(&done.bytes), ["took 15 ms", "2 of 3"]);
+    assert_eq!(done.kept.iter_ones().collect::<Vec<_>>(), [0, 2]);
+}
+
+#[test]
+fn applies_edits_and_passes_headers() {
+    assert_eq!(seen(&run("label").bytes), "Text(\"acme\")");
+}
+
+#[test]
+fn masks_what_a_pattern_finds_in_texts_that_were_not_asked_for() {
+    assert_eq!(bodies(&run("mask").bytes), ["took # ms", "none", "# of #"]);
+}
+
+#[test]
+fn splits_by_tenant() {
+    let done = run("partition");
+    let parts: Vec<_> = done.partitions.iter().map(|(tenant, bytes)| (tenant.as_str(), bodies(bytes).len())).collect();
+    assert_eq!(parts, [("rest", 1), ("info", 2)]);
+    assert_eq!(done.bytes, request());
+}
+
+#[test]
+fn remembers_what_the_stage_told_the_host() {
+    reset();
+    assert_eq!(seen(&run("remember").bytes), "Integer(7)");
+    assert_eq!((counter("rows"), take_logs()), (3, vec![(Level::Info, "seen".to_owned())]));
+}
+
+#[test]
+fn skips_what_the_stage_does_not_wait_for() {
+    assert!(run("fail").skipped);
+}
+
+#[test]
+#[should_panic(expected = "it edits record.attributes[\"seen\"] without having declared it")]
+fn refuses_what_the_host_would_refuse() {
+    run("undeclared");
+}
+
+#[test]
+fn says_what_is_wrong_with_a_configuration() {
+    let errors = Harness::<Probe>::new("\"dance\"", Signal::Logs).expect_err("no such act");
+    assert!(errors.to_string().starts_with("unknown variant `dance`"), "{errors}");
+}

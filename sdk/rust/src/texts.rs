@@ -1,0 +1,132 @@
+//! Lists of texts: one buffer and the offsets into it.
+
+pub use crate::bindings::sluice::plugin::types::Texts;
+
+/// A borrowed list of texts; `offsets` has one more value than there are texts.
+#[derive(Clone, Copy, Debug)]
+pub struct TextsView<'a> {
+    pub(crate) offsets: &'a [u32],
+    pub(crate) bytes: &'a [u8],
+}
+
+impl Texts {
+    /// Creates an empty list.
+    pub fn new() -> Self {
+        Self { offsets: vec![0], bytes: Vec::new() }
+    }
+
+    /// Appends a text.
+    pub fn push(&mut self, text: &str) {
+        self.push_bytes(text.as_bytes());
+    }
+
+    /// Appends bytes that need not be text; for `Values::Bytes` only.
+    pub fn push_bytes(&mut self, bytes: &[u8]) {
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
+        }
+        self.bytes.extend_from_slice(bytes);
+        // A guest has 4 GiB at most, so an offset fits.
+        self.offsets.push(self.bytes.len() as u32);
+    }
+
+    /// How many texts there are.
+    pub fn len(&self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A text.
+    ///
+    /// # Panics
+    /// If there is no such text.
+    #[inline]
+    pub fn get(&self, i: usize) -> &str {
+        utf8(slice(&self.offsets, &self.bytes, i))
+    }
+
+    /// The texts, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> + '_ {
+        (0..self.len()).map(|i| self.get(i))
+    }
+
+    /// The list, borrowed.
+    pub fn view(&self) -> TextsView<'_> {
+        TextsView { offsets: &self.offsets, bytes: &self.bytes }
+    }
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: AsRef<str>> FromIterator<T> for Texts {
+    fn from_iter<I: IntoIterator<Item = T>>(texts: I) -> Self {
+        let mut list = Self::new();
+        texts.into_iter().for_each(|text| list.push(text.as_ref()));
+        list
+    }
+}
+
+impl<'a> TextsView<'a> {
+    /// How many texts there are.
+    pub fn len(self) -> usize {
+        self.offsets.len().saturating_sub(1)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// A text.
+    ///
+    /// # Panics
+    /// If there is no such text.
+    #[inline]
+    pub fn get(self, i: usize) -> &'a str {
+        utf8(slice(self.offsets, self.bytes, i))
+    }
+}
+
+impl<'a> From<&'a Texts> for TextsView<'a> {
+    fn from(texts: &'a Texts) -> Self {
+        texts.view()
+    }
+}
+
+#[inline]
+pub(crate) fn slice<'a>(offsets: &[u32], bytes: &'a [u8], i: usize) -> &'a [u8] {
+    &bytes[offsets[i] as usize..offsets[i + 1] as usize]
+}
+
+/// Text that the host passed.
+#[inline]
+pub(crate) fn utf8(bytes: &[u8]) -> &str {
+    if cfg!(debug_assertions) {
+        return std::str::from_utf8(bytes).expect("text columns are UTF-8");
+    }
+    // SAFETY: the contract says that text columns are UTF-8 and that offsets lie on boundaries: the host takes both
+    // from a request that it validated, and `Texts::push` takes a `str`. wit-bindgen lifts strings in the same way.
+    // Checking every value again would cost more than most plugins do with it.
+    unsafe { std::str::from_utf8_unchecked(bytes) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gives_back_the_texts_in_order() {
+        let texts: Texts = ["one", "", "drei ä"].into_iter().collect();
+        assert_eq!((texts.len(), texts.get(1), texts.get(2)), (3, "", "drei ä"));
+        assert_eq!(texts.iter().collect::<Vec<_>>(), ["one", "", "drei ä"]);
+        assert_eq!(Texts { offsets: Vec::new(), bytes: Vec::new() }.len(), 0);
+    }
+}

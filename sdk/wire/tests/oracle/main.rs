@@ -1,0 +1,13 @@
+//! Compares everything with prost: what it decodes is what a request means.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod columns;
+mod dice;
+mod generate;
+mod plans;
+mod splice;
+mod split;
+mod tree;
+mod validate;
+mod views;
+mod writer;

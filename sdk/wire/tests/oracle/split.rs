@@ -1,0 +1,125 @@
+//! `concat` and `split` lose and reorder nothing.
+
+use proptest::prelude::*;
+use sluice_wire::{Level, Signal, concat, sample, split, validate};
+
+use crate::dice::{cases, seeds};
+use crate::generate::request;
+use crate::tree::{Entity, Record, SIGNALS, Tree};
+
+/// All records in order, each with what stands above it.
+fn records(tree: &mut Tree) -> Vec<String> {
+    let mut above = [String::new(), String::new(), String::new()];
+    let mut records = Vec::new();
+    tree.for_each(&mut |level, _, entity| match entity {
+        Entity::Resource(resource, url) => above[0] = format!("{resource:?} {url}"),
+        Entity::Scope(scope, url) => above[1] = format!("{scope:?} {url}"),
+        Entity::Metric(metric) => {
+            let mut metric = metric.clone();
+            let mut points = Vec::new();
+            crate::tree::for_points(&mut metric, &mut |_| points.push(()));
+            clear_points(&mut metric);
+            above[2] = format!("{metric:?}");
+        }
+        Entity::Record(record) => {
+            assert_eq!(level, Level::Record);
+            let record = match record {
+                Record::Span(span) => format!("{span:?}"),
+                Record::Log(record) => format!("{record:?}"),
+                Record::Number(point) => format!("{point:?}"),
+                Record::Histogram(point) => format!("{point:?}"),
+                Record::Exponential(point) => format!("{point:?}"),
+                Record::Summary(point) => format!("{point:?}"),
+            };
+            records.push(format!("{above:?} {record}"));
+        }
+    });
+    records
+}
+
+fn clear_points(metric: &mut opentelemetry_proto::tonic::metrics::v1::Metric) {
+    use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+    match &mut metric.data {
+        None => {}
+        Some(Data::Gauge(data)) => data.data_points.clear(),
+        Some(Data::Sum(data)) => data.data_points.clear(),
+        Some(Data::Histogram(data)) => data.data_points.clear(),
+        Some(Data::ExponentialHistogram(data)) => data.data_points.clear(),
+        Some(Data::Summary(data)) => data.data_points.clear(),
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(150))]
+
+    #[test]
+    fn joined_requests_hold_the_records_of_both((seed, size) in seeds(), odd: bool) {
+        for signal in SIGNALS {
+            let (first, second) = (request(signal, seed, size, odd), request(signal, !seed, size, odd));
+            let mut expected = records(&mut Tree::decode(signal, &first).unwrap());
+            expected.extend(records(&mut Tree::decode(signal, &second).unwrap()));
+            let mut joined = Tree::decode(signal, &concat(&[&first, &second])).unwrap();
+            prop_assert_eq!(records(&mut joined), expected);
+        }
+    }
+
+    #[test]
+    fn pieces_keep_limits_and_together_hold_all((seed, size) in seeds(), odd: bool, items in 0usize..7, bytes in 0usize..3) {
+        for signal in SIGNALS {
+            let whole = request(signal, seed, size, odd);
+            let max_bytes = [0, 700, 3000][bytes];
+            let pieces = split(signal, &whole, items, max_bytes);
+            prop_assert!(!pieces.is_empty());
+            let mut found = Vec::new();
+            for piece in &pieces {
+                let summary = validate(signal, &piece.bytes).unwrap();
+                prop_assert_eq!(summary.records, piece.records);
+                prop_assert!(items == 0 || piece.records as usize <= items);
+                let fits = max_bytes == 0 || piece.bytes.len() <= max_bytes;
+                prop_assert!(fits || piece.records <= 1, "{} bytes, {} records", piece.bytes.len(), piece.records);
+                found.extend(records(&mut Tree::decode(signal, &piece.bytes).unwrap()));
+            }
+            prop_assert_eq!(found, records(&mut Tree::decode(signal, &whole).unwrap()));
+        }
+    }
+
+    #[test]
+    fn splitting_never_panics((seed, size) in seeds(), damage: u64, items in 0usize..4) {
+        for signal in SIGNALS {
+            let mut bytes = request(signal, seed, size, true);
+            crate::validate::spoil(&mut bytes, damage);
+            let _ = split(signal, &bytes, items, 100);
+        }
+    }
+}
+
+#[test]
+fn pieces_are_as_large_as_the_limit_allows() {
+    for signal in SIGNALS {
+        let bytes = concat(&[&sample::request(signal, 60), &sample::request(signal, 60)]);
+        let sizes = |limit| split(signal, &bytes, limit, 0).iter().map(|piece| piece.records).collect::<Vec<_>>();
+        assert_eq!(sizes(50), [50, 50, 20]);
+        assert_eq!(sizes(119), [119, 1]);
+        assert_eq!(sizes(120), [120]);
+    }
+}
+
+#[test]
+fn whole_resources_are_not_copied() {
+    let one = sample::request(Signal::Traces, 10);
+    let bytes = concat(&[&one, &one, &one]);
+    let pieces = split(Signal::Traces, &bytes, 10, 0);
+    assert_eq!(pieces.len(), 3);
+    for piece in &pieces {
+        assert!(matches!(piece.bytes, std::borrow::Cow::Borrowed(_)));
+        assert_eq!(*piece.bytes, *one);
+    }
+    assert!(matches!(split(Signal::Traces, &bytes, 30, bytes.len())[0].bytes, std::borrow::Cow::Borrowed(_)));
+}
+
+#[test]
+fn a_record_that_is_too_large_stands_alone() {
+    let bytes = sample::request(Signal::Logs, 4);
+    let pieces = split(Signal::Logs, &bytes, 0, 10);
+    assert_eq!(pieces.iter().map(|piece| piece.records).collect::<Vec<_>>(), [1, 1, 1, 1]);
+}

@@ -1,0 +1,173 @@
+//! What a host must survive.
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use sluice_sdk::{
+    Batch, Bitmap, ConfigErrors, Entities, Failure, Field, Outcome, Pattern, Setup, Texts, Value, Values, key_value,
+};
+
+use crate::{Act, Probe};
+
+/// Misbehaves while it is configured, if that is the act.
+pub(crate) fn configure(act: Act, setup: &mut Setup) -> Result<(), ConfigErrors> {
+    match act {
+        Act::SpinInConfigure => spin(),
+        Act::PanicInConfigure => panic!("no configuration is good enough"),
+        Act::TooManyPatterns => {
+            for i in 0..300 {
+                setup.regex(&format!("a{i}")).map_err(|error| ConfigErrors::one("pattern", error))?;
+            }
+        }
+        Act::TooManyReads => (0..300).for_each(|i| drop(setup.text(Field::record(i.to_string())))),
+        _ => {}
+    }
+    Ok(())
+}
+
+impl Probe {
+    /// Does the act, which is an evil one.
+    pub(crate) fn evil(&self, batch: &Batch) -> Result<Outcome, Failure> {
+        match self.config.act {
+            Act::Fail => return Err(Failure::error("does not want to")),
+            Act::Refuse => return Err(Failure::refused("unknown tenant")),
+            _ => {}
+        }
+        self.ends();
+        let mut outcome = Outcome::unchanged();
+        self.answers(batch, &mut outcome);
+        Ok(outcome)
+    }
+
+    /// Acts that do not come back.
+    fn ends(&self) {
+        match self.config.act {
+            Act::Spin => spin(),
+            Act::Panic => panic!("ä panic"),
+            Act::PanicOnce => panic_once(),
+            Act::Overflow => drop(black_box(overflow(black_box(1)))),
+            Act::Memory => eat_memory(self.config.number as usize),
+            Act::Unreachable => unreachable(),
+            Act::Exit => std::process::exit(3),
+            Act::ReadFile => read_file(),
+            Act::Print => (0..10_000).for_each(|i| println!("line {i} {}", "x".repeat(1_000))),
+            Act::PatternInProcess => drop(Pattern::compile_now("a")),
+            _ => {}
+        }
+    }
+
+    /// Acts that break the contract with their answer.
+    fn answers(&self, batch: &Batch, outcome: &mut Outcome) {
+        let field = Field::record(&self.config.key);
+        let rows = batch.rows();
+        let last = rows as u32 - 1;
+        match self.config.act {
+            Act::Huge => {
+                outcome.set(field, Bitmap::from_fn(rows, |row| row == 0), "x".repeat(self.config.number as usize));
+            }
+            Act::HugeTimesRows => {
+                outcome.set(field, Entities::All, "x".repeat(self.config.number as usize));
+            }
+            Act::ShortKeep => {
+                outcome.force_keep(Vec::new());
+            }
+            Act::LongKeep => {
+                outcome.force_keep(vec![1; rows.div_ceil(64) + 1]);
+            }
+            Act::RowOutOfRange => {
+                outcome.set_values(field, vec![0, rows as u32], vec![1, 2]);
+            }
+            Act::ResourceOutOfRange => {
+                let resource = Field::resource(&self.config.key);
+                outcome.set_values(resource, vec![u32::MAX], vec![1]);
+            }
+            Act::EntryOutOfRange => {
+                outcome.remove_entries(vec![batch.table().len() as u32]);
+            }
+            Act::CutCharacter => {
+                outcome.mask_field(field, vec![last], vec![1], vec![2], "*");
+            }
+            Act::OverlappingRanges => {
+                outcome.mask_field(field, vec![last, last], vec![0, 0], vec![2, 2], "*");
+            }
+            Act::UnevenLists => {
+                outcome.mask_field(field, vec![last, last], vec![0], vec![1], "*");
+            }
+            Act::BadOffsets => {
+                let texts = Texts { offsets: vec![0, 5], bytes: b"a".to_vec() };
+                outcome.set_values(field, vec![0], Values::Text(texts));
+            }
+            Act::BadUtf8 => {
+                let texts = Texts { offsets: vec![0, 1], bytes: vec![0xff] };
+                outcome.set_values(field, vec![0], Values::Text(texts));
+            }
+            Act::Undeclared => {
+                outcome.set(Field::record("undeclared"), Entities::All, Value::Boolean(true));
+            }
+            Act::UnknownField => {
+                outcome.set(Field::record_intrinsic("no_such_field"), Entities::All, 1_i64);
+            }
+            Act::TenantOutOfRange => {
+                outcome.partition(vec!["a".to_owned()], vec![1; rows]);
+            }
+            Act::BadTenant => {
+                outcome.partition(vec!["a\nb".to_owned()], vec![0; rows]);
+            }
+            Act::FewTenantCodes => {
+                outcome.partition(vec!["a".to_owned()], vec![0; rows - 1]);
+            }
+            Act::UndeclaredReplacement => {
+                outcome.replace_all(Vec::new());
+            }
+            Act::BadReplacement => {
+                outcome.replace_all(vec![0xff; 9]);
+            }
+            Act::LargerReplacement => {
+                outcome.replace_all([batch.raw(), batch.raw()].concat());
+            }
+            Act::UnknownPattern => drop(batch.find(Pattern::from_number(99), None)),
+            Act::BadTableText => drop(batch.table_text(&[u32::MAX])),
+            _ => {}
+        }
+    }
+}
+
+fn spin() {
+    let mut i = 0_u64;
+    while black_box(i) < u64::MAX {
+        i += 1;
+    }
+}
+
+/// Panics, unless some instance did so before.
+fn panic_once() {
+    if key_value::get("panicked").is_none() {
+        let kept = key_value::set("panicked", b"", Duration::from_secs(60));
+        panic!("this once: {kept:?}");
+    }
+}
+
+#[expect(unconditional_recursion, reason = "that is the point")]
+fn overflow(depth: u64) -> u64 {
+    let frame = black_box([depth; 64]);
+    overflow(black_box(frame[0] + 1)) + black_box(frame[63])
+}
+
+/// Takes so many MiB.
+fn eat_memory(mebibytes: usize) {
+    let mut eaten = Vec::new();
+    for _ in 0..mebibytes {
+        eaten.push(black_box(vec![1_u8; 1 << 20]));
+    }
+    drop(black_box(eaten));
+}
+
+fn unreachable() {
+    #[cfg(target_family = "wasm")]
+    core::arch::wasm32::unreachable();
+}
+
+fn read_file() {
+    let read = std::fs::read("/etc/passwd");
+    panic!("reading a file gave {read:?}");
+}

@@ -1,0 +1,94 @@
+//! What good plugins do.
+
+use std::time::Duration;
+
+use sluice_sdk::{Batch, Bitmap, Entities, Field, Outcome, Texts, counter, key_value, log, token_bucket};
+
+use crate::{Act, Probe};
+
+impl Probe {
+    /// Does the act, if it is a good one.
+    pub(crate) fn good(&self, batch: &Batch) -> Option<Outcome> {
+        let config = &self.config;
+        let field = Field::record(&config.key);
+        let mut outcome = Outcome::unchanged();
+        match config.act {
+            Act::Nothing => {}
+            Act::DropValue => {
+                let column = batch.dictionary(self.column);
+                outcome.keep(Bitmap::from_fn(batch.rows(), |row| column.get(row) != Some(&config.value)));
+            }
+            Act::DropEven => {
+                outcome.keep(Bitmap::from_fn(batch.rows(), |row| row % 2 == 1));
+            }
+            Act::Set => {
+                outcome.set(field, Entities::All, config.value.as_str());
+            }
+            Act::SetOnResources => {
+                outcome.set(Field::resource(&config.key), Entities::All, config.value.as_str());
+            }
+            Act::SetRowNumbers => {
+                let rows: Vec<u32> = (0..batch.rows() as u32).collect();
+                outcome.set_values(field, rows, (0..batch.rows() as i64).collect::<Vec<_>>());
+            }
+            Act::Remove => {
+                outcome.remove(field, Entities::All);
+            }
+            Act::MaskPattern => {
+                outcome.mask_matches(batch.find(self.pattern?, None), config.value.as_str());
+            }
+            Act::Partition => self.partition(batch, &mut outcome),
+            Act::Replace => {
+                outcome.replace_all(batch.raw().to_vec());
+            }
+            Act::CountCalls => {
+                outcome.set(field, Entities::All, self.calls as i64);
+            }
+            Act::ReportSeen => self.report(batch, &mut outcome),
+            Act::ReportHeader => {
+                outcome.set(field, Entities::All, batch.header(self.header).unwrap_or("none"));
+            }
+            Act::KeepInStore => self.keep_in_store(batch, &mut outcome),
+            Act::TakeTokens => {
+                let taken = token_bucket::take("rows", batch.rows() as u32, 0.0, config.number as f64) as usize;
+                outcome.keep(Bitmap::from_fn(batch.rows(), |row| row < taken));
+            }
+            Act::Count => counter::add("probe_rows", batch.rows() as u64),
+            Act::Log => log::info(&config.value),
+            _ => return None,
+        }
+        Some(outcome)
+    }
+
+    /// Gives each row to the tenant whose name is its text.
+    fn partition(&self, batch: &Batch, outcome: &mut Outcome) {
+        let column = batch.dictionary(self.column);
+        let mut tenants = vec!["nobody".to_owned()];
+        tenants.extend(column.texts().iter().map(str::to_owned));
+        outcome.partition(tenants, column.codes().to_vec());
+    }
+
+    /// Writes into each row what this stage sees of the batch.
+    fn report(&self, batch: &Batch, outcome: &mut Outcome) {
+        let (text, resource) = (batch.text(self.text), batch.text(self.resource));
+        let seen = |row: usize| {
+            let rows = batch.rows();
+            let text = text.get(row).unwrap_or("-");
+            let resource = resource.get(batch.resource_of(row)).unwrap_or("-");
+            format!("{row}/{rows} {text} {resource}")
+        };
+        let texts: Texts = (0..batch.rows()).map(seen).collect();
+        outcome.set_values(Field::record(&self.config.key), (0..batch.rows() as u32).collect(), texts);
+    }
+
+    /// Counts the calls of all instances.
+    fn keep_in_store(&self, batch: &Batch, outcome: &mut Outcome) {
+        let before = key_value::get("calls").and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);
+        let calls = before + 1;
+        if let Err(error) = key_value::set("calls", &calls.to_le_bytes(), Duration::from_millis(self.config.number)) {
+            log::error(&error);
+        }
+        let rows = 0..batch.rows() as u32;
+        outcome.set_values(Field::record(&self.config.key), rows.collect(), vec![calls as i64; batch.rows()]);
+    }
+}
