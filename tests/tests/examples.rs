@@ -101,6 +101,14 @@ fn the_task_definition_runs_the_configuration_beside_it() {
 }
 
 #[test]
+fn the_readme_shows_the_plugin_as_it_is() {
+    let source = std::fs::read_to_string(root().join("examples/first-plugin/src/lib.rs")).expect("the plugin");
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let (_, code) = source.split_once("use sluice_sdk::").expect("its first line");
+    assert!(readme.contains(code.trim_end()), "README.md shows another plugin than examples/first-plugin/src/lib.rs");
+}
+
+#[test]
 fn finds_the_command_in_a_comment() {
     let text = "# What.\n#\n#   mkdir x && A=b target/release/sluice --config one.yaml --config two.yaml\nreceivers:\n";
     let environment = BTreeMap::from([("A".to_owned(), "b".to_owned())]);
