@@ -41,7 +41,13 @@ impl Server {
         self.directory.path()
     }
 
-    fn start(name: &str, port: u16, ready: &str, seconds: u64, command: impl FnOnce(&Path) -> Result<Command>) -> Result<Self> {
+    fn start(
+        name: &str,
+        port: u16,
+        ready: &str,
+        seconds: u64,
+        command: impl FnOnce(&Path) -> Result<Command>,
+    ) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let url = format!("http://127.0.0.1:{port}");
         let mut command = command(directory.path())?;
@@ -168,7 +174,12 @@ pub fn python() -> Option<PathBuf> {
 /// Shows what the script printed when it fails.
 pub fn run_script(python: &Path, script: &str, args: &[&str], env: &[(&str, &str)]) -> Result<String> {
     let mut command = Command::new(python);
-    let output = command.arg(self::script(script)).args(args).envs(env.iter().copied()).output().context("can't start python")?;
+    let output = command
+        .arg(self::script(script))
+        .args(args)
+        .envs(env.iter().copied())
+        .output()
+        .context("can't start python")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(output.status.success(), "{script}: {}\n{text}\n{errors}", output.status);
