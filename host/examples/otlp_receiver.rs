@@ -7,9 +7,9 @@ use sluice::config::component::{OtlpHttpConfig, OtlpProtocols, OtlpReceiverConfi
 use sluice::config::types::{GrpcServerConfig, ListenAddress};
 use sluice::limits::Budget;
 use sluice::model::{Batch, Refusal};
-use sluice::receive::counters::Counters;
 use sluice::receive::otlp::{Deps, Receiver};
-use sluice::receive::{BoxFuture, Consume};
+use sluice::receive::{BoxFuture, Consume, Counters};
+use sluice::telemetry::Telemetry;
 
 /// Prints what it gets.
 struct Print;
@@ -26,6 +26,7 @@ async fn main() -> anyhow::Result<()> {
     let grpc = GrpcServerConfig { endpoint: ListenAddress::new("localhost:4317"), ..GrpcServerConfig::default() };
     let protocols = OtlpProtocols { grpc: Some(grpc), http: Some(OtlpHttpConfig::default()) };
     let config = OtlpReceiverConfig { protocols };
+    let telemetry = Telemetry::new("example")?;
     let consumer: Arc<dyn Consume> = Arc::new(Print);
     let deps = Deps {
         budget: Budget::new(256 << 20),
@@ -33,7 +34,7 @@ async fn main() -> anyhow::Result<()> {
         metrics: Some(Arc::clone(&consumer)),
         logs: Some(consumer),
         headers: Vec::new(),
-        counters: Arc::new(Counters::unregistered()?),
+        counters: Arc::new(Counters::register(&telemetry.metrics, "otlp")),
         max_connections: 1024,
         drain: Duration::from_secs(10),
     };

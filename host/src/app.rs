@@ -204,8 +204,9 @@ async fn watch_signers(signers: exporters::Signers, health: Health) {
         tick.tick().await;
         for (id, signer) in &signers {
             let trouble = match signer.status() {
-                SignerStatus::Ready => None,
-                other => Some(other.to_string()),
+                SignerStatus::Ready { .. } => None,
+                SignerStatus::Starting => Some("waiting for AWS credentials".to_owned()),
+                SignerStatus::Failing { reason, .. } => Some(reason),
             };
             health.set_trouble(&id.to_string(), trouble);
         }

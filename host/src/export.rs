@@ -12,7 +12,11 @@ use crate::model::Batch;
 
 pub mod client;
 pub mod dead_letter;
+pub mod debug;
 pub mod otlp_grpc;
+pub mod otlp_http;
+pub mod otlp_json;
+pub mod file;
 pub(crate) mod pace;
 pub(crate) mod partial_success;
 pub mod opensearch;

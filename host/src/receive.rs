@@ -18,6 +18,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 
+pub use self::counters::Counters;
 pub use self::listen::BoundAddress;
 pub use self::server::Drained;
 use crate::model::{Batch, Refusal};

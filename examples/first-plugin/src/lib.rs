@@ -31,7 +31,8 @@ const CLASSES: [&str; 5] = if cfg!(feature = "words") {
 
 impl Stage for StatusClass {
     type Config = Config;
-    const DESCRIPTOR: Descriptor = Descriptor::new("status_class").description("Writes the class of HTTP status codes.");
+    const DESCRIPTOR: Descriptor =
+        Descriptor::new("status_class").description("Writes the class of HTTP status codes.");
 
     fn configure(config: Config, setup: &mut Setup) -> Result<Self, ConfigErrors> {
         setup.writes(Writes::Fields(vec![Field::record(&config.label)]));

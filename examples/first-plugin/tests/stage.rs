@@ -22,7 +22,8 @@ fn request(codes: &[i64]) -> Vec<u8> {
 
 /// What stands at `http.status_class` of each log record.
 fn classes(bytes: &[u8]) -> Vec<Option<String>> {
-    let records = LogsView::new(bytes).resource_logs().flat_map(|logs| logs.scope_logs()).flat_map(|logs| logs.log_records());
+    let records =
+        LogsView::new(bytes).resource_logs().flat_map(|logs| logs.scope_logs()).flat_map(|logs| logs.log_records());
     let class = |record: sluice_wire::view::LogRecord<'_>| {
         let attribute = record.attributes().find(|attribute| attribute.key() == "http.status_class")?;
         match attribute.value() {

@@ -116,7 +116,7 @@ impl Starting<'_> {
                 self.queue(exporter, &config.sending_queue, &config.retry_on_failure)
             }
             ExporterConfig::Debug(config) => {
-                self.queue(Debug::new(config), &one_at_a_time(), &RetryConfig::DEFAULT)
+                self.queue(Debug::new(&self.id.to_string(), config).map_err(text)?, &one_at_a_time(), &RetryConfig::DEFAULT)
             }
             ExporterConfig::File(config) => {
                 self.queue(File::new(config).map_err(text)?, &one_at_a_time(), &RetryConfig::DEFAULT)

@@ -7,11 +7,10 @@ use super::pipelines::Graph;
 use crate::config::{Config, ReceiverConfig};
 use crate::limits::Budget;
 use crate::model::Signal;
-use crate::receive::otlp::{Deps, Receiver};
 use crate::receive::Consume;
-use crate::receive::counters::{Cause, Counters, SignalCounters};
-use crate::telemetry::metrics::Received;
-use crate::telemetry::{Metrics, Telemetry};
+use crate::receive::counters::Counters;
+use crate::receive::otlp::{Deps, Receiver};
+use crate::telemetry::Telemetry;
 
 /// Connections of one listener; a sidecar has a handful.
 const MAX_CONNECTIONS: usize = 1024;
@@ -41,7 +40,7 @@ pub(super) async fn bind(
             metrics: consumer(Signal::Metrics),
             logs: consumer(Signal::Logs),
             headers: graph.headers().to_vec(),
-            counters: Arc::new(counters(&telemetry.metrics, &id.to_string())),
+            counters: Arc::new(Counters::register(&telemetry.metrics, &id.to_string())),
             max_connections: MAX_CONNECTIONS,
             drain: DRAIN,
         };
@@ -50,20 +49,4 @@ pub(super) async fn bind(
         receivers.push((bound, id.to_string()));
     }
     Ok(receivers)
-}
-
-fn counters(metrics: &Metrics, receiver: &str) -> Counters {
-    Counters::new(|transport, signal| {
-        let items = |what| metrics.received(what, signal, receiver, transport.label());
-        let rejected = |cause: Cause| {
-            let labels = &[receiver, transport.label(), signal.name(), cause.label()];
-            metrics.rejected_requests.with_label_values(labels)
-        };
-        SignalCounters {
-            accepted: items(Received::Accepted),
-            refused: items(Received::Refused),
-            failed: items(Received::Failed),
-            rejected_requests: Cause::ALL.map(rejected),
-        }
-    })
 }

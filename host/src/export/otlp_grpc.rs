@@ -34,7 +34,7 @@ const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Sends OTLP over gRPC.
-pub struct OtlpGrpcExporter {
+pub struct OtlpGrpc {
     channel: Channel,
     scheme: Scheme,
     authority: String,
@@ -64,7 +64,7 @@ pub enum OtlpGrpcError {
     Client(#[from] ClientError),
 }
 
-impl OtlpGrpcExporter {
+impl OtlpGrpc {
     /// Makes the exporter; connects when there is something to send. A zero `timeout` is none.
     ///
     /// # Errors
@@ -118,7 +118,7 @@ impl OtlpGrpcExporter {
     }
 }
 
-impl Exporter for OtlpGrpcExporter {
+impl Exporter for OtlpGrpc {
     type Request = Call;
 
     fn encode(&self, batch: &Batch) -> Encoded<Call> {

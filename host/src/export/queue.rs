@@ -9,6 +9,8 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::config::types::{QueueConfig, RetryConfig};
+pub use crate::config::types::QueueSizer as Sizer;
 use crate::export::Exporter;
 use crate::export::dead_letter::DeadLetters;
 use crate::export::report::Report;
@@ -23,7 +25,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-/// How an exporter's queue works. The defaults are those of the OpenTelemetry Collector.
+/// How an exporter's queue works.
 #[derive(Clone, Debug)]
 pub struct QueueSettings {
     /// The exporter's id in the configuration, such as `otlp/central`.
@@ -38,17 +40,6 @@ pub struct QueueSettings {
     pub retry: RetryPolicy,
     /// Where refused items are kept, if anywhere.
     pub dead_letters: Option<Arc<DeadLetters>>,
-}
-
-/// What a queue's size counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sizer {
-    /// Batches.
-    Requests,
-    /// Spans, log records and data points.
-    Items,
-    /// Bytes of OTLP.
-    Bytes,
 }
 
 /// A running queue with its consumers. What is still in it when it is dropped undrained is given up.
@@ -129,26 +120,27 @@ enum Phase {
 }
 
 impl QueueSettings {
-    /// The defaults for an exporter.
-    pub fn new(exporter: &str) -> Self {
+    /// What an exporter's configuration says.
+    pub fn new(exporter: &str, queue: &QueueConfig, retry: &RetryConfig) -> Self {
+        // Without a queue a sender waits for the result; what has no sender to wait still needs room for a batch each.
+        let num_consumers = queue.num_consumers.max(1);
         Self {
             exporter: exporter.to_owned(),
-            queue_size: 1000,
-            sizer: Sizer::Requests,
-            num_consumers: 10,
-            retry: RetryPolicy::default(),
+            queue_size: if queue.enabled { queue.queue_size } else { num_consumers.into() },
+            sizer: if queue.enabled { queue.sizer } else { Sizer::Requests },
+            num_consumers: num_consumers as usize,
+            retry: RetryPolicy::from(retry),
             dead_letters: None,
         }
     }
 }
 
-impl Sizer {
-    fn size(self, batch: &Batch) -> u64 {
-        match self {
-            Self::Requests => 1,
-            Self::Items => batch.items,
-            Self::Bytes => batch.bytes.len() as u64,
-        }
+/// The size of a batch in a sizer's unit.
+fn size(sizer: Sizer, batch: &Batch) -> u64 {
+    match sizer {
+        Sizer::Requests => 1,
+        Sizer::Items => batch.items,
+        Sizer::Bytes => batch.bytes.len() as u64,
     }
 }
 
@@ -256,7 +248,7 @@ impl Shared {
 
     #[expect(clippy::result_large_err, reason = "the batch is the caller's and goes back to it")]
     fn try_push(&self, entry: Entry) -> Result<(), Entry> {
-        let size = self.settings.sizer.size(&entry.batch);
+        let size = size(self.settings.sizer, &entry.batch);
         let mut state = self.state();
         let fits = state.size == 0 || state.size.saturating_add(size) <= self.settings.queue_size;
         if state.closed || !fits {
@@ -291,7 +283,7 @@ impl Shared {
     /// Gives back the room of a batch that ended with so many items undelivered at the deadline.
     fn end(&self, batch: &Batch, left_items: u64) {
         let mut state = self.state();
-        state.size -= self.settings.sizer.size(batch);
+        state.size -= size(self.settings.sizer, batch);
         state.items -= batch.items;
         state.in_flight_batches -= 1;
         if left_items > 0 {

@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::config::types::RetryConfig;
+
 /// How long and how often a request is sent again. The defaults are those of the OpenTelemetry Collector.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
@@ -42,13 +44,19 @@ pub enum Decision {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
+        Self::from(&RetryConfig::DEFAULT)
+    }
+}
+
+impl From<&RetryConfig> for RetryPolicy {
+    fn from(config: &RetryConfig) -> Self {
         Self {
-            enabled: true,
-            initial_interval: Duration::from_secs(5),
-            randomization_factor: 0.5,
-            multiplier: 1.5,
-            max_interval: Duration::from_secs(30),
-            max_elapsed_time: Duration::from_secs(300),
+            enabled: config.enabled,
+            initial_interval: config.initial_interval.get(),
+            randomization_factor: config.randomization_factor,
+            multiplier: config.multiplier,
+            max_interval: config.max_interval.get(),
+            max_elapsed_time: config.max_elapsed_time.get(),
         }
     }
 }

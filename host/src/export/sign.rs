@@ -13,6 +13,7 @@ use http::{HeaderMap, Method, Uri};
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
+use crate::config::component::{AwsAuthConfig, SigV4AuthConfig};
 use crate::export::client::Reply;
 use clock::Clock;
 pub use scope::{Scope, scope_of_host};
@@ -101,6 +102,31 @@ pub enum SignError {
     Request(String),
 }
 
+impl From<&SigV4AuthConfig> for SignerSettings {
+    fn from(config: &SigV4AuthConfig) -> Self {
+        let role = &config.assume_role;
+        let assume_role = given(&role.arn).map(|arn| AssumeRole {
+            arn,
+            session_name: given(&role.session_name),
+            external_id: given(&role.external_id),
+            sts_region: given(&role.sts_region),
+            web_identity_token_file: role.web_identity_token_file.clone(),
+        });
+        Self { region: given(&config.region), service: given(&config.service), assume_role }
+    }
+}
+
+impl From<&AwsAuthConfig> for SignerSettings {
+    fn from(config: &AwsAuthConfig) -> Self {
+        let assume_role = given(&config.role_arn).map(|arn| AssumeRole { arn, ..AssumeRole::default() });
+        Self { region: given(&config.region), service: given(&config.service), assume_role }
+    }
+}
+
+fn given(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
 /// Where a signer's credentials come from: a future of them, made anew each time.
 pub(crate) type Source = Box<dyn Fn() -> Loading + Send + Sync>;
 pub(crate) type Loading = Pin<Box<dyn Future<Output = Result<Credentials, String>> + Send>>;
@@ -126,6 +152,18 @@ struct AbortOnDrop(AbortHandle);
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+impl SignerSettings {
+    /// The settings, with the region that an endpoint's host tells: STS needs one before the first request.
+    #[must_use]
+    pub fn for_endpoint(mut self, endpoint: &str) -> Self {
+        let uri: Option<Uri> = endpoint.parse().ok();
+        if self.region.is_none() {
+            self.region = uri.and_then(|uri| scope_of_host(uri.host()?)).map(|scope| scope.region);
+        }
+        self
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the exporters' tests share: batches, and a report that adds up.
 
+pub(crate) mod samples;
 pub(crate) mod server;
 
 use std::sync::{Arc, Mutex};

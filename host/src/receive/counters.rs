@@ -3,6 +3,8 @@
 use prometheus::IntCounter;
 
 use crate::model::Signal;
+use crate::telemetry::Metrics;
+use crate::telemetry::metrics::Received;
 
 /// How requests come in; the `transport` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,33 +92,29 @@ pub struct Counters {
 impl Counters {
     /// Makes the counters of each transport and signal, for example from the vectors of a registry.
     pub fn new(mut counters: impl FnMut(Transport, Signal) -> SignalCounters) -> Self {
-        let mut of =
-            |transport| [Signal::Traces, Signal::Metrics, Signal::Logs].map(|signal| counters(transport, signal));
+        let mut of = |transport| Signal::ALL.map(|signal| counters(transport, signal));
         Self { by_transport: [of(Transport::Grpc), of(Transport::Http)] }
     }
 
-    /// Makes counters that nobody scrapes.
-    ///
-    /// # Errors
-    /// Never in practice: the names are fixed.
-    pub fn unregistered() -> Result<Self, prometheus::Error> {
-        let counter = || IntCounter::new("unregistered", "not scraped");
-        let one = || -> Result<SignalCounters, prometheus::Error> {
-            let [a, b, c, d, e, f, g] = [(); 7].map(|()| counter());
-            let rejected_requests = [a?, b?, c?, d?, e?, f?, g?];
-            Ok(SignalCounters { accepted: counter()?, refused: counter()?, failed: counter()?, rejected_requests })
-        };
-        let three = || -> Result<[SignalCounters; 3], prometheus::Error> { Ok([one()?, one()?, one()?]) };
-        Ok(Self { by_transport: [three()?, three()?] })
+    /// Takes the counters of a receiver from the process's metrics.
+    pub fn register(metrics: &Metrics, receiver: &str) -> Self {
+        Self::new(|transport, signal| {
+            let transport = transport.label();
+            let items = |what| metrics.received(what, signal, receiver, transport);
+            let rejected = |cause: Cause| {
+                metrics.rejected_requests.with_label_values(&[receiver, transport, signal.name(), cause.label()])
+            };
+            SignalCounters {
+                accepted: items(Received::Accepted),
+                refused: items(Received::Refused),
+                failed: items(Received::Failed),
+                rejected_requests: Cause::ALL.map(rejected),
+            }
+        })
     }
 
     /// The counters of a signal on a transport.
     pub fn of(&self, transport: Transport, signal: Signal) -> &SignalCounters {
-        let signal = match signal {
-            Signal::Traces => 0,
-            Signal::Metrics => 1,
-            Signal::Logs => 2,
-        };
-        &self.by_transport[transport as usize][signal]
+        &self.by_transport[transport as usize][signal as usize]
     }
 }

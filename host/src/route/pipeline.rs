@@ -1,12 +1,13 @@
 //! A pipeline: segments of stages, separated by batchers, that end in a fan-out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::fan_out::FanOut;
 use crate::batch::BatchHandle;
 use crate::model::{Batch, Refusal, Signal, TenantId};
-use crate::stage::{Chain, StageReport};
+use crate::stage::{Chain, LeftOut, StageReport};
 use crate::telemetry::{Entry, Telemetry};
 
 /// A pipeline as receivers see it.
@@ -113,7 +114,7 @@ impl Segment {
         outcome.stages.iter().for_each(|stage| self.measure(stage, signal));
         match outcome.result {
             Ok(batches) => {
-                self.book(&tenant, signal, &outcome.stages, &batches);
+                self.book(&tenant, signal, &outcome.left_out, &batches);
                 Ok(batches)
             }
             Err(refusal) => {
@@ -123,16 +124,25 @@ impl Segment {
         }
     }
 
-    fn book(&self, tenant: &TenantId, signal: Signal, stages: &[StageReport], batches: &[Batch]) {
+    /// A tenant whose rows were all left out had them all the same.
+    fn book(&self, tenant: &TenantId, signal: Signal, left_out: &BTreeMap<Option<String>, LeftOut>, batches: &[Batch]) {
         let ledger = &self.telemetry.ledger;
-        for stage in stages {
-            ledger.book(tenant, signal, Entry::Filtered, stage.filtered);
-            ledger.book(tenant, signal, Entry::SampledOut, stage.sampled_out);
-            ledger.book(tenant, signal, Entry::Dropped("stage_failed"), stage.dropped);
+        for batch in batches {
+            self.move_to(tenant, &batch.tenant, signal, batch.items);
         }
-        for batch in batches.iter().filter(|batch| batch.tenant != *tenant) {
-            ledger.book(tenant, signal, Entry::MovedOut, batch.items);
-            ledger.book(&batch.tenant, signal, Entry::MovedIn, batch.items);
+        for (name, rows) in left_out {
+            let owner = name.as_deref().map_or_else(|| tenant.clone(), TenantId::new);
+            self.move_to(tenant, &owner, signal, rows.sum());
+            ledger.book(&owner, signal, Entry::Filtered, rows.filtered);
+            ledger.book(&owner, signal, Entry::SampledOut, rows.sampled_out);
+            ledger.book(&owner, signal, Entry::Dropped("stage_failed"), rows.dropped);
+        }
+    }
+
+    fn move_to(&self, from: &TenantId, to: &TenantId, signal: Signal, items: u64) {
+        if from != to {
+            self.telemetry.ledger.book(from, signal, Entry::MovedOut, items);
+            self.telemetry.ledger.book(to, signal, Entry::MovedIn, items);
         }
     }
 

@@ -16,7 +16,7 @@ use super::limits::StageLimits;
 use super::shared::{Shared, lock};
 use crate::model::{Batch, Signal};
 
-pub use report::{ChainOutcome, FailureKind, StageFailure, StageReport};
+pub use report::{ChainOutcome, FailureKind, LeftOut, StageFailure, StageReport};
 pub(super) use run::check_replacement;
 
 /// Buffers for columns that a chain keeps; more exist only while more threads run batches at the same time.

@@ -225,15 +225,7 @@ impl EditPlan {
         }
         match &field.selector {
             Selector::Intrinsic(intrinsic) => {
-                let rivals = |edited: Intrinsic| {
-                    edited == *intrinsic
-                        || matches!(
-                            (edited, intrinsic),
-                            (Intrinsic::ValueInt, Intrinsic::ValueDouble)
-                                | (Intrinsic::ValueDouble, Intrinsic::ValueInt)
-                        )
-                };
-                self.intrinsics.iter().any(|edits| edits.level == field.level && rivals(edits.intrinsic))
+                self.intrinsics.iter().any(|edits| edits.level == field.level && edits.intrinsic == *intrinsic)
             }
             Selector::Attribute(key) => self.attributes.iter().any(|edit| {
                 let renamed = match &edit.action {

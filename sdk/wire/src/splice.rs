@@ -35,15 +35,14 @@ pub struct Part<'a> {
 /// Applies a plan to the request that its columns were extracted from. Gives one part, or with a partition those parts
 /// that have records, in the order of their codes.
 ///
-/// What no edit concerns is copied as it is, unknown fields included; a request that no edit concerns at all is not even
-/// copied. Metrics, scopes and resources that lost all of their records go, those that had none before stay (unless there
-/// is a partition: nobody knows whose they are).
+/// What no edit concerns is copied as it is, unknown fields included; a request that no edit concerns at all is not
+/// even copied. Metrics, scopes and resources that lost all of their records go. Those that had none before stay, unless
+/// what they stand in goes into several parts: nobody knows whose they are.
 pub fn splice<'a>(bytes: &'a [u8], columns: &Columns, plan: &EditPlan) -> Vec<Part<'a>> {
     if let Some(whole) = unchanged(bytes, plan) {
         return whole;
     }
-    let parts = plan.partition.as_ref().map_or(1, |partition| partition.parts as usize);
-    let mut splicer = Splicer::new(bytes, columns, plan, parts);
+    let mut splicer = Splicer::new(bytes, columns, plan);
     splicer.request();
     splicer.finish()
 }
@@ -53,17 +52,20 @@ fn unchanged<'a>(bytes: &'a [u8], plan: &EditPlan) -> Option<Vec<Part<'a>>> {
     if plan.edits() || plan.keep.is_some() {
         return None;
     }
-    let code = match &plan.partition {
-        None => 0,
-        Some(partition) => {
-            let first = *partition.codes.first()?;
-            if partition.codes.iter().any(|&code| code != first) {
-                return None;
-            }
-            first
-        }
-    };
+    let code = sole_part(plan)?;
     Some(vec![Part { code, records: plan.rows() as u32, bytes: Cow::Borrowed(bytes) }])
+}
+
+/// The part that all live rows go into, if it is one.
+fn sole_part(plan: &EditPlan) -> Option<u32> {
+    let Some(partition) = &plan.partition else {
+        return Some(0);
+    };
+    let keep = plan.keep.as_deref();
+    let alive = |row: usize| keep.is_none_or(|keep| bitmap::get(keep, row));
+    let mut live = partition.codes.iter().enumerate().filter(|(row, _)| alive(*row)).map(|(_, &code)| code);
+    let first = live.next()?;
+    live.all(|code| code == first).then_some(first)
 }
 
 pub(crate) struct Splicer<'a, 'p> {
@@ -82,6 +84,8 @@ pub(crate) struct Splicer<'a, 'p> {
     row: usize,
     /// Which parts a container has records in; one list for each level of nesting, used again.
     sets: [Vec<u32>; 4],
+    /// The part that all rows of the open container go into, if it is one.
+    sole: Option<u32>,
     /// For each part the container in which it was last seen, so that each is listed once.
     stamps: Vec<u64>,
     stamp: u64,
@@ -119,7 +123,9 @@ struct Container {
 }
 
 impl<'a, 'p> Splicer<'a, 'p> {
-    fn new(bytes: &'a [u8], columns: &'p Columns, plan: &'p EditPlan, parts: usize) -> Self {
+    fn new(bytes: &'a [u8], columns: &'p Columns, plan: &'p EditPlan) -> Self {
+        let parts = plan.partition.as_ref().map_or(1, |partition| partition.parts as usize);
+        let sole = sole_part(plan);
         let capacity = if parts == 1 { bytes.len() + bytes.len() / 8 } else { 0 };
         Self {
             bytes,
@@ -134,6 +140,7 @@ impl<'a, 'p> Splicer<'a, 'p> {
             metric: 0,
             row: 0,
             sets: Default::default(),
+            sole,
             stamps: vec![0; parts],
             stamp: 0,
         }
@@ -236,11 +243,14 @@ impl<'a, 'p> Splicer<'a, 'p> {
     fn parts_of(&mut self, rows: Range, set: &mut Vec<u32>) {
         set.clear();
         let keep = self.plan.keep.as_deref();
-        let Some(partition) = &self.plan.partition else {
+        if let Some(sole) = self.sole {
             let empty = rows.from == rows.to;
             if empty || keep.is_none_or(|keep| bitmap::any(keep, rows.from, rows.to)) {
-                set.push(0);
+                set.push(sole);
             }
+            return;
+        }
+        let Some(partition) = &self.plan.partition else {
             return;
         };
         self.stamp += 1;
@@ -259,6 +269,11 @@ impl<'a, 'p> Splicer<'a, 'p> {
     fn open_container(&mut self, item: &Item, container: Container, set: &[u32]) {
         let Container { level, entity, message, .. } = container;
         let marks = self.open(item, set);
+        let sole = match set {
+            [part] => Some(*part),
+            _ => None,
+        };
+        let outer_sole = core::mem::replace(&mut self.sole, sole);
         let is_edited = self.begin(level, entity, message, item);
         let mut cursor = Cursor::within(self.bytes, item.start, item.end);
         while let Some(inner) = cursor.item() {
@@ -279,6 +294,7 @@ impl<'a, 'p> Splicer<'a, 'p> {
             self.append(set);
         }
         self.close(marks, set);
+        self.sole = outer_sole;
     }
 
     /// Splices a child of a container, whose edits take the place of the container's for a while.

@@ -112,7 +112,11 @@ fn settings() -> QueueSettings {
         multiplier: 2.0,
         ..RetryPolicy::default()
     };
-    QueueSettings { num_consumers: 1, retry, ..QueueSettings::new("test") }
+    QueueSettings {
+        num_consumers: 1,
+        retry,
+        ..QueueSettings::new("test", &QueueConfig::default(), &RetryConfig::DEFAULT)
+    }
 }
 
 fn failure() -> Answer {

@@ -1,5 +1,6 @@
 //! What became of a batch, stage by stage.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::answer::AnswerError;
@@ -14,6 +15,33 @@ pub struct ChainOutcome {
     pub result: Result<Vec<Batch>, Refusal>,
     /// One report per stage, in their order.
     pub stages: Vec<StageReport>,
+    /// Rows that stages left out, by the tenant whose they were at that moment; without a name by the batch's own.
+    pub left_out: BTreeMap<Option<String>, LeftOut>,
+}
+
+/// Rows that are no longer there, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// A stage did not want them.
+    pub filtered: u64,
+    /// A sampler left them out.
+    pub sampled_out: u64,
+    /// A call failed and the policy says so.
+    pub dropped: u64,
+}
+
+impl LeftOut {
+    /// All of them.
+    pub fn sum(&self) -> u64 {
+        self.filtered + self.sampled_out + self.dropped
+    }
+
+    /// Adds others.
+    pub(super) fn add(&mut self, other: Self) {
+        self.filtered += other.filtered;
+        self.sampled_out += other.sampled_out;
+        self.dropped += other.dropped;
+    }
 }
 
 /// What one stage did to a batch.

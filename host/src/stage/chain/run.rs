@@ -1,12 +1,13 @@
 //! Takes one batch through a chain.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use sluice_wire::{Columns, EditPlan, LiveRows, Part, concat, splice, split, validate};
 
-use super::report::{ChainOutcome, StageReport};
+use super::report::{ChainOutcome, LeftOut, StageReport};
 use super::{Plan, Segment, Stage};
 use crate::model::{Batch, Context, Refusal, Signal, TenantId};
 use crate::stage::call::{Call, Verdict};
@@ -21,11 +22,13 @@ pub(super) fn run(plan: &Plan, batch: Batch) -> ChainOutcome {
     let mut stages: Vec<StageReport> =
         plan.stages.iter().map(|stage| StageReport::new(&stage.configured.shared.stage)).collect();
     if plan.stages.is_empty() || batch.items == 0 {
-        return ChainOutcome { result: Ok(vec![batch]), stages };
+        return ChainOutcome { result: Ok(vec![batch]), stages, left_out: BTreeMap::new() };
     }
-    let result = Run::new(plan, &batch, &mut stages).batch();
+    let mut run = Run::new(plan, &batch, &mut stages);
+    let result = run.batch();
+    let left_out = run.left_out;
     let whole = |pieces: Vec<Piece>| pieces.into_iter().map(|piece| piece.into_batch(&batch)).collect();
-    ChainOutcome { result: result.map(whole), stages }
+    ChainOutcome { result: result.map(whole), stages, left_out }
 }
 
 /// One batch on its way.
@@ -34,6 +37,7 @@ struct Run<'a> {
     batch: &'a Batch,
     received_unix_nano: u64,
     reports: &'a mut [StageReport],
+    left_out: BTreeMap<Option<String>, LeftOut>,
 }
 
 /// A request that belongs to one tenant, or to the batch's own.
@@ -60,7 +64,8 @@ struct Tenants {
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, batch: &'a Batch, reports: &'a mut [StageReport]) -> Self {
-        Self { plan, batch, received_unix_nano: unix_nano(&batch.context), reports }
+        let received_unix_nano = unix_nano(&batch.context);
+        Self { plan, batch, received_unix_nano, reports, left_out: BTreeMap::new() }
     }
 
     /// Cuts what is too large for one call, and joins what comes out.
@@ -99,7 +104,7 @@ impl<'a> Run<'a> {
                 if now.must_settle_for(stage) {
                     now = now.settle(segment);
                 }
-                self.stage(&mut now, segment, position, first_read)?;
+                self.stage(&mut now, segment, position, first_read, &tenant)?;
                 if now.edits.live_rows().is_empty() {
                     self.give_back(now.columns);
                     return Ok(Vec::new());
@@ -135,6 +140,7 @@ impl<'a> Run<'a> {
         segment: &Segment,
         position: usize,
         first_read: usize,
+        tenant: &Option<String>,
     ) -> Result<(), Refusal> {
         let started = Instant::now();
         let (stage, report) = (&self.plan.stages[position], &mut self.reports[position]);
@@ -151,6 +157,7 @@ impl<'a> Run<'a> {
             received_unix_nano: self.received_unix_nano,
         };
         let verdict = if call.is_worth_making() { Some(call.make(&mut report.failures)) } else { None };
+        let failed = matches!(verdict, Some(None));
         let done = match verdict {
             None => {
                 report.skipped += 1;
@@ -158,12 +165,34 @@ impl<'a> Run<'a> {
             }
             Some(Some(verdict)) => {
                 report.calls += 1;
-                now.apply(verdict, segment, stage, report)
+                now.apply(verdict, segment, report)
             }
             Some(None) => now.fail(stage, &live, report),
         };
-        self.reports[position].duration += started.elapsed();
-        done
+        report.duration += started.elapsed();
+        done?;
+        let after = now.edits.live_rows();
+        if after.len() < live.len() {
+            let stage = if failed { None } else { Some(stage.drops) };
+            self.count(position, stage, losses(now.tenants.as_ref(), tenant, &live, &after));
+        }
+        Ok(())
+    }
+
+    /// Writes down what a stage left out; without a stage, because its call failed.
+    fn count(&mut self, position: usize, stage: Option<Drops>, losses: Vec<(Option<String>, u64)>) {
+        let report = &mut self.reports[position];
+        for (tenant, rows) in losses {
+            let left_out = match stage {
+                Some(Drops::Filtered) => LeftOut { filtered: rows, ..LeftOut::default() },
+                Some(Drops::Sampled) => LeftOut { sampled_out: rows, ..LeftOut::default() },
+                None => LeftOut { dropped: rows, ..LeftOut::default() },
+            };
+            report.filtered += left_out.filtered;
+            report.sampled_out += left_out.sampled_out;
+            report.dropped += left_out.dropped;
+            self.left_out.entry(tenant).or_default().add(left_out);
+        }
     }
 
     fn take_columns(&self) -> Columns {
@@ -211,10 +240,8 @@ impl Current {
         &mut self,
         verdict: Verdict,
         segment: &Segment,
-        stage: &Stage,
         report: &mut StageReport,
     ) -> Result<(), Refusal> {
-        let before = self.edits.live_rows().len();
         match verdict {
             Verdict::Refused(reason) => return Err(Refusal::Permanent { reason }),
             Verdict::Replaced(bytes) => {
@@ -229,11 +256,6 @@ impl Current {
                     self.tenants = Some(Tenants { names, codes });
                 }
             }
-        }
-        let dropped = before.saturating_sub(self.edits.live_rows().len()) as u64;
-        match stage.drops {
-            Drops::Filtered => report.filtered += dropped,
-            Drops::Sampled => report.sampled_out += dropped,
         }
         Ok(())
     }
@@ -255,7 +277,6 @@ impl Current {
             }
             OnError::Drop => {
                 tracing::error!(stage = %name, %message, rows = live.len(), "stage failed, the batch is dropped");
-                report.dropped += live.len() as u64;
                 let none = vec![0; self.edits.rows().div_ceil(64)];
                 self.edits.keep(&none).map_err(|error| Refusal::Permanent { reason: error.to_string() })
             }
@@ -304,6 +325,26 @@ impl Piece {
     }
 }
 
+/// How many rows of whom are gone, if a stage left some of `before`. Rows that nobody has claimed are the piece's own.
+fn losses(
+    tenants: Option<&Tenants>,
+    own: &Option<String>,
+    before: &LiveRows,
+    after: &LiveRows,
+) -> Vec<(Option<String>, u64)> {
+    let gone = before.len().saturating_sub(after.len()) as u64;
+    let Some(tenants) = tenants else { return vec![(own.clone(), gone)] };
+    if let [name] = &*tenants.names {
+        return vec![(Some(name.clone()), gone)];
+    }
+    let mut rows = vec![0_u64; tenants.names.len()];
+    let code = |row: usize| tenants.codes.get(row).map_or(usize::MAX, |code| *code as usize);
+    before.iter().for_each(|row| rows.get_mut(code(row)).into_iter().for_each(|rows| *rows += 1));
+    after.iter().for_each(|row| rows.get_mut(code(row)).into_iter().for_each(|rows| *rows -= 1));
+    let named = tenants.names.iter().cloned().map(Some);
+    named.zip(rows).filter(|(_, rows)| *rows > 0).collect()
+}
+
 /// The bytes of a part; shared where they are a piece of the original.
 fn own(original: &Bytes, part: Cow<'_, [u8]>) -> Bytes {
     match part {
@@ -345,5 +386,25 @@ pub(in crate::stage) fn check_replacement(signal: Signal, bytes: &[u8], rows: us
     match summary.records as usize <= rows {
         true => Ok(()),
         false => Err(format!("it has {} rows, the batch has {rows}", summary.records)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_counts_for_the_tenant_whose_it_was() {
+        let tenants = |names: &[&str], codes: &[u32]| Tenants {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            codes: codes.to_vec(),
+        };
+        let (before, after) = (LiveRows::from_bitmap(&[0b11_1110], 6), LiveRows::from_bitmap(&[0b01_0010], 6));
+        let two = tenants(&["acme", "globex", "idle"], &[0, 0, 0, 1, 1, 1]);
+        let some = |name: &str| Some(name.to_owned());
+        assert_eq!(losses(Some(&two), &None, &before, &after), [(some("acme"), 1), (some("globex"), 2)]);
+        let one = tenants(&["acme"], &[0; 6]);
+        assert_eq!(losses(Some(&one), &None, &before, &after), [(some("acme"), 3)]);
+        assert_eq!(losses(None, &some("own"), &before, &after), [(some("own"), 3)]);
     }
 }

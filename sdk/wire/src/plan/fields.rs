@@ -280,30 +280,29 @@ impl EditPlan {
             }
         };
         let mut index = 0;
+        let mut removes = false;
         entities.for_each(count, |entity| {
             codes[entity] = code(index);
+            removes |= codes[entity] == REMOVED;
             index += 1;
         });
-        self.forget_rival(field, entities);
+        if !removes {
+            self.remove_rival(field, entities);
+        }
         self.touch(field.level, &entities);
         self.touch_owner(field);
     }
 
-    /// Of writes to two members of one `oneof` only the later counts.
-    fn forget_rival(&mut self, field: &Field, entities: Entities<'_>) {
+    /// Writing one member of a `oneof` removes the other.
+    fn remove_rival(&mut self, field: &Field, entities: Entities<'_>) {
         let rival = match field.selector {
             Selector::Intrinsic(Intrinsic::ValueInt) => Intrinsic::ValueDouble,
             Selector::Intrinsic(Intrinsic::ValueDouble) => Intrinsic::ValueInt,
             _ => return,
         };
         let count = self.entities[field.level as usize];
-        if let Some(edits) = self.intrinsics.iter_mut().find(|edits| edits.intrinsic == rival) {
-            entities.for_each(count, |entity| {
-                if edits.codes[entity] != REMOVED {
-                    edits.codes[entity] = UNCHANGED;
-                }
-            });
-        }
+        let codes = self.intrinsic_codes(field.level, rival, count);
+        entities.for_each(count, |entity| codes[entity] = REMOVED);
     }
 
     fn intrinsic_codes(&mut self, level: Level, intrinsic: Intrinsic, count: usize) -> &mut Vec<u32> {

@@ -36,6 +36,8 @@ struct Attribute<'p> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Attributes<'p> {
     list: Vec<Attribute<'p>>,
+    /// Where the last message starts that attributes stand in, if it isn't the entity's own.
+    last_wrapper: usize,
 }
 
 impl<'p> Attributes<'p> {
@@ -66,6 +68,7 @@ impl<'p> Attributes<'p> {
         while let Some(item) = cursor.item() {
             if wrapper != 0 {
                 if item.key == len_key(wrapper) {
+                    self.last_wrapper = item.at;
                     self.read(bytes, item.start, item.end, 0, number, patches);
                 }
             } else if item.key == len_key(number) {
@@ -137,6 +140,11 @@ impl<'p> Attributes<'p> {
         patches.skip_to(item.end);
     }
 
+    /// Whether the message that starts at `at` is the last that attributes stand in.
+    pub(super) fn end_in(&self, at: usize) -> bool {
+        self.last_wrapper == at
+    }
+
     /// Whether attributes were added.
     pub(super) fn adds(&self) -> bool {
         self.list.iter().any(|attribute| attribute.at == NOWHERE && attribute.code != REMOVED)
@@ -185,6 +193,8 @@ fn put_pair(
     if let Key::New(key) = key {
         out.put_field(1, key.as_bytes());
     }
+    // The patch of the pair as a whole is what `code` comes from.
+    patches.skip_to(item.start);
     let mut cursor = Cursor::within(bytes, item.start, item.end);
     while let Some(inner) = cursor.item() {
         match inner.key {

@@ -43,6 +43,8 @@ impl<'p> Prepared<'p> {
 struct Write {
     place: Place,
     code: u32,
+    /// Whether the other member of the same `oneof` goes, too.
+    drops_rival: bool,
 }
 
 /// The edits of one entity.
@@ -89,10 +91,11 @@ impl<'a, 'p> Splicer<'a, 'p> {
             }
             for &(_, place) in places.iter().filter(|(of, _)| *of == message) {
                 current.look_at(if place.wrapper == 0 { place.number } else { place.wrapper });
-                if place.rival != 0 && code != REMOVED {
+                let drops_rival = place.rival != 0 && (code != REMOVED || is_last(self.bytes, item, &place));
+                if drops_rival {
                     current.look_at(place.rival);
                 }
-                current.writes.push(Write { place, code });
+                current.writes.push(Write { place, code, drops_rival });
             }
         }
         let edits = &self.prepared.attributes[level as usize];
@@ -149,7 +152,7 @@ impl<'a, 'p> Splicer<'a, 'p> {
 
     /// Ends the fields of the message in a container's field `wrapper`.
     pub(super) fn append_wrapped(&mut self, wrapper: u32, set: &[u32]) {
-        self.repeat(set, |splicer, out| splicer.current.append_wrapped(splicer.plan, wrapper, out));
+        self.repeat(set, |splicer, out| splicer.current.append_wrapped(splicer.plan, wrapper, false, out));
     }
 
     /// Does the same for several parts, each time from the same state.
@@ -191,7 +194,8 @@ impl Current<'_> {
         while let Some(inner) = cursor.item() {
             self.inner(bytes, plan, patches, number, &inner, out);
         }
-        self.append_wrapped(plan, number, out);
+        // Of several messages to be merged the last gets the attributes that are added.
+        self.append_wrapped(plan, number, self.attributes.end_in(item.at), out);
         out.close(mark);
     }
 
@@ -208,7 +212,7 @@ impl Current<'_> {
         let number = item.key >> 3;
         let concerns = |write: &Write| {
             let place = &write.place;
-            let same = place.number == number || (place.rival == number && write.code != REMOVED);
+            let same = place.number == number || (write.drops_rival && place.rival == number);
             place.wrapper == wrapper && same
         };
         if let Some(index) = self.writes.iter().position(concerns) {
@@ -231,13 +235,16 @@ impl Current<'_> {
     }
 
     /// Writes what is still to be written into the message in field `wrapper`.
-    fn append_wrapped(&mut self, plan: &EditPlan, wrapper: u32, out: &mut Out<'_>) {
+    fn append_wrapped(&mut self, plan: &EditPlan, wrapper: u32, with_attributes: bool, out: &mut Out<'_>) {
         for index in 0..self.writes.len() {
             if self.writes[index].place.wrapper == wrapper {
                 self.write(plan, index, out);
             }
         }
-        let adds = self.edits_attributes && self.attribute_place.0 == wrapper && self.written & ATTRIBUTES == 0;
+        let adds = with_attributes
+            && self.edits_attributes
+            && self.attribute_place.0 == wrapper
+            && self.written & ATTRIBUTES == 0;
         if adds {
             self.written |= ATTRIBUTES;
             self.attributes.put_added(plan, self.attribute_place.1, out);
@@ -246,14 +253,14 @@ impl Current<'_> {
 
     /// Writes what is still to be written into the entity's own message, with wrappers that it lacks.
     fn append(&mut self, plan: &EditPlan, out: &mut Out<'_>) {
-        self.append_wrapped(plan, 0, out);
+        self.append_wrapped(plan, 0, true, out);
         if self.message == schema::METRIC {
             return; // what a metric's data has depends on its kind
         }
         while let Some(wrapper) = self.missing_wrapper() {
             let mark = out.open_key(len_key(wrapper), 1);
-            self.append_wrapped(plan, wrapper, out);
-            out.close(mark);
+            self.append_wrapped(plan, wrapper, true, out);
+            out.close_unless_empty(len_key(wrapper), mark);
         }
     }
 
@@ -268,4 +275,12 @@ impl Current<'_> {
             && self.attributes.adds();
         field.or(added.then_some(self.attribute_place.0))
     }
+}
+
+/// Whether of the two members of a `oneof` this is the one that counts. If it is removed, what it replaced must not
+/// come back.
+fn is_last(bytes: &[u8], item: &Item, place: &Place) -> bool {
+    let mut cursor = Cursor::within(bytes, item.start, item.end);
+    let numbers = core::iter::from_fn(|| cursor.item()).map(|item| item.key >> 3);
+    numbers.filter(|number| [place.number, place.rival].contains(number)).last() == Some(place.number)
 }

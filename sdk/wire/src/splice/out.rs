@@ -94,6 +94,16 @@ impl<'a> Out<'a> {
         self.written[at..at + width].copy_from_slice(&buffer[..width]);
     }
 
+    /// Closes the message that was opened last; one without content is taken back.
+    pub(crate) fn close_unless_empty(&mut self, key: u32, mark: Mark) {
+        self.flush();
+        if self.written.len() == mark.start {
+            let key_width = crate::cursor::varint_width(u64::from(key));
+            return self.written.truncate(mark.start - mark.width - key_width);
+        }
+        self.close(mark);
+    }
+
     /// Makes room of another width for the length of a message.
     #[cold]
     fn shift(&mut self, mark: Mark, width: usize) {

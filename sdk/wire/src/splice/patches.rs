@@ -115,6 +115,10 @@ impl<'p> Patches<'p> {
     }
 
     fn patch(&mut self, bytes: &[u8], plan: &EditPlan, item: &Item, out: &mut Out<'_>) {
+        self.skip_to(item.at); // those of fields that were left out
+        if self.at() >= item.end {
+            return out.copy(item.at, item.end);
+        }
         let Some(patch) = self.patches.get(self.next).copied() else {
             return;
         };
@@ -161,17 +165,18 @@ fn put_masked(plan: &EditPlan, item: &Item, masks: &[Mask], out: &mut Out<'_>) {
         Some(Kept::Text(start, end)) => plan.pooled(start, end),
         _ => &[],
     };
+    let inside = |at: usize| at.clamp(item.start, item.end); // always so, unless these are other bytes than the plan's
     let mut length = item.end - item.start;
     for (start, end, first) in united(masks) {
-        length = length - (end - start) + replacement(first).len();
+        length = length + replacement(first).len() - inside(end).saturating_sub(inside(start));
     }
     out.put_varint(u64::from(item.key));
     out.put_varint(length as u64);
     let mut at = item.start;
     for (start, end, first) in united(masks) {
-        out.copy(at, start);
+        out.copy(at, inside(start));
         out.put(replacement(first));
-        at = end;
+        at = inside(end);
     }
     out.copy(at, item.end);
 }

@@ -85,6 +85,18 @@ impl Tree {
         self
     }
 
+    /// The tree with empty resources, scopes and statuses taken for none: an edit that ends up writing a default into
+    /// a message that isn't there does not make one.
+    pub fn without_empty(mut self) -> Self {
+        self.for_each(&mut |_, _, entity| match entity {
+            Entity::Resource(resource, _) => drop(resource.take_if(|resource| *resource == Resource::default())),
+            Entity::Scope(scope, _) => drop(scope.take_if(|scope| *scope == InstrumentationScope::default())),
+            Entity::Record(Record::Span(span)) => drop(span.status.take_if(|status| *status == Default::default())),
+            _ => {}
+        });
+        self
+    }
+
     /// Visits all entities with their level and number.
     pub fn for_each(&mut self, visit: &mut dyn FnMut(Level, usize, Entity<'_>)) {
         let mut counts = [0; 4];
@@ -137,75 +149,84 @@ impl Tree {
         count
     }
 
-    /// Keeps some rows, and drops what lost all of its rows; with `strict` also what had none.
-    pub fn retain(&mut self, strict: bool, keep: &dyn Fn(usize) -> bool) {
-        let mut row = 0;
-        let mut kept = |_: usize| {
-            row += 1;
-            keep(row - 1)
-        };
+    /// Keeps the rows of one part (`None` for rows that are dropped). Containers that had rows stay with those that are
+    /// left; others if what contains them goes into this part only. `sole` is the part of the request as a whole.
+    pub fn retain(&mut self, part: u32, sole: Option<u32>, code: &dyn Fn(usize) -> Option<u32>) {
+        let mut keep = Retain { part, code, row: 0 };
         match self {
             Self::Traces(request) => request.resource_spans.retain_mut(|resource| {
-                let mut lost = Lost::new(strict);
-                resource.scope_spans.retain_mut(|scope| {
-                    let lost_scope = lost.children(&mut scope.spans, &mut kept);
-                    !lost_scope
-                });
-                !lost.all()
+                let rows = resource.scope_spans.iter().map(|scope| scope.spans.len()).sum();
+                keep.container(rows, sole, |keep, sole| {
+                    resource.scope_spans.retain_mut(|scope| {
+                        keep.container(scope.spans.len(), sole, |keep, _| keep.rows(&mut scope.spans))
+                    });
+                })
             }),
             Self::Logs(request) => request.resource_logs.retain_mut(|resource| {
-                let mut lost = Lost::new(strict);
-                resource.scope_logs.retain_mut(|scope| !lost.children(&mut scope.log_records, &mut kept));
-                !lost.all()
+                let rows = resource.scope_logs.iter().map(|scope| scope.log_records.len()).sum();
+                keep.container(rows, sole, |keep, sole| {
+                    resource.scope_logs.retain_mut(|scope| {
+                        keep.container(scope.log_records.len(), sole, |keep, _| keep.rows(&mut scope.log_records))
+                    });
+                })
             }),
             Self::Metrics(request) => request.resource_metrics.retain_mut(|resource| {
-                let mut lost = Lost::new(strict);
-                resource.scope_metrics.retain_mut(|scope| {
-                    let mut lost_scope = Lost::new(strict);
-                    scope.metrics.retain_mut(|metric| !match &mut metric.data {
-                        None => lost_scope.children(&mut Vec::<()>::new(), &mut kept),
-                        Some(metric::Data::Gauge(data)) => lost_scope.children(&mut data.data_points, &mut kept),
-                        Some(metric::Data::Sum(data)) => lost_scope.children(&mut data.data_points, &mut kept),
-                        Some(metric::Data::Histogram(data)) => lost_scope.children(&mut data.data_points, &mut kept),
-                        Some(metric::Data::ExponentialHistogram(data)) => {
-                            lost_scope.children(&mut data.data_points, &mut kept)
-                        }
-                        Some(metric::Data::Summary(data)) => lost_scope.children(&mut data.data_points, &mut kept),
+                let rows = resource.scope_metrics.iter_mut().flat_map(|scope| &mut scope.metrics).map(points).sum();
+                keep.container(rows, sole, |keep, sole| {
+                    resource.scope_metrics.retain_mut(|scope| {
+                        let rows = scope.metrics.iter_mut().map(points).sum();
+                        keep.container(rows, sole, |keep, sole| {
+                            scope.metrics.retain_mut(|metric| {
+                                keep.container(points(metric), sole, |keep, _| keep.points(metric))
+                            });
+                        })
                     });
-                    lost.before += lost_scope.before;
-                    lost.after += lost_scope.after;
-                    !lost_scope.all()
-                });
-                !lost.all()
+                })
             }),
         }
     }
 }
 
-/// How many rows a container had and has.
-struct Lost {
-    before: usize,
-    after: usize,
-    strict: bool,
+fn points(metric: &mut Metric) -> usize {
+    let mut count = 0;
+    for_points(metric, &mut |_| count += 1);
+    count
 }
 
-impl Lost {
-    fn new(strict: bool) -> Self {
-        Self { before: 0, after: 0, strict }
+/// What `Tree::retain` is about, and the number of the next row.
+struct Retain<'a> {
+    part: u32,
+    code: &'a dyn Fn(usize) -> Option<u32>,
+    row: usize,
+}
+
+impl Retain<'_> {
+    /// Retains what is in a container with this many rows; says whether the container stays.
+    fn container(&mut self, rows: usize, sole: Option<u32>, inside: impl FnOnce(&mut Self, Option<u32>)) -> bool {
+        let mut codes: Vec<u32> = (self.row..self.row + rows).filter_map(self.code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        let own = if let [code] = codes[..] { Some(code) } else { None };
+        inside(self, if rows == 0 { sole } else { own });
+        if rows == 0 { sole == Some(self.part) } else { codes.contains(&self.part) }
     }
 
-    /// Drops rows; says whether their container goes.
-    fn children<T>(&mut self, rows: &mut Vec<T>, keep: &mut dyn FnMut(usize) -> bool) -> bool {
-        let mut own = Self { before: rows.len(), after: 0, strict: self.strict };
-        rows.retain(|_| keep(0));
-        own.after = rows.len();
-        self.before += own.before;
-        self.after += own.after;
-        own.all()
+    fn rows<T>(&mut self, rows: &mut Vec<T>) {
+        rows.retain(|_| {
+            self.row += 1;
+            (self.code)(self.row - 1) == Some(self.part)
+        });
     }
 
-    fn all(&self) -> bool {
-        self.after == 0 && (self.strict || self.before > 0)
+    fn points(&mut self, metric: &mut Metric) {
+        match &mut metric.data {
+            None => {}
+            Some(metric::Data::Gauge(data)) => self.rows(&mut data.data_points),
+            Some(metric::Data::Sum(data)) => self.rows(&mut data.data_points),
+            Some(metric::Data::Histogram(data)) => self.rows(&mut data.data_points),
+            Some(metric::Data::ExponentialHistogram(data)) => self.rows(&mut data.data_points),
+            Some(metric::Data::Summary(data)) => self.rows(&mut data.data_points),
+        }
     }
 }
 

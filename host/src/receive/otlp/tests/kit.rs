@@ -23,9 +23,10 @@ use crate::config::component::{OtlpHttpConfig, OtlpProtocols, OtlpReceiverConfig
 use crate::config::types::{GrpcServerConfig, HttpServerConfig, ListenAddress};
 use crate::limits::Budget;
 use crate::model::{Batch, Refusal, Signal};
-use crate::receive::counters::Counters;
+use crate::receive::Counters;
 use crate::receive::otlp::{Deps, Receiver};
 use crate::receive::{BoundAddress, BoxFuture, Consume, Drained};
+use crate::telemetry::Telemetry;
 
 /// Names and values.
 pub(super) type Headers<'a> = &'a [(&'a str, &'a str)];
@@ -119,7 +120,8 @@ impl Plan {
     pub(super) async fn start(self) -> Running {
         let sink = Arc::new(Sink::default());
         let budget = Budget::new(self.budget_bytes);
-        let counters = Arc::new(Counters::unregistered().unwrap());
+        let telemetry = Telemetry::new("test").unwrap();
+        let counters = Arc::new(Counters::register(&telemetry.metrics, "otlp"));
         let consumer = |signal| {
             let sink: Arc<dyn Consume> = Arc::clone(&sink) as _;
             self.signals.contains(&signal).then_some(sink)

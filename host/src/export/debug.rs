@@ -1,0 +1,197 @@
+//! Exporter `debug` (and `logging`, its name until 2024): shows telemetry as text, as the collector does.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use sluice_wire::Signal;
+use sluice_wire::view::{LogsView, MetricsView, TracesView};
+use tokio::time::{Duration, Instant};
+
+use crate::config::component::{DebugConfig, Verbosity};
+use crate::export::{DeadLetter, Encoded, Exporter, Sent};
+use crate::model::Batch;
+
+mod detailed;
+mod normal;
+mod points;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+/// Shows telemetry.
+pub struct Debug {
+    exporter: String,
+    verbosity: Verbosity,
+    outputs: Vec<Output>,
+    samplers: Mutex<[Sampler; 3]>,
+    sampling_initial: u32,
+    sampling_thereafter: u32,
+}
+
+/// One batch as text; empty if it is not shown.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Shown {
+    items: u64,
+    summary: String,
+    text: String,
+}
+
+/// Why the exporter can't be made.
+#[derive(Debug, thiserror::Error)]
+#[error("output_paths: {path}: {error}", path = path.display())]
+pub struct DebugError {
+    path: PathBuf,
+    error: io::Error,
+}
+
+enum Output {
+    /// The process's own log.
+    Log,
+    Stdout,
+    Stderr,
+    File(Mutex<std::fs::File>),
+}
+
+/// The batches of one signal in this second.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sampler {
+    since: Option<Instant>,
+    count: u32,
+}
+
+impl Debug {
+    /// Makes the exporter with this id; opens the files that it writes to.
+    ///
+    /// # Errors
+    /// If a file can't be opened.
+    pub fn new(exporter: &str, config: &DebugConfig) -> Result<Self, DebugError> {
+        let outputs = match config.use_internal_logger {
+            true => vec![Output::Log],
+            false => config.output_paths.iter().map(|path| Output::open(path)).collect::<Result<_, _>>()?,
+        };
+        Ok(Self {
+            exporter: exporter.to_owned(),
+            verbosity: config.verbosity,
+            outputs,
+            samplers: Mutex::default(),
+            sampling_initial: config.sampling_initial,
+            sampling_thereafter: config.sampling_thereafter,
+        })
+    }
+
+    fn is_shown(&self, signal: Signal, now: Instant) -> bool {
+        let mut samplers = self.samplers.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = match signal {
+            Signal::Traces => 0,
+            Signal::Metrics => 1,
+            Signal::Logs => 2,
+        };
+        samplers[index].is_shown(now, self.sampling_initial, self.sampling_thereafter)
+    }
+
+    fn write(&self, shown: &Shown) -> io::Result<()> {
+        for output in &self.outputs {
+            let whole = format!("{}\n{}", shown.summary, shown.text);
+            match output {
+                Output::Log => self.log(shown),
+                Output::Stdout => io::stdout().lock().write_all(whole.as_bytes())?,
+                Output::Stderr => io::stderr().lock().write_all(whole.as_bytes())?,
+                Output::File(file) => {
+                    file.lock().unwrap_or_else(PoisonError::into_inner).write_all(whole.as_bytes())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn log(&self, shown: &Shown) {
+        tracing::info!(exporter = self.exporter, "{}", shown.summary);
+        if !shown.text.is_empty() {
+            tracing::info!(exporter = self.exporter, "{}", shown.text);
+        }
+    }
+}
+
+impl Exporter for Debug {
+    type Request = Shown;
+
+    fn encode(&self, batch: &Batch) -> Encoded<Shown> {
+        let mut shown = Shown { items: batch.items, summary: String::new(), text: String::new() };
+        if self.is_shown(batch.signal, Instant::now()) {
+            shown.summary = summary(batch);
+            shown.text = match self.verbosity {
+                Verbosity::Basic => String::new(),
+                Verbosity::Normal => normal::text(batch.signal, &batch.bytes),
+                Verbosity::Detailed => detailed::text(batch.signal, &batch.bytes),
+            };
+        }
+        Encoded { requests: vec![shown], dropped: Vec::new() }
+    }
+
+    async fn send(&self, shown: Shown) -> Sent<Shown> {
+        let items = shown.items;
+        if shown.summary.is_empty() {
+            return Sent { delivered: items, refused: Vec::new(), again: None };
+        }
+        match self.write(&shown) {
+            Ok(()) => Sent { delivered: items, refused: Vec::new(), again: None },
+            Err(error) => {
+                let letter = DeadLetter { items, reason: error.to_string(), document: None };
+                Sent { delivered: 0, refused: vec![letter], again: None }
+            }
+        }
+    }
+}
+
+fn summary(batch: &Batch) -> String {
+    let (bytes, items) = (&batch.bytes[..], batch.items);
+    match batch.signal {
+        Signal::Traces => {
+            let resources = TracesView::new(bytes).resource_spans().count();
+            format!("Traces\t{{\"resource spans\": {resources}, \"spans\": {items}}}")
+        }
+        Signal::Metrics => {
+            let resources: Vec<_> = MetricsView::new(bytes).resource_metrics().collect();
+            let scopes = resources.iter().flat_map(|resource| resource.scope_metrics());
+            let metrics: usize = scopes.map(|scope| scope.metrics().count()).sum();
+            let resources = resources.len();
+            format!("Metrics\t{{\"resource metrics\": {resources}, \"metrics\": {metrics}, \"data points\": {items}}}")
+        }
+        Signal::Logs => {
+            let resources = LogsView::new(bytes).resource_logs().count();
+            format!("Logs\t{{\"resource logs\": {resources}, \"log records\": {items}}}")
+        }
+    }
+}
+
+impl Output {
+    fn open(path: &str) -> Result<Self, DebugError> {
+        match path {
+            "stdout" => Ok(Self::Stdout),
+            "stderr" => Ok(Self::Stderr),
+            path => {
+                let file = OpenOptions::new().create(true).append(true).open(path);
+                let file = file.map_err(|error| DebugError { path: path.into(), error })?;
+                Ok(Self::File(Mutex::new(file)))
+            }
+        }
+    }
+}
+
+impl Sampler {
+    /// The first so many of each second are shown, and then every so-manieth.
+    fn is_shown(&mut self, now: Instant, initial: u32, thereafter: u32) -> bool {
+        let over = self.since.is_none_or(|since| now.saturating_duration_since(since) >= Duration::from_secs(1));
+        if over {
+            *self = Self { since: Some(now), count: 0 };
+        }
+        self.count = self.count.saturating_add(1);
+        match self.count.checked_sub(initial) {
+            None | Some(0) => true,
+            Some(beyond) => thereafter > 0 && beyond % thereafter == 0,
+        }
+    }
+}

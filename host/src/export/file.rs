@@ -1,0 +1,165 @@
+//! Exporter `file`: OTLP in files, as JSON lines or length-prefixed Protobuf.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tokio::task::AbortHandle;
+
+use crate::config::component::{FileCompression, FileConfig, FileFormat};
+use crate::export::otlp_json::to_json;
+use crate::export::{Again, Dropped, Encoded, Exporter, Sent};
+use crate::model::Batch;
+use files::Files;
+use group::{Group, group};
+
+mod files;
+mod group;
+
+#[cfg(test)]
+mod tests;
+
+/// The zstd library's default.
+const ZSTD_LEVEL: i32 = 3;
+
+/// Writes OTLP to files. What is still buffered is written out when it is dropped.
+pub struct File {
+    format: FileFormat,
+    compression: FileCompression,
+    /// The resource attribute that names the file, if there is more than one.
+    group_by: Option<String>,
+    flush_at_once: bool,
+    files: Arc<Mutex<Files>>,
+    flushing: Option<AbortHandle>,
+}
+
+/// What is appended to a file in one go; a clone shares its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// What stands for the `*` in the path.
+    segment: Option<String>,
+    items: u64,
+    bytes: Bytes,
+}
+
+/// Why the exporter can't be made.
+#[derive(Debug, thiserror::Error)]
+#[error("path {}: {error}", path.display())]
+pub struct FileError {
+    path: PathBuf,
+    error: io::Error,
+}
+
+impl File {
+    /// Opens the file; with `group_by`, files are opened as they are needed.
+    ///
+    /// # Errors
+    /// If the file can't be opened.
+    pub fn new(config: &FileConfig) -> Result<Self, FileError> {
+        let files = Files::new(config).map_err(|error| FileError { path: config.path.clone(), error })?;
+        let files = Arc::new(Mutex::new(files));
+        let interval = config.flush_interval.get();
+        let flushing = (!interval.is_zero()).then(|| {
+            let task = tokio::spawn(flush_now_and_then(Arc::downgrade(&files), interval));
+            task.abort_handle()
+        });
+        Ok(Self {
+            format: config.format,
+            compression: config.compression,
+            group_by: config.group_by.enabled.then(|| config.group_by.resource_attribute.clone()),
+            flush_at_once: interval.is_zero(),
+            files,
+            flushing,
+        })
+    }
+
+    fn record(&self, batch: &Batch, group: &Group) -> Result<Record, Dropped> {
+        let mut bytes = match self.format {
+            FileFormat::Json => to_json(batch.signal, &group.bytes),
+            FileFormat::Proto => group.bytes.to_vec(),
+        };
+        let failed = |detail| Dropped { items: group.items, reason: "encoding", detail };
+        if self.compression == FileCompression::Zstd {
+            bytes = zstd::bulk::compress(&bytes, ZSTD_LEVEL).map_err(|error| failed(error.to_string()))?;
+        }
+        if self.format == FileFormat::Json && self.compression == FileCompression::None {
+            bytes.push(b'\n');
+        } else {
+            let length = u32::try_from(bytes.len()).map_err(|_| failed("more than 4 GiB".to_owned()))?;
+            bytes.splice(0..0, length.to_be_bytes());
+        }
+        Ok(Record { segment: group.segment.clone(), items: group.items, bytes: Bytes::from(bytes) })
+    }
+
+    fn write(&self, record: &Record) -> io::Result<()> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = files.file(record.segment.as_deref())?;
+        file.write(&record.bytes, SystemTime::now())?;
+        if self.flush_at_once { file.flush() } else { Ok(()) }
+    }
+}
+
+impl Exporter for File {
+    type Request = Record;
+
+    fn encode(&self, batch: &Batch) -> Encoded<Record> {
+        let mut encoded = Encoded { requests: Vec::new(), dropped: Vec::new() };
+        let groups = match &self.group_by {
+            None => vec![Group { segment: None, items: batch.items, bytes: batch.bytes.clone() }],
+            Some(attribute) => {
+                let (groups, without) = group(batch, attribute);
+                if without > 0 {
+                    let detail = format!("the resource has no attribute {attribute}, which names the file");
+                    encoded.dropped.push(Dropped { items: without, reason: "no_path_segment", detail });
+                }
+                groups
+            }
+        };
+        for group in groups {
+            match self.record(batch, &group) {
+                Ok(record) => encoded.requests.push(record),
+                Err(dropped) => encoded.dropped.push(dropped),
+            }
+        }
+        encoded
+    }
+
+    async fn send(&self, record: Record) -> Sent<Record> {
+        let items = record.items;
+        match self.write(&record) {
+            Ok(()) => Sent { delivered: items, refused: Vec::new(), again: None },
+            // A full disk may have room again.
+            Err(error) => {
+                let again = Again { requests: vec![(record, items)], after: None, reason: error.to_string() };
+                Sent { delivered: 0, refused: Vec::new(), again: Some(again) }
+            }
+        }
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        if let Some(task) = &self.flushing {
+            task.abort();
+        }
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = files.flush() {
+            tracing::error!(%error, "the last telemetry can't be written to its file");
+        }
+    }
+}
+
+async fn flush_now_and_then(files: Weak<Mutex<Files>>, interval: Duration) {
+    let mut ticks = tokio::time::interval(interval);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(files) = files.upgrade() else { return };
+        let result = files.lock().unwrap_or_else(PoisonError::into_inner).flush();
+        if let Err(error) = result {
+            tracing::warn!(%error, "telemetry can't be written to its file, will try again");
+        }
+    }
+}

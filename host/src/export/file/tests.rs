@@ -1,0 +1,166 @@
+//! Files, read back.
+
+use std::path::Path;
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+
+use super::*;
+use crate::config::component::{GroupByConfig, RotationConfig};
+use crate::config::types;
+use crate::export::testing::{batch, samples};
+
+fn config(path: &Path) -> FileConfig {
+    FileConfig { path: path.to_owned(), ..FileConfig::default() }
+}
+
+fn traces() -> Batch {
+    batch(2, samples::traces().encode_to_vec())
+}
+
+async fn export(exporter: &File, batch: &Batch) -> u64 {
+    let mut delivered = 0;
+    for record in exporter.encode(batch).requests {
+        delivered += exporter.send(record).await.delivered;
+    }
+    delivered
+}
+
+#[tokio::test]
+async fn writes_a_request_per_line() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("traces.jsonl");
+    let exporter = File::new(&config(&path)).expect("exporter");
+    assert_eq!(export(&exporter, &traces()).await + export(&exporter, &traces()).await, 4);
+    drop(exporter);
+    let text = std::fs::read_to_string(path).expect("file");
+    assert_eq!((text.lines().count(), text.ends_with('\n')), (2, true));
+    for line in text.lines() {
+        assert_eq!(serde_json::from_str::<ExportTraceServiceRequest>(line).expect("OTLP/JSON"), samples::traces());
+    }
+}
+
+#[tokio::test]
+async fn puts_lengths_in_front_of_protobuf_and_of_compressed_requests() {
+    let cases = [
+        (FileFormat::Proto, FileCompression::None),
+        (FileFormat::Proto, FileCompression::Zstd),
+        (FileFormat::Json, FileCompression::Zstd),
+    ];
+    for (format, compression) in cases {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("traces");
+        let exporter = File::new(&FileConfig { format, compression, ..config(&path) }).expect("exporter");
+        export(&exporter, &traces()).await;
+        export(&exporter, &traces()).await;
+        drop(exporter);
+        let bytes = std::fs::read(path).expect("file");
+        let mut rest = &bytes[..];
+        for _ in 0..2 {
+            let (length, after) = rest.split_first_chunk().expect("length");
+            let (record, after) = after.split_at(u32::from_be_bytes(*length) as usize);
+            rest = after;
+            let plain = match compression {
+                FileCompression::None => record.to_vec(),
+                FileCompression::Zstd => zstd::decode_all(record).expect("zstd"),
+            };
+            let request = match format {
+                FileFormat::Json => serde_json::from_slice(&plain).expect("OTLP/JSON"),
+                FileFormat::Proto => ExportTraceServiceRequest::decode(&plain[..]).expect("OTLP"),
+            };
+            assert_eq!(request, samples::traces(), "{format:?} {compression:?}");
+        }
+        assert!(rest.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn writes_buffers_out_at_the_interval() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("traces.jsonl");
+    let length = || std::fs::metadata(&path).expect("file").len();
+    let exporter = File::new(&config(&path)).expect("exporter");
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    export(&exporter, &traces()).await;
+    assert_eq!(length(), 0);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(length() > 0);
+
+    let flush_interval = types::Duration::ZERO;
+    let exporter = File::new(&FileConfig { flush_interval, ..config(&path) }).expect("exporter");
+    export(&exporter, &traces()).await;
+    assert!(length() > 0);
+}
+
+#[tokio::test]
+async fn starts_a_new_file_when_the_old_one_is_full() {
+    let directory = tempfile::tempdir().expect("directory");
+    let rotation = Some(RotationConfig { max_megabytes: 1, ..RotationConfig::default() });
+    let path = directory.path().join("traces.jsonl");
+    let exporter = File::new(&FileConfig { rotation, ..config(&path) }).expect("exporter");
+    let length = exporter.encode(&traces()).requests[0].bytes.len();
+    let per_file = MEGABYTE / length;
+    for _ in 0..=per_file {
+        export(&exporter, &traces()).await;
+    }
+    drop(exporter);
+    assert_eq!(std::fs::read_dir(directory.path()).expect("directory").count(), 2);
+    assert_eq!(std::fs::read_to_string(path).expect("file").lines().count(), 1);
+}
+
+const MEGABYTE: usize = 1 << 20;
+
+#[tokio::test]
+async fn writes_a_file_per_value_of_a_resource_attribute() {
+    let directory = tempfile::tempdir().expect("directory");
+    let request = |name: &str| {
+        let mut request = samples::traces();
+        request.resource_spans.truncate(1);
+        let resource = request.resource_spans[0].resource.as_mut().expect("resource");
+        resource.attributes[0].value = Some(opentelemetry_proto::tonic::common::v1::AnyValue {
+            value: Some(opentelemetry_proto::tonic::common::v1::any_value::Value::StringValue(name.into())),
+        });
+        request.encode_to_vec()
+    };
+    let mut without = samples::traces();
+    without.resource_spans.truncate(1);
+    without.resource_spans[0].resource = None;
+    let bytes = [request("a"), request("b/c"), without.encode_to_vec(), request("a")].concat();
+    let batch = batch(8, bytes);
+
+    // One file open at a time: each is closed for the other, and appended to later.
+    let group_by = GroupByConfig { enabled: true, resource_attribute: "service.name".into(), max_open_files: 1 };
+    let path = directory.path().join("logs/*.jsonl");
+    let exporter = File::new(&FileConfig { group_by, ..config(&path) }).expect("exporter");
+    let encoded = exporter.encode(&batch);
+    assert_eq!(encoded.requests.iter().map(|record| record.items).collect::<Vec<_>>(), [4, 2]);
+    assert_eq!((encoded.dropped[0].items, encoded.dropped[0].reason), (2, "no_path_segment"));
+    assert_eq!(export(&exporter, &batch).await + export(&exporter, &batch).await, 12);
+    drop(exporter);
+    for (name, resources) in [("a.jsonl", 2), ("b/c.jsonl", 1)] {
+        let text = std::fs::read_to_string(directory.path().join("logs").join(name)).expect(name);
+        assert_eq!(text.lines().count(), 2, "{name}");
+        let request: ExportTraceServiceRequest =
+            serde_json::from_str(text.lines().next().expect("line")).expect("JSON");
+        assert_eq!(request.resource_spans.len(), resources);
+    }
+}
+
+#[tokio::test]
+async fn tries_again_when_a_file_can_not_be_written() {
+    let full =
+        File::new(&FileConfig { flush_interval: types::Duration::ZERO, ..config(Path::new("/dev/full")) });
+    let full = full.expect("exporter");
+    let record = full.encode(&traces()).requests.remove(0);
+    let again = full.send(record.clone()).await.again.expect("again");
+    assert_eq!(again.requests, [(record, 2)]);
+}
+
+#[tokio::test]
+async fn makes_a_directory_only_if_told_to() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("a/b/traces.jsonl");
+    let error = File::new(&config(&path)).err().expect("no directory");
+    assert_eq!(error.to_string(), format!("path {}: No such file or directory (os error 2)", path.display()));
+    File::new(&FileConfig { create_directory: true, ..config(&path) }).expect("exporter");
+}

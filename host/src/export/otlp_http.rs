@@ -1,0 +1,238 @@
+//! Exporter `otlphttp`: OTLP over HTTP, as Protobuf (the batch's own bytes) or JSON.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::CONTENT_ENCODING;
+use http::{HeaderValue, Uri};
+use serde::Deserialize;
+use sluice_wire::Signal;
+
+use crate::config::component::{OtlpEncoding, OtlpHttpExporterConfig};
+use crate::config::types::{Compression, Url};
+use crate::export::client::{Authenticator, ClientError, HttpClient, Reply, Request, compress};
+use crate::export::otlp_json::to_json;
+use crate::export::partial_success::PartialSuccess;
+use crate::export::{Again, DeadLetter, Dropped, Encoded, Exporter, Sent};
+use crate::model::Batch;
+
+#[cfg(test)]
+mod tests;
+
+const PROTOBUF: &str = "application/x-protobuf";
+const JSON: &str = "application/json";
+
+/// Sends OTLP over HTTP.
+pub struct OtlpHttp {
+    client: HttpClient,
+    endpoints: Endpoints,
+    encoding: OtlpEncoding,
+    compression: Compression,
+    partial_success: PartialSuccess,
+}
+
+/// One request of so many items; a clone shares its bytes.
+#[derive(Clone, Debug)]
+pub struct Post {
+    signal: Signal,
+    items: u64,
+    request: Request,
+}
+
+/// Why the exporter can't be made from its settings.
+#[derive(Debug, thiserror::Error)]
+pub enum OtlpHttpError {
+    /// An endpoint is no address.
+    #[error("{key}: {reason}")]
+    Endpoint {
+        /// Which of the keys.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// TLS, the proxy or a header is of no use.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+struct Endpoints {
+    traces: Option<Uri>,
+    metrics: Option<Uri>,
+    logs: Option<Uri>,
+}
+
+impl OtlpHttp {
+    /// Makes the exporter; connects when there is something to send.
+    ///
+    /// # Errors
+    /// If an endpoint, a certificate, the proxy or a header is of no use.
+    pub fn new(config: &OtlpHttpExporterConfig, authenticator: Authenticator) -> Result<Self, OtlpHttpError> {
+        Ok(Self {
+            client: HttpClient::new(&config.client, authenticator)?,
+            endpoints: Endpoints::new(config)?,
+            encoding: config.encoding,
+            compression: config.client.compression,
+            partial_success: PartialSuccess::default(),
+        })
+    }
+
+    fn post(&self, batch: &Batch) -> Result<Post, Dropped> {
+        let dropped = |reason, detail| Dropped { items: batch.items, reason, detail };
+        let Some(uri) = self.endpoints.of(batch.signal) else {
+            let detail = format!("neither endpoint nor one for {:?} is configured", batch.signal);
+            return Err(dropped("no_endpoint", detail));
+        };
+        let (content_type, body) = match self.encoding {
+            OtlpEncoding::Proto => (PROTOBUF, batch.bytes.clone()),
+            OtlpEncoding::Json => (JSON, Bytes::from(to_json(batch.signal, &batch.bytes))),
+        };
+        let (body, content_encoding) =
+            compress(self.compression, body).map_err(|error| dropped("compression", error.to_string()))?;
+        let mut request = Request::post(uri.clone(), content_type, body);
+        if let Some(content_encoding) = content_encoding {
+            request = request.header(CONTENT_ENCODING, content_encoding);
+        }
+        Ok(Post { signal: batch.signal, items: batch.items, request })
+    }
+
+    fn judge(&self, post: Post, reply: Reply) -> Sent<Post> {
+        let items = post.items;
+        if reply.status.is_success() {
+            let (rejected, message) = match is_json(&reply) {
+                true => partial_success_of_json(&reply.body),
+                false => return self.partial_success.judge(post.signal, items, &reply.body),
+            };
+            return self.partial_success.judge_parsed(items, rejected, message);
+        }
+        let reason = reply.reason_of_status_message();
+        match reply.status.as_u16() {
+            429 | 502 | 503 | 504 => {
+                let after = reply.retry_after(SystemTime::now());
+                let again = Again { requests: vec![(post, items)], after, reason };
+                Sent { delivered: 0, refused: Vec::new(), again: Some(again) }
+            }
+            _ => refuse(items, reason),
+        }
+    }
+}
+
+impl Exporter for OtlpHttp {
+    type Request = Post;
+
+    fn encode(&self, batch: &Batch) -> Encoded<Post> {
+        match self.post(batch) {
+            Ok(post) => Encoded { requests: vec![post], dropped: Vec::new() },
+            Err(dropped) => Encoded { requests: Vec::new(), dropped: vec![dropped] },
+        }
+    }
+
+    async fn send(&self, post: Post) -> Sent<Post> {
+        match self.client.send(post.request.clone()).await {
+            Ok(reply) => self.judge(post, reply),
+            Err(error) if error.is_retryable() => {
+                let items = post.items;
+                let again = Again { requests: vec![(post, items)], after: None, reason: error.to_string() };
+                Sent { delivered: 0, refused: Vec::new(), again: Some(again) }
+            }
+            Err(error) => refuse(post.items, error.to_string()),
+        }
+    }
+}
+
+fn refuse(items: u64, reason: String) -> Sent<Post> {
+    Sent { delivered: 0, refused: vec![DeadLetter { items, reason, document: None }], again: None }
+}
+
+impl Endpoints {
+    fn new(config: &OtlpHttpExporterConfig) -> Result<Self, OtlpHttpError> {
+        let base = Some(&config.client.endpoint).filter(|url| !url.is_empty());
+        let endpoint = |key, own: Option<&Url>, path: &str| match (own.filter(|url| !url.is_empty()), base) {
+            (Some(own), _) => parse(key, own.as_str(), own).map(Some),
+            (None, Some(base)) => {
+                let whole = format!("{}{path}", base.as_str().trim_end_matches('/'));
+                parse("endpoint", &whole, base).map(Some)
+            }
+            (None, None) => Ok(None),
+        };
+        Ok(Self {
+            traces: endpoint("traces_endpoint", config.traces_endpoint.as_ref(), "/v1/traces")?,
+            metrics: endpoint("metrics_endpoint", config.metrics_endpoint.as_ref(), "/v1/metrics")?,
+            logs: endpoint("logs_endpoint", config.logs_endpoint.as_ref(), "/v1/logs")?,
+        })
+    }
+
+    fn of(&self, signal: Signal) -> Option<&Uri> {
+        match signal {
+            Signal::Traces => self.traces.as_ref(),
+            Signal::Metrics => self.metrics.as_ref(),
+            Signal::Logs => self.logs.as_ref(),
+        }
+    }
+}
+
+/// `shown` is what an error shows instead of the address, which may hold a password.
+fn parse(key: &'static str, address: &str, shown: &Url) -> Result<Uri, OtlpHttpError> {
+    let wrong = |reason| OtlpHttpError::Endpoint { key, reason };
+    let uri: Uri = address.parse().map_err(|error| wrong(format!("{shown} is no address: {error}")))?;
+    match uri.scheme_str() {
+        Some("http" | "https") => Ok(uri),
+        _ => Err(wrong(format!("{shown} must start with http:// or https://"))),
+    }
+}
+
+fn is_json(reply: &Reply) -> bool {
+    let content_type = reply.headers.get(http::header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    content_type.starts_with(JSON.as_bytes())
+}
+
+/// The number of rejected items and the message in an answer in JSON. What can't be read rejects nothing.
+fn partial_success_of_json(body: &[u8]) -> (i64, String) {
+    let answer: JsonAnswer = serde_json::from_slice(body).unwrap_or_default();
+    let partial = answer.partial_success.unwrap_or_default();
+    let rejected = [partial.rejected_spans, partial.rejected_data_points, partial.rejected_log_records];
+    (rejected.into_iter().flatten().map(Long::value).max().unwrap_or_default(), partial.error_message)
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct JsonAnswer {
+    partial_success: Option<JsonPartialSuccess>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct JsonPartialSuccess {
+    rejected_spans: Option<Long>,
+    rejected_data_points: Option<Long>,
+    rejected_log_records: Option<Long>,
+    error_message: String,
+}
+
+/// A 64-bit number, which Protobuf's JSON writes as text and reads as either.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Long {
+    Number(i64),
+    Text(String),
+}
+
+impl Long {
+    fn value(self) -> i64 {
+        match self {
+            Self::Number(number) => number,
+            Self::Text(text) => text.parse().unwrap_or_default(),
+        }
+    }
+}
+
+impl Reply {
+    /// The reason, taken out of a `google.rpc.Status` if the body is one.
+    fn reason_of_status_message(&self) -> String {
+        let content_type = self.headers.get(http::header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        if !content_type.starts_with(PROTOBUF.as_bytes()) {
+            return self.reason();
+        }
+        let status: tonic_types::Status = prost::Message::decode(&self.body[..]).unwrap_or_default();
+        Self { body: Bytes::from(status.message), ..self.clone() }.reason()
+    }
+}
