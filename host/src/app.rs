@@ -199,7 +199,7 @@ impl Drain {
 /// Shows on the health page which signers have no credentials.
 async fn watch_signers(signers: exporters::Signers, health: Health) {
     use crate::export::sign::SignerStatus;
-    let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
+    let mut tick = tokio::time::interval(std::time::Duration::from_millis(200));
     loop {
         tick.tick().await;
         for (id, signer) in &signers {

@@ -61,6 +61,7 @@ enum Command {
     #[command(after_help = "Example:\n  sluice print-config --config=base.yaml --config=team.yaml")]
     PrintConfig(ConfigArgs),
     /// Look at a plugin, or compile the built-in ones ahead of time.
+    #[command(after_help = "Example:\n  sluice plugin inspect plugins/filter.wasm")]
     Plugin(plugin::PluginArgs),
 }
 

@@ -97,6 +97,10 @@ pub fn opensearch() -> Result<Option<Server>> {
             dir.join("logs").display()
         );
         std::fs::write(config.join("opensearch.yml"), settings)?;
+        // The log of the garbage collector would go to where OpenSearch is unpacked, which need not be writable.
+        let options = std::fs::read_to_string(config.join("jvm.options"))?;
+        let options: Vec<&str> = options.lines().filter(|line| !line.contains("gc.log")).collect();
+        std::fs::write(config.join("jvm.options"), options.join("\n"))?;
         let mut command = unprivileged(&home.join("bin/opensearch"), dir)?;
         command.env("OPENSEARCH_JAVA_OPTS", "-Xms256m -Xmx256m").env("OPENSEARCH_PATH_CONF", &config);
         command.env("OPENSEARCH_TMPDIR", dir).env("HOME", dir);

@@ -19,7 +19,7 @@ const STEPS: &[(&str, &[&str])] = &[
 ];
 
 /// The answers of OTLP are decoded by prost: one message per request, never one per record.
-const PROST: &[&str] = &["export/otlp_http.rs", "export/partial_success.rs"];
+const PROST: &[&str] = &["export/otlp_http.rs", "export/partial_success.rs", "receive/otlp/http.rs"];
 
 fn host() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src")

@@ -198,7 +198,8 @@ impl Zoo<'_> {
         if !self.leave.no_body && self.random.percent(8) {
             return self.random.percent(50).then(AnyValue::default);
         }
-        let bytes = std::mem::replace(&mut self.leave.bytes, self.leave.bytes || self.leave.body_bytes);
+        let within_bodies = self.leave.bytes || self.leave.body_bytes;
+        let bytes = std::mem::replace(&mut self.leave.bytes, within_bodies);
         let value = match self.random.below(5) {
             0 => text(&format!("order {}", self.random.below(12))),
             1 => self.text_of(TEXTS),

@@ -1,3 +1,5 @@
+//! Documents of each mapping, and what follows from the answers to them.
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
