@@ -160,7 +160,7 @@ fn even_member(member: &mut KeyValue) {
 fn even_value(value: &mut AnyValue) {
     match &mut value.value {
         Some(Value::ArrayValue(array)) => array.values.iter_mut().for_each(even_value),
-        Some(Value::KvlistValue(map)) => map.values.iter_mut().for_each(even_member),
+        Some(Value::KvlistValue(map)) => even(&mut map.values),
         _ => {}
     }
 }

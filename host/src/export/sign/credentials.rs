@@ -97,7 +97,10 @@ where
     let status = error.raw_response().map(|response| format!("status {}", response.status().as_u16()));
     let said = error.as_service_error().map(ProvideErrorMetadata::meta);
     let (code, message) = said.map_or((None, None), |said| (said.code(), said.message()));
-    let parts: Vec<&str> = [status.as_deref(), code, message].into_iter().flatten().collect();
+    // What is no answer of STS, a proxy's for example, has no code; its text tells more than the status.
+    let unread = error.raw_response().filter(|_| code.is_none()).and_then(|response| response.body().bytes());
+    let unread = unread.map(String::from_utf8_lossy);
+    let parts: Vec<&str> = [status.as_deref(), code, message, unread.as_deref()].into_iter().flatten().collect();
     if parts.is_empty() { error_chain(error) } else { shorten(parts.join(": ")) }
 }
 
