@@ -4,7 +4,7 @@ use sluice_wire::view::{KeyValue, Link, Span, Value};
 
 use super::json::{Json, put_hex};
 use super::ss4o::Surroundings;
-use crate::export::text::as_string;
+use crate::export::text::{as_string, double};
 
 /// A span that JSON can't express for Jaeger: one of its numbers is not finite.
 pub(super) struct NotFinite;
@@ -150,7 +150,7 @@ impl Writer<'_> {
         }
         match span.status().code() {
             1 => self.text("otel.status_code", "OK"),
-            2 => self.head("error", "bool", |json| json.boolean(true)),
+            2 => self.typed("error", "bool", "true"),
             _ => {}
         }
         if !span.status().message().is_empty() {
@@ -182,18 +182,23 @@ impl Writer<'_> {
     }
 
     fn text(&mut self, key: &str, value: &str) {
-        self.head(key, "string", |json| json.text(value));
+        self.typed(key, "string", value);
+    }
+
+    /// A tag's value is text whatever its type: Jaeger 1.x reads nothing else, and 2.x reads it as well.
+    fn typed(&mut self, key: &str, kind: &str, value: &str) {
+        self.head(key, kind, |json| json.text(value));
     }
 
     fn tag(&mut self, tag: &KeyValue<'_>) {
         let key = tag.key();
         match tag.value() {
             Value::Text(text) => self.text(key, text),
-            Value::Boolean(value) => self.head(key, "bool", |json| json.boolean(value)),
-            Value::Integer(number) => self.head(key, "int64", |json| json.integer(number)),
+            Value::Boolean(value) => self.typed(key, "bool", if value { "true" } else { "false" }),
+            Value::Integer(number) => self.typed(key, "int64", &number.to_string()),
             Value::Double(number) => {
                 self.finite &= number.is_finite();
-                self.head(key, "float64", |json| json.double(number));
+                self.typed(key, "float64", &double(number));
             }
             Value::Bytes(bytes) => self.head(key, "binary", |json| json.hex(bytes)),
             value @ (Value::Empty | Value::Array(_) | Value::Map(_)) => self.text(key, &as_string(value)),
