@@ -13,8 +13,13 @@ use serde_json::{Value, json};
 use sluice::limits::Budget;
 use sluice::model::{Batch, Context, Signal, TenantId};
 use sluice::stage::{Catalog, Chain, Engine, EngineConfig, StageLimits, StageSpec};
+use sluice_sdk::Stage;
+use sluice_sdk::testing::Harness;
 use sluice_wire::sample::request;
 use sluice_wire::{Columns, Encoding, Field, Level, Projection, Read, Selector, validate};
+
+#[path = "../tests/kit/guests.rs"]
+mod guests;
 
 const ITEMS: usize = 1000;
 /// Samples of each measurement; the median counts.
@@ -28,6 +33,7 @@ fn main() {
         numbers.of_signal(signal);
     }
     numbers.of_stages();
+    numbers.of_calls();
 }
 
 struct Numbers {
@@ -89,6 +95,51 @@ impl Numbers {
     }
 }
 
+impl Numbers {
+    /// Calls into WASM: one that does nothing, and those of the standard stages against the same code native.
+    fn of_calls(&self) {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("noop.wasm"), guests::guest("noop")).expect("written");
+        let engine = Engine::new(EngineConfig::default()).expect("an engine");
+        let catalog = Catalog::new(engine, Some(directory.path().to_owned()));
+        let noop = chain_of(&catalog, Signal::Traces, &[("noop", json!({}))]);
+        print("empty plugin, per batch", self.in_plugin(&noop) / 1e3, "us", (Some(0.5), Some(0.5)));
+        for (name, config) in stages(Signal::Traces) {
+            let native = match name {
+                "filter" => self.native::<filter::Filter>(&config),
+                "redaction" => self.native::<redaction::Redaction>(&config),
+                "tenant_label" => self.native::<tenant_label::TenantLabel>(&config),
+                _ => self.native::<sampler::Sampler>(&config),
+            };
+            let wasm = self.in_plugin(&chain(Signal::Traces, &[(name, config)]));
+            let per_span = |nanos: f64| nanos / ITEMS as f64;
+            print(&format!("{name} in WASM, per span"), per_span(wasm), "ns", (None, None));
+            print(&format!("{name} native, per span"), per_span(native), "ns", (None, None));
+            // Redaction searches natively in both, but value by value only in the native one.
+            let bound = if name == "redaction" { (None, None) } else { (Some(2.0), Some(1.5)) };
+            print(&format!("{name} in WASM, of native"), wasm / native, "x", bound);
+        }
+    }
+
+    /// Median nanoseconds in the plugin of a chain of one stage.
+    fn in_plugin(&self, chain: &Chain) -> f64 {
+        let batch = batch(Signal::Traces, request(Signal::Traces, ITEMS));
+        let mut times: Vec<f64> = (0..self.samples.max(2))
+            .map(|_| chain.run(batch.clone()).stages[0].in_plugin.as_nanos() as f64)
+            .collect();
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    }
+
+    /// Median nanoseconds of the same stage without WASM.
+    fn native<S: Stage>(&self, config: &Value) -> f64 {
+        let bytes = request(Signal::Traces, ITEMS);
+        let mut harness = Harness::<S>::new(config, sluice_sdk::Signal::Traces).expect("valid");
+        let batch = harness.batch(&bytes);
+        self.nanos(|| drop(black_box(harness.stage().process(black_box(&batch)))))
+    }
+}
+
 fn print(name: &str, value: f64, unit: &str, (limit, goal): (Option<f64>, Option<f64>)) {
     let shown = |bound: Option<f64>| bound.map_or_else(String::new, |bound| bound.to_string());
     println!("{name}\t{value}\t{unit}\t{}\t{}", shown(limit), shown(goal));
@@ -132,6 +183,10 @@ fn stages(signal: Signal) -> Vec<(&'static str, Value)> {
 
 fn chain(signal: Signal, stages: &[(&'static str, Value)]) -> Chain {
     let engine = Engine::new(EngineConfig::default()).expect("an engine");
+    chain_of(&Catalog::new(engine, None), signal, stages)
+}
+
+fn chain_of(catalog: &Catalog, signal: Signal, stages: &[(&'static str, Value)]) -> Chain {
     let spec = |(plugin, config): &(&'static str, Value)| StageSpec {
         id: (*plugin).to_owned(),
         plugin: (*plugin).to_owned(),
@@ -140,7 +195,7 @@ fn chain(signal: Signal, stages: &[(&'static str, Value)]) -> Chain {
         limits: StageLimits::default(),
         capabilities: None,
     };
-    Chain::new(&Catalog::new(engine, None), signal, stages.iter().map(spec).collect()).expect("valid stages")
+    Chain::new(catalog, signal, stages.iter().map(spec).collect()).expect("valid stages")
 }
 
 fn batch(signal: Signal, bytes: Vec<u8>) -> Batch {

@@ -86,7 +86,7 @@ pub fn prometheus() -> Result<Option<Server>> {
 pub fn opensearch() -> Result<Option<Server>> {
     let Some(home) = part("opensearch", "bin/opensearch") else { return Ok(None) };
     let (port, transport) = (free_port(), free_port());
-    let server = Server::start("opensearch", port, "/", 120, |dir| {
+    let server = Server::start("opensearch", port, "/", 240, |dir| {
         let (config, data) = (dir.join("config"), dir.join("data"));
         copy_dir(&home.join("config"), &config)?;
         std::fs::create_dir_all(&data)?;
@@ -97,10 +97,10 @@ pub fn opensearch() -> Result<Option<Server>> {
             dir.join("logs").display()
         );
         std::fs::write(config.join("opensearch.yml"), settings)?;
-        // The log of the garbage collector would go to where OpenSearch is unpacked, which need not be writable.
+        // They would go to the distribution's own directory, which the user that runs it may not write to.
         let options = std::fs::read_to_string(config.join("jvm.options"))?;
-        let options: Vec<&str> = options.lines().filter(|line| !line.contains("gc.log")).collect();
-        std::fs::write(config.join("jvm.options"), options.join("\n"))?;
+        let options = options.lines().filter(|line| !line.contains("logs/"));
+        std::fs::write(config.join("jvm.options"), options.collect::<Vec<_>>().join("\n"))?;
         let mut command = unprivileged(&home.join("bin/opensearch"), dir)?;
         command.env("OPENSEARCH_JAVA_OPTS", "-Xms256m -Xmx256m").env("OPENSEARCH_PATH_CONF", &config);
         command.env("OPENSEARCH_TMPDIR", dir).env("HOME", dir);

@@ -9,8 +9,8 @@ use super::lower::Lowered;
 /// Tenants that one batch may have.
 const MAX_TENANTS: usize = 1_000;
 const MAX_TENANT_NAME: usize = 256;
-/// Edits in one answer; each concerns any number of entities.
-const MAX_EDITS: usize = 10_000;
+/// Edits in one answer. Each concerns any number of entities, and costs memory for all of them.
+const MAX_EDITS: usize = 1_000;
 /// What a value costs in the encoding beside its own bytes: tags and lengths.
 const VALUE_OVERHEAD: u64 = 12;
 

@@ -1,15 +1,18 @@
 //! One call of one stage: columns go in, a checked answer comes out; a failure is tried once more on a fresh instance.
 
+use std::time::{Duration, Instant};
+
 use sluice_wire::{Columns, EditPlan, LiveRows, ValueKind};
 
 use super::answer::{Answer, AnswerError, Asked};
 use super::bindings::sluice::plugin::types;
-use super::chain::{StageFailure, check_replacement};
+use super::chain::{StageFailure, StageReport, check_replacement};
 use super::configured::Configured;
 use super::declared::Writes;
 use super::instance::{CallError, Instance};
 use super::lower::{Beside, Lowered};
 use super::patterns::Haystack;
+use super::shared::truncate;
 use crate::model::Context;
 
 /// A call that is to be made.
@@ -52,19 +55,19 @@ impl Call<'_> {
     }
 
     /// Calls the plugin, twice if need be. None if it failed both times.
-    pub(super) fn make(&self, failures: &mut Vec<StageFailure>) -> Option<Verdict> {
+    pub(super) fn make(&self, report: &mut StageReport) -> Option<Verdict> {
         let configured = self.configured;
         let lowered =
             Lowered::gather(self.columns, self.bytes, &configured.declared, self.first_read, self.live);
         let mut texts =
             if configured.searches_table() { lowered.haystack(self.columns, self.bytes) } else { Haystack::default() };
-        let first = configured.take();
-        match self.attempt(first, &lowered, &mut texts) {
-            Ok(verdict) => return Some(verdict),
-            Err(failure) => failures.push(failure),
+        for instance in [Configured::take, Configured::fresh] {
+            match self.attempt(instance(configured), &lowered, &mut texts, &mut report.in_plugin) {
+                Ok(verdict) => return Some(verdict),
+                Err(failure) => report.failures.push(failure),
+            }
         }
-        let fresh = configured.fresh();
-        self.attempt(fresh, &lowered, &mut texts).map_err(|failure| failures.push(failure)).ok()
+        None
     }
 
     /// Calls one instance. It is used again only if its answer is in order.
@@ -73,6 +76,7 @@ impl Call<'_> {
         instance: Result<Instance, CallError>,
         lowered: &Lowered,
         texts: &mut Haystack,
+        in_plugin: &mut Duration,
     ) -> Result<Verdict, StageFailure> {
         let mut instance = instance.map_err(|error| StageFailure::of_call(&error))?;
         let guest = instance.guest();
@@ -80,12 +84,17 @@ impl Call<'_> {
         guest.table = std::mem::take(texts);
         let beside =
             Beside { bytes: self.bytes, context: self.context, received_unix_nano: self.received_unix_nano };
-        let answered = lowered.with_batch(&self.configured.declared, beside, |batch| instance.process(batch));
+        let answered = lowered.with_batch(&self.configured.declared, beside, |batch| {
+            let called = Instant::now();
+            let answered = instance.process(batch);
+            *in_plugin += called.elapsed();
+            answered
+        });
         *texts = std::mem::take(&mut instance.guest().table);
         let verdict = match answered.map_err(|error| StageFailure::of_call(&error))? {
             Ok(outcome) => self.check(lowered, outcome).map_err(|error| StageFailure::of_answer(&error))?,
-            Err(types::Failure::Refused(reason)) => Verdict::Refused(reason),
-            Err(types::Failure::Error(message)) => return Err(StageFailure::of_plugin(&message)),
+            Err(types::Failure::Refused(reason)) => Verdict::Refused(truncate(&reason).to_owned()),
+            Err(types::Failure::Error(message)) => return Err(StageFailure::of_plugin(truncate(&message))),
         };
         self.configured.give_back(instance);
         Ok(verdict)

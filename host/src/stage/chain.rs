@@ -73,6 +73,8 @@ pub(super) struct Plan {
     pub(super) segments: Vec<Segment>,
     /// Rows that one pass takes: the least of the stages' limits.
     pub(super) rows: usize,
+    /// Bytes that one pass takes: a fourth of the least memory, since a guest may get all of it and works on it.
+    pub(super) bytes: usize,
     idle_columns: Mutex<Vec<Columns>>,
 }
 
@@ -268,7 +270,8 @@ impl Plan {
             let stage = stages.first().map_or_else(String::new, |stage| stage.configured.shared.stage.clone());
             StageConfigError { stage, path: String::new(), message: error.to_string() }
         })?;
-        Ok(Self { segments, rows, stages, idle_columns: Mutex::default() })
+        let memory = stages.iter().map(|stage| stage.configured.limits.memory_bytes()).min().unwrap_or(usize::MAX);
+        Ok(Self { segments, rows, bytes: memory / 4, stages, idle_columns: Mutex::default() })
     }
 
     fn take_columns(&self) -> Columns {

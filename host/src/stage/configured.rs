@@ -7,11 +7,14 @@ use super::component::Plugin;
 use super::declared::Declared;
 use super::instance::{CallError, Instance};
 use super::limits::StageLimits;
-use super::shared::{Shared, lock};
+use super::shared::{Shared, lock, truncate};
 use crate::model::Signal;
 
 /// Instances that are kept for the next call. More exist only while more threads call at the same time.
 const MAX_IDLE: usize = 32;
+
+/// Mistakes that are reported; whoever makes more starts with these.
+const MAX_MISTAKES: usize = 100;
 
 /// A plugin that is ready to process batches.
 pub(super) struct Configured {
@@ -53,8 +56,11 @@ impl Configured {
         let mut instance = Instance::start(&plugin.engine, &plugin.pre, &shared, &limits).map_err(failed)?;
         let configured = instance.configure(&config, signal_to_guest(signal)).map_err(failed)?;
         let projection = configured.map_err(|errors| {
-            let mistake = |error: types::ConfigError| Mistake { path: error.path, message: error.message };
-            errors.into_iter().map(mistake).collect::<Vec<_>>()
+            let mistake = |error: types::ConfigError| Mistake {
+                path: truncate(&error.path).to_owned(),
+                message: truncate(&error.message).to_owned(),
+            };
+            errors.into_iter().take(MAX_MISTAKES).map(mistake).collect::<Vec<_>>()
         })?;
         let declared = Declared::new(signal, projection)
             .map_err(|error| whole(format!("the plugin declares what can't be: {error}")))?;

@@ -1,19 +1,22 @@
 //! One instance's side of the host: its limits, its patterns, the call that runs, and what it may import.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::component::{HasSelf, Linker};
 
 use super::bindings::sluice::plugin as contract;
 use super::bindings::{Plugin, PluginImports};
 use super::limits::MemoryLimiter;
-use super::patterns::{Haystack, Pattern};
+use super::patterns::{Bounds, Found, Haystack, Overrun, Pattern};
 use super::shared::{Shared, lock, truncate};
 use contract::log::Level;
 use contract::types;
 
 /// Patterns that one stage may compile.
 const MAX_PATTERNS: usize = 256;
+/// What one match of a search takes in the guest's memory.
+const MATCH_BYTES: usize = 12;
 /// Bytes of standard output and error that one instance may write in its life; it has `log` for the rest.
 const MAX_STDIO_BYTES: usize = 16 << 10;
 
@@ -25,6 +28,10 @@ pub(super) struct Guest {
     pub(super) table: Haystack,
     /// When the batch of the call was received.
     pub(super) now_unix_nano: u64,
+    /// When the call must have come back; the engine stops the guest, this stops the host on its behalf.
+    pub(super) deadline: Instant,
+    /// Whether it did not.
+    pub(super) is_late: bool,
     /// Where the guest panicked.
     pub(super) panic: Option<String>,
     pub(super) phase: Phase,
@@ -48,6 +55,8 @@ impl Guest {
             shared,
             table: Haystack::default(),
             now_unix_nano: 0,
+            deadline: Instant::now(),
+            is_late: false,
             panic: None,
             phase: Phase::Setup,
             patterns: Vec::new(),
@@ -77,10 +86,24 @@ impl Guest {
         }
     }
 
+    /// What a search may take: the rest of the call's time, and matches that fit into the guest's memory.
+    fn bounds(&self) -> Bounds {
+        Bounds { deadline: self.deadline, max_matches: self.memory.limit_bytes() / MATCH_BYTES }
+    }
+
+    fn overrun(&mut self, overrun: Overrun) -> wasmtime::Error {
+        self.is_late |= overrun == Overrun::Time;
+        wasmtime::Error::new(overrun)
+    }
+
     fn pattern(&self, pattern: u32) -> wasmtime::Result<Arc<Pattern>> {
         let found = self.patterns.get(pattern as usize).cloned();
         found.ok_or_else(|| wasmtime::format_err!("the plugin used pattern {pattern}, which it has not compiled"))
     }
+}
+
+fn matches(found: Found) -> contract::regex::Matches {
+    contract::regex::Matches { entries: found.values, starts: found.starts, ends: found.ends }
 }
 
 /// Offers the interfaces of the contract to plugins.
@@ -156,12 +179,13 @@ impl contract::regex::Host for Guest {
 
     fn is_match(&mut self, pattern: u32, offsets: Vec<u32>, bytes: Vec<u8>) -> wasmtime::Result<Vec<u64>> {
         let texts = Haystack::from_guest(&offsets, &bytes).map_err(wasmtime::Error::msg)?;
-        Ok(self.pattern(pattern)?.is_match(&texts))
+        let matching = self.pattern(pattern)?.is_match(&texts, self.bounds());
+        matching.map_err(|overrun| self.overrun(overrun))
     }
 
     fn find_in_table(&mut self, pattern: u32, entries: Option<Vec<u64>>) -> wasmtime::Result<contract::regex::Matches> {
-        let found = self.pattern(pattern)?.find(&self.table, entries.as_deref());
-        Ok(contract::regex::Matches { entries: found.values, starts: found.starts, ends: found.ends })
+        let found = self.pattern(pattern)?.find(&self.table, entries.as_deref(), self.bounds());
+        found.map(matches).map_err(|overrun| self.overrun(overrun))
     }
 
     fn find(
@@ -171,8 +195,8 @@ impl contract::regex::Host for Guest {
         bytes: Vec<u8>,
     ) -> wasmtime::Result<contract::regex::Matches> {
         let texts = Haystack::from_guest(&offsets, &bytes).map_err(wasmtime::Error::msg)?;
-        let found = self.pattern(pattern)?.find(&texts, None);
-        Ok(contract::regex::Matches { entries: found.values, starts: found.starts, ends: found.ends })
+        let found = self.pattern(pattern)?.find(&texts, None, self.bounds());
+        found.map(matches).map_err(|overrun| self.overrun(overrun))
     }
 
     fn table_text(&mut self, entries: Vec<u32>) -> wasmtime::Result<contract::regex::Texts> {
@@ -182,6 +206,9 @@ impl contract::regex::Host for Guest {
             match self.table.text(entry) {
                 Ok(text) => bytes.extend_from_slice(text),
                 Err(entries) => wasmtime::bail!("the plugin asked for the text of table entry {entry} of {entries}"),
+            }
+            if bytes.len() > self.memory.limit_bytes() {
+                wasmtime::bail!("the plugin asked for more text than fits into its memory");
             }
             offsets.push(u32::try_from(bytes.len())?);
         }

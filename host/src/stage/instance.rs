@@ -1,7 +1,7 @@
 //! One instance of a plugin, and the calls into it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmtime::{Store, Trap};
 
@@ -106,6 +106,7 @@ impl Instance {
     ) -> Result<T, CallError> {
         let running = self.engine.enter();
         self.store.set_epoch_deadline(ticks(self.timeout));
+        self.store.data_mut().deadline = Instant::now() + self.timeout;
         let answer = call(&self.exports, &mut self.store);
         drop(running);
         answer.map_err(|error| self.explain(&error))
@@ -114,7 +115,7 @@ impl Instance {
     /// Says why a call ended, in the words that help most.
     fn explain(&mut self, error: &wasmtime::Error) -> CallError {
         let guest = self.store.data_mut();
-        if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
+        if guest.is_late || matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
             return CallError::Timeout(self.timeout);
         }
         if guest.memory.refused {

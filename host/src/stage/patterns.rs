@@ -4,7 +4,9 @@
 //! of the text. The separator, 0xFF, is in no UTF-8 text, and no pattern in Unicode mode matches it; so a match never
 //! spans two values. What looks around itself could see the separator: such a pattern runs value by value.
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use regex::bytes::Regex;
 use regex_syntax::hir::{Hir, LookSet};
@@ -14,6 +16,8 @@ use sluice_wire::SeparatedTexts;
 pub(super) const SEPARATOR: u8 = 0xFF;
 /// Unselected values of so many bytes at most are searched along with their neighbours, rather than starting anew.
 const GAP_BYTES: usize = 128;
+/// The deadline is checked after so many bytes: the slowest patterns take 100 ns a byte.
+const PIECE_BYTES: u32 = 16 << 10;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
@@ -45,6 +49,22 @@ pub(super) struct Found {
     pub(super) ends: Vec<u32>,
 }
 
+/// How long a search may take and how much it may find.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) deadline: Instant,
+    pub(super) max_matches: usize,
+}
+
+/// A search came to its bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Overrun {
+    #[error("a search took too long")]
+    Time,
+    #[error("a search found more than {0} matches")]
+    Matches(usize),
+}
+
 impl Pattern {
     /// Compiles a pattern. Syntax and limits are those of `regex::Regex`.
     ///
@@ -57,47 +77,64 @@ impl Pattern {
     }
 
     /// Which values match, as bits.
-    pub(super) fn is_match(&self, haystack: &Haystack) -> Vec<u64> {
+    ///
+    /// # Errors
+    /// If it takes too long.
+    pub(super) fn is_match(&self, haystack: &Haystack, bounds: Bounds) -> Result<Vec<u64>, Overrun> {
         let mut words = vec![0; haystack.len().div_ceil(64)];
+        for piece in haystack.pieces(0..haystack.len()) {
+            bounds.check(0)?;
+            self.is_match_in_piece(haystack, piece, &mut words);
+        }
+        Ok(words)
+    }
+
+    /// Every match in the values whose bit is set; none means all.
+    ///
+    /// # Errors
+    /// If it takes too long, or finds too much.
+    pub(super) fn find(
+        &self,
+        haystack: &Haystack,
+        selected: Option<&[u64]>,
+        bounds: Bounds,
+    ) -> Result<Found, Overrun> {
+        let mut found = Found::default();
+        let selects = |value: usize| {
+            let number = haystack.number(value) as usize;
+            selected.is_none_or(|words| words.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1))
+        };
+        let everything = std::iter::once(0..haystack.len());
+        let runs = if selected.is_some() { runs(haystack, selects) } else { everything.collect() };
+        for piece in runs.into_iter().flat_map(|run| haystack.pieces(run)) {
+            bounds.check(found.values.len())?;
+            self.find_in_piece(haystack, piece, selects, &mut found);
+        }
+        bounds.check(found.values.len())?;
+        Ok(found)
+    }
+
+    fn is_match_in_piece(&self, haystack: &Haystack, values: Range<usize>, words: &mut [u64]) {
         if !self.whole_column {
-            for i in (0..haystack.len()).filter(|i| self.regex.is_match(haystack.value(*i))) {
+            for i in values.filter(|i| self.regex.is_match(haystack.value(*i))) {
                 words[i / 64] |= 1 << (i % 64);
             }
-            return words;
+            return;
         }
-        let mut from = 0;
-        let mut value = 0;
-        while let Some(found) = self.regex.find_at(&haystack.bytes, from) {
+        let (mut value, mut from) = (values.start, haystack.offsets[values.start] as usize);
+        let piece = &haystack.bytes[..haystack.offsets[values.end] as usize];
+        while let Some(found) = self.regex.find_at(piece, from) {
             value = haystack.value_at(found.start(), value);
             words[value / 64] |= 1 << (value % 64);
             from = haystack.offsets[value + 1] as usize;
         }
-        words
-    }
-
-    /// Every match in the values whose bit is set; none means all.
-    pub(super) fn find(&self, haystack: &Haystack, selected: Option<&[u64]>) -> Found {
-        let mut found = Found::default();
-        match selected {
-            None => self.find_in_run(haystack, 0..haystack.len(), |_| true, &mut found),
-            Some(words) => {
-                let selects = |value: usize| {
-                    let number = haystack.number(value) as usize;
-                    words.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
-                };
-                for run in runs(haystack, selects) {
-                    self.find_in_run(haystack, run, selects, &mut found);
-                }
-            }
-        }
-        found
     }
 
     /// Searches neighbouring values and keeps the matches of the selected ones.
-    fn find_in_run(
+    fn find_in_piece(
         &self,
         haystack: &Haystack,
-        values: std::ops::Range<usize>,
+        values: Range<usize>,
         selects: impl Fn(usize) -> bool,
         found: &mut Found,
     ) {
@@ -106,9 +143,6 @@ impl Pattern {
                 let number = haystack.number(value);
                 self.regex.find_iter(haystack.value(value)).for_each(|m| found.push(number, m.start(), m.end()));
             }
-            return;
-        }
-        if values.is_empty() {
             return;
         }
         let mut value = values.start;
@@ -121,6 +155,15 @@ impl Pattern {
                 found.push(haystack.number(value), m.start() - base, m.end() - base);
             }
         }
+    }
+}
+
+impl Bounds {
+    fn check(self, matches: usize) -> Result<(), Overrun> {
+        if matches > self.max_matches {
+            return Err(Overrun::Matches(self.max_matches));
+        }
+        if Instant::now() >= self.deadline { Err(Overrun::Time) } else { Ok(()) }
     }
 }
 
@@ -182,6 +225,21 @@ impl Haystack {
         }
     }
 
+    /// Cuts a run of values into pieces that are searched in one go; between two of them the bounds are checked.
+    fn pieces(&self, run: Range<usize>) -> impl Iterator<Item = Range<usize>> + '_ {
+        let mut from = run.start;
+        std::iter::from_fn(move || {
+            if from >= run.end {
+                return None;
+            }
+            let limit = self.offsets[from].saturating_add(PIECE_BYTES);
+            let fitting = self.offsets[from + 1..=run.end].partition_point(|end| *end <= limit);
+            let piece = from..from + fitting.max(1);
+            from = piece.end;
+            Some(piece)
+        })
+    }
+
     /// How many values there are.
     pub(super) fn len(&self) -> usize {
         self.offsets.len().saturating_sub(1)
@@ -228,8 +286,8 @@ fn is_safe_across_values(hir: &Hir) -> bool {
 }
 
 /// Stretches of selected values; short unselected ones in between are taken along.
-fn runs(haystack: &Haystack, selects: impl Fn(usize) -> bool) -> Vec<std::ops::Range<usize>> {
-    let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
+fn runs(haystack: &Haystack, selects: impl Fn(usize) -> bool) -> Vec<Range<usize>> {
+    let mut runs: Vec<Range<usize>> = Vec::new();
     for i in (0..haystack.len()).filter(|i| selects(*i)) {
         match runs.last_mut() {
             Some(run) if (haystack.offsets[i] - haystack.offsets[run.end]) as usize <= GAP_BYTES => run.end = i + 1,

@@ -36,6 +36,12 @@ fn offers_no_files_and_no_host_function_at_the_wrong_time() {
 }
 
 #[test]
+fn does_not_multiply_text_for_a_plugin() {
+    let outcome = one(act("too_much_text"), OnError::Pass).run(batch(&[&[&"x".repeat(1_000)]]));
+    assert!(outcome.stages[0].failures[0].message.contains("more text than fits into its memory"));
+}
+
+#[test]
 fn refuses_answers_that_break_the_contract() {
     let cases = [
         (act("short_keep"), "keep has 0 values, 1 are needed"),

@@ -82,6 +82,13 @@ impl<S: Stage> Harness<S> {
         &mut self.stage
     }
 
+    /// What the stage sees of an encoded export request, for benchmarks of `stage().process(..)`.
+    pub fn batch(&self, bytes: &[u8]) -> Batch {
+        let mut columns = Columns::new();
+        columns.extract(&self.projection, bytes);
+        self.enter(&columns, bytes)
+    }
+
     /// Processes an encoded export request.
     ///
     /// # Errors
@@ -99,14 +106,19 @@ impl<S: Stage> Harness<S> {
             let (bytes, outcome) = (bytes.to_vec(), Outcome::unchanged());
             return Ok(Processed { bytes, kept, partitions: Vec::new(), outcome, skipped: true });
         }
-        let batch = lower::batch(&columns, bytes, &self.declared, &self.headers, self.received_unix_nano);
-        provider::with(|state| {
-            state.now_unix_nano = self.received_unix_nano;
-            state.table_texts = lower::table_texts(&columns, bytes);
-        });
-        let outcome = self.stage.process(&Batch::new(batch))?;
+        let batch = self.enter(&columns, bytes);
+        let outcome = self.stage.process(&batch)?;
         let asked = Asked { signal: self.signal, columns: &columns, bytes, declared: &self.declared };
         Ok(asked.apply(outcome).unwrap_or_else(|error| panic!("the answer breaks the contract: {error}")))
+    }
+
+    /// Makes the stand-ins of the host ready for a call.
+    fn enter(&self, columns: &Columns, bytes: &[u8]) -> Batch {
+        provider::with(|state| {
+            state.now_unix_nano = self.received_unix_nano;
+            state.table_texts = lower::table_texts(columns, bytes);
+        });
+        Batch::new(lower::batch(columns, bytes, &self.declared, &self.headers, self.received_unix_nano))
     }
 }
 

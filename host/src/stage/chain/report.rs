@@ -67,6 +67,8 @@ pub struct StageReport {
     pub failures: Vec<StageFailure>,
     /// Time in the plugin and around it.
     pub duration: Duration,
+    /// Time in the plugin: passing columns, the call, passing the answer.
+    pub in_plugin: Duration,
 }
 
 /// A call that failed.

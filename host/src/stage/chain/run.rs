@@ -71,11 +71,11 @@ impl<'a> Run<'a> {
     /// Cuts what is too large for one call, and joins what comes out.
     fn batch(&mut self) -> Result<Vec<Piece>, Refusal> {
         let whole = Piece { tenant: None, bytes: self.batch.bytes.clone(), items: self.batch.items };
-        if whole.items <= self.plan.rows as u64 {
+        if whole.items <= self.plan.rows as u64 && whole.bytes.len() <= self.plan.bytes {
             return self.piece(whole, 0);
         }
         let mut done = Vec::new();
-        for part in split(self.batch.signal, &self.batch.bytes, self.plan.rows, usize::MAX) {
+        for part in split(self.batch.signal, &self.batch.bytes, self.plan.rows, self.plan.bytes) {
             let bytes = own(&self.batch.bytes, part.bytes);
             let piece = Piece { tenant: None, bytes, items: u64::from(part.records) };
             done.extend(self.piece(piece, 0)?);
@@ -156,7 +156,7 @@ impl<'a> Run<'a> {
             context: &self.batch.context,
             received_unix_nano: self.received_unix_nano,
         };
-        let verdict = if call.is_worth_making() { Some(call.make(&mut report.failures)) } else { None };
+        let verdict = if call.is_worth_making() { Some(call.make(report)) } else { None };
         let failed = matches!(verdict, Some(None));
         let done = match verdict {
             None => {

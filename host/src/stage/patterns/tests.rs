@@ -1,6 +1,12 @@
 use proptest::prelude::*;
 
+use std::time::Duration;
+
 use super::*;
+
+fn bounds() -> Bounds {
+    Bounds { deadline: Instant::now() + Duration::from_secs(60), max_matches: 1_000_000 }
+}
 
 fn haystack(values: &[String]) -> Haystack {
     let mut haystack = Haystack::default();
@@ -63,10 +69,10 @@ proptest! {
         let compiled = Pattern::new(pattern).expect("a valid pattern");
         let haystack = haystack(&values);
         let selected = |i: usize| words.as_ref().is_none_or(|w| w.get(i / 64).is_some_and(|w| w >> (i % 64) & 1 == 1));
-        prop_assert_eq!(compiled.find(&haystack, words.as_deref()), one_by_one(pattern, &values, selected));
+        prop_assert_eq!(compiled.find(&haystack, words.as_deref(), bounds()), Ok(one_by_one(pattern, &values, selected)));
 
         let regex = regex::Regex::new(pattern).expect("a valid pattern");
-        let matching = compiled.is_match(&haystack);
+        let matching = compiled.is_match(&haystack, bounds()).expect("in time");
         for (i, value) in values.iter().enumerate() {
             prop_assert_eq!(matching[i / 64] >> (i % 64) & 1 == 1, regex.is_match(value), "{:?}", value);
         }
@@ -76,7 +82,7 @@ proptest! {
     fn any_pattern_finds_the_same_either_way(values in values(), pattern in "[ab^$.*+?|()\\[\\]@]{0,8}") {
         prop_assume!(regex::Regex::new(&pattern).is_ok());
         let compiled = Pattern::new(&pattern).expect("a valid pattern");
-        prop_assert_eq!(compiled.find(&haystack(&values), None), one_by_one(&pattern, &values, |_| true));
+        prop_assert_eq!(compiled.find(&haystack(&values), None, bounds()), Ok(one_by_one(&pattern, &values, |_| true)));
     }
 }
 
@@ -115,4 +121,33 @@ fn refuses_texts_that_are_none() {
     }
     assert_eq!(Haystack::from_guest(&[], b"ab").expect("no text").len(), 0);
     assert_eq!(Haystack::from_guest(&[0, 1, 1, 2], b"ab").expect("three").value(2), b"b");
+}
+
+#[test]
+fn finds_in_every_piece_of_a_long_column() {
+    let values: Vec<String> = (0..10_000).map(|i| format!("{i} {}", "x".repeat(i % 50))).collect();
+    let column = haystack(&values);
+    assert!(column.pieces(0..values.len()).count() > 10);
+    for pattern in ["9", "^9", "0 x"] {
+        let compiled = Pattern::new(pattern).expect("valid");
+        assert_eq!(compiled.find(&column, None, bounds()), Ok(one_by_one(pattern, &values, |_| true)), "{pattern}");
+        let matching = compiled.is_match(&column, bounds()).expect("in time");
+        let regex = regex::Regex::new(pattern).expect("valid");
+        let expected = values.iter().filter(|value| regex.is_match(value)).count();
+        assert_eq!(matching.iter().map(|word| word.count_ones() as usize).sum::<usize>(), expected, "{pattern}");
+    }
+}
+
+#[test]
+fn stops_at_its_bounds() {
+    let column = haystack(&["aaa".to_owned(), "a".to_owned()]);
+    for pattern in ["a", "a|^a"] {
+        let compiled = Pattern::new(pattern).expect("valid");
+        let late = Bounds { deadline: Instant::now(), ..bounds() };
+        assert_eq!(compiled.find(&column, None, late), Err(Overrun::Time), "{pattern}");
+        assert_eq!(compiled.is_match(&column, late), Err(Overrun::Time), "{pattern}");
+        assert!(compiled.find(&column, None, Bounds { max_matches: 4, ..bounds() }).is_ok(), "{pattern}");
+        let few = Bounds { max_matches: 3, ..bounds() };
+        assert_eq!(compiled.find(&column, None, few), Err(Overrun::Matches(3)), "{pattern}");
+    }
 }

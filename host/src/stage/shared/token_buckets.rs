@@ -5,6 +5,9 @@ use std::collections::HashMap;
 /// Buckets that one stage may have. Past that, full ones make room: forgetting a full bucket changes nothing.
 const MAX_BUCKETS: usize = 10_000;
 
+/// Bytes of a bucket's name. A longer one gets nothing, which shows at the first try.
+const MAX_NAME: usize = 256;
+
 /// Buckets by name.
 #[derive(Debug, Default)]
 pub(in crate::stage) struct TokenBuckets(HashMap<String, Bucket>);
@@ -29,6 +32,9 @@ impl TokenBuckets {
     ) -> u32 {
         // Whatever a guest passes becomes a number that is not negative: `max` is not NaN if its argument isn't.
         let (per_second, burst) = (per_second.max(0.0), burst.clamp(0.0, f64::from(u32::MAX)).max(0.0));
+        if name.len() > MAX_NAME {
+            return 0;
+        }
         if !self.0.contains_key(name) {
             if self.0.len() >= MAX_BUCKETS {
                 self.0.retain(|_, bucket| bucket.tokens_at(now_unix_nano) < bucket.burst);
@@ -81,6 +87,14 @@ mod tests {
         {
             assert_eq!(buckets.take("a", 5, per_second, burst, 0), 0, "{per_second} {burst}");
             assert_eq!(buckets.take("a", 5, per_second, burst, SECOND), 0, "{per_second} {burst}");
+        }
+    }
+
+    #[test]
+    fn takes_names_of_256_bytes_and_not_one_more() {
+        let mut buckets = TokenBuckets::default();
+        for (len, got) in [(256, 1), (257, 0)] {
+            assert_eq!(buckets.take(&"n".repeat(len), 1, 1.0, 1.0, 0), got);
         }
     }
 

@@ -131,6 +131,7 @@ impl Probe {
             }
             Act::UnknownPattern => drop(batch.find(Pattern::from_number(99), None)),
             Act::BadTableText => drop(batch.table_text(&[u32::MAX])),
+            Act::TooMuchText => drop(batch.table_text(&vec![0; 1 << 20])),
             _ => {}
         }
     }

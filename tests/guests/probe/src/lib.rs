@@ -108,6 +108,7 @@ pub enum Act {
     PatternInProcess,
     UnknownPattern,
     BadTableText,
+    TooMuchText,
     ReadFile,
     Exit,
     Print,
@@ -142,7 +143,7 @@ impl Stage for Probe {
         let text = setup.text(Field::record(&key));
         let resource = setup.text(Field::resource(&key));
         let header = setup.header("X-Probe");
-        if config.pattern.is_some() || matches!(config.act, Act::EntryOutOfRange | Act::BadTableText) {
+        if config.pattern.is_some() || matches!(config.act, Act::EntryOutOfRange | Act::BadTableText | Act::TooMuchText) {
             setup.table(TableRequest { records: true, bodies: true, ..Default::default() });
         }
         let pattern = config.pattern.as_deref().map(|pattern| setup.regex(pattern)).transpose();
