@@ -199,13 +199,14 @@ impl Drain {
 /// Shows on the health page which signers have no credentials.
 async fn watch_signers(signers: exporters::Signers, health: Health) {
     use crate::export::sign::SignerStatus;
-    let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
+    let mut tick = tokio::time::interval(std::time::Duration::from_millis(200));
     loop {
         tick.tick().await;
         for (id, signer) in &signers {
             let trouble = match signer.status() {
-                SignerStatus::Ready => None,
-                other => Some(other.to_string()),
+                SignerStatus::Ready { .. } => None,
+                SignerStatus::Starting => Some("waiting for AWS credentials".to_owned()),
+                SignerStatus::Failing { reason, .. } => Some(reason),
             };
             health.set_trouble(&id.to_string(), trouble);
         }

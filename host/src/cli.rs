@@ -3,6 +3,7 @@
 mod components;
 mod healthcheck;
 mod plugin;
+mod quickstart;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -42,7 +43,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a configuration until SIGTERM or SIGINT (the default command).
+    /// Run a configuration until SIGTERM or SIGINT (the default command); without --config the quickstart.
     #[command(after_help = "Example:\n  sluice run --config=/etc/otel-config.yaml")]
     Run(ConfigArgs),
     /// Check a configuration: print every mistake with its file and line; exit 1 if there is one.
@@ -60,6 +61,7 @@ enum Command {
     #[command(after_help = "Example:\n  sluice print-config --config=base.yaml --config=team.yaml")]
     PrintConfig(ConfigArgs),
     /// Look at a plugin, or compile the built-in ones ahead of time.
+    #[command(after_help = "Example:\n  sluice plugin inspect plugins/filter.wasm")]
     Plugin(plugin::PluginArgs),
 }
 
@@ -152,7 +154,16 @@ fn as_subcommand(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString>
     arguments
 }
 
-fn run(sources: ConfigArgs) -> ExitCode {
+fn run(mut sources: ConfigArgs) -> ExitCode {
+    if sources.config.is_empty() && config::process_environment(config::CONTENT_VARIABLE).is_none() {
+        match quickstart::prepare(config::process_environment) {
+            Ok(source) => sources.config.push(source),
+            Err(error) => {
+                eprintln!("error: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
     match sources.load() {
         Ok(config) => app::run(config),
         Err(errors) => fail(&errors),

@@ -38,7 +38,7 @@ resource = Resource.create({"service.name": "shop", "tenant": "acme", "numbers":
 sent = {"spans": {}, "logs": [], "counter": 0}
 
 traces = TracerProvider(resource=resource)
-traces.add_span_processor(BatchSpanProcessor(span_exporter, max_queue_size=count * 2 + 10))
+traces.add_span_processor(BatchSpanProcessor(span_exporter, max_queue_size=count * 2 + 1000))
 tracer = traces.get_tracer("sdk-test", "1.0")
 for number in range(count):
     with tracer.start_as_current_span(f"parent-{number}", attributes={"n": number, "half": number / 2, "odd": number % 2 == 1}) as parent:
@@ -61,7 +61,7 @@ for number in range(count):
     sent["counter"] += number
 
 logs = LoggerProvider(resource=resource)
-logs.add_log_record_processor(BatchLogRecordProcessor(log_exporter, max_queue_size=count + 10))
+logs.add_log_record_processor(BatchLogRecordProcessor(log_exporter, max_queue_size=count + 1000))
 logger = logging.getLogger("shop")
 logger.setLevel(logging.INFO)
 logger.addHandler(LoggingHandler(logger_provider=logs))

@@ -41,7 +41,13 @@ impl Server {
         self.directory.path()
     }
 
-    fn start(name: &str, port: u16, ready: &str, seconds: u64, command: impl FnOnce(&Path) -> Result<Command>) -> Result<Self> {
+    fn start(
+        name: &str,
+        port: u16,
+        ready: &str,
+        seconds: u64,
+        command: impl FnOnce(&Path) -> Result<Command>,
+    ) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let url = format!("http://127.0.0.1:{port}");
         let mut command = command(directory.path())?;
@@ -80,7 +86,7 @@ pub fn prometheus() -> Result<Option<Server>> {
 pub fn opensearch() -> Result<Option<Server>> {
     let Some(home) = part("opensearch", "bin/opensearch") else { return Ok(None) };
     let (port, transport) = (free_port(), free_port());
-    let server = Server::start("opensearch", port, "/", 120, |dir| {
+    let server = Server::start("opensearch", port, "/", 240, |dir| {
         let (config, data) = (dir.join("config"), dir.join("data"));
         copy_dir(&home.join("config"), &config)?;
         std::fs::create_dir_all(&data)?;
@@ -91,6 +97,10 @@ pub fn opensearch() -> Result<Option<Server>> {
             dir.join("logs").display()
         );
         std::fs::write(config.join("opensearch.yml"), settings)?;
+        // They would go to the distribution's own directory, which the user that runs it may not write to.
+        let options = std::fs::read_to_string(config.join("jvm.options"))?;
+        let options = options.lines().filter(|line| !line.contains("logs/"));
+        std::fs::write(config.join("jvm.options"), options.collect::<Vec<_>>().join("\n"))?;
         let mut command = unprivileged(&home.join("bin/opensearch"), dir)?;
         command.env("OPENSEARCH_JAVA_OPTS", "-Xms256m -Xmx256m").env("OPENSEARCH_PATH_CONF", &config);
         command.env("OPENSEARCH_TMPDIR", dir).env("HOME", dir);
@@ -123,29 +133,21 @@ pub fn jaeger(opensearch: &Server, index_prefix: &str) -> Result<Option<Server>>
     Ok(Some(server))
 }
 
-/// moto, which answers as AWS does; signatures are checked once `require_signatures` was called.
+/// moto and a checker of signatures, as `tests/real/aws.py` describes them; the URL is the checker's.
 ///
 /// # Errors
 /// Shows its log when it does not start.
-pub fn moto() -> Result<Option<Server>> {
+pub fn aws() -> Result<Option<Server>> {
     let Some(python) = python() else { return Ok(None) };
     let port = free_port();
-    let server = Server::start("moto", port, "/moto-api/data.json", 60, |_| {
-        let mut command = Command::new(python.with_file_name("moto_server"));
-        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+    let server = Server::start("aws.py", port, "/account", 60, |_| {
+        let mut command = Command::new(&python);
+        command.arg(script("aws.py")).arg(port.to_string());
+        // What the machine is configured to do with AWS is not the test's business.
+        command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
         Ok(command)
     })?;
     Ok(Some(server))
-}
-
-/// From now on moto checks signatures and permissions.
-///
-/// # Errors
-/// Returns what the connection says.
-pub fn require_signatures(moto: &Server) -> Result<()> {
-    let reply = web::post(&format!("{}/moto-api/reset-auth", moto.url), "text/plain", b"0")?;
-    anyhow::ensure!(reply.status == 200, "moto: {} {}", reply.status, reply.body);
-    Ok(())
 }
 
 /// The collector with a configuration; `health` is the port of its `health_check`.
@@ -175,13 +177,21 @@ pub fn python() -> Option<PathBuf> {
 /// # Errors
 /// Shows what the script printed when it fails.
 pub fn run_script(python: &Path, script: &str, args: &[&str], env: &[(&str, &str)]) -> Result<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("real").join(script);
     let mut command = Command::new(python);
-    let output = command.arg(&path).args(args).envs(env.iter().copied()).output().context("can't start python")?;
+    let output = command
+        .arg(self::script(script))
+        .args(args)
+        .envs(env.iter().copied())
+        .output()
+        .context("can't start python")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     anyhow::ensure!(output.status.success(), "{script}: {}\n{text}\n{errors}", output.status);
     Ok(text)
+}
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("real").join(name)
 }
 
 /// A command that does not run as root even where we do.

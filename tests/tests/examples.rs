@@ -70,8 +70,8 @@ fn the_command_at_the_top_of_every_example_names_it_and_is_valid() {
         let errors = String::from_utf8_lossy(&output.stderr);
         // The reader builds this plugin by the command that stands before; here it is not there.
         if path == "examples/first-plugin/config.yaml" {
-            assert!(errors.contains("there is no stage \"status_class\""), "{path}: {errors}");
-            assert_eq!(errors.lines().filter(|line| line.starts_with("error")).count(), 1, "{path}: {errors}");
+            assert!(errors.contains("unknown processor type \"status_class\""), "{path}: {errors}");
+            assert_eq!(errors.lines().filter(|line| line.contains("error:")).count(), 1, "{path}: {errors}");
         } else {
             assert!(output.status.success(), "{path}: {errors}");
         }
@@ -98,6 +98,14 @@ fn the_task_definition_runs_the_configuration_beside_it() {
     let content = std::iter::once(("AOT_CONFIG_CONTENT".to_owned(), config));
     let output = validate(&[], &environment.chain(content).collect());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_readme_shows_the_plugin_as_it_is() {
+    let source = std::fs::read_to_string(root().join("examples/first-plugin/src/lib.rs")).expect("the plugin");
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("the README");
+    let (_, code) = source.split_once("use sluice_sdk::").expect("its first line");
+    assert!(readme.contains(code.trim_end()), "README.md shows another plugin than examples/first-plugin/src/lib.rs");
 }
 
 #[test]

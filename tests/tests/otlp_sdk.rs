@@ -1,10 +1,11 @@
 //! OpenTelemetry's own Python SDK as the client: nothing is lost, ids and values arrive unchanged.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use sluice_tests::{Sluice, parts};
+use sluice_tests::{Sluice, parts, web};
 
 const COUNT: usize = 500;
 
@@ -27,8 +28,16 @@ service:
     logs: {receivers: [otlp], processors: [batch], exporters: [file/logs]}
 ";
 
+/// As many objects as there must be. The file exporter writes to the disk once a second.
+fn collect(sluice: &Sluice, file: &str, path: &[&str], count: usize) -> Result<Vec<Value>> {
+    web::eventually(file, Duration::from_secs(10), || {
+        let found = collected(sluice, file, path)?;
+        Ok((found.len() >= count).then_some(found))
+    })
+}
+
 /// All objects of a list that stands below a path of keys in every line of a file.
-fn collect(sluice: &Sluice, file: &str, path: &[&str]) -> Result<Vec<Value>> {
+fn collected(sluice: &Sluice, file: &str, path: &[&str]) -> Result<Vec<Value>> {
     let text = std::fs::read_to_string(sluice.dir().join(file)).with_context(|| file.to_owned())?;
     let mut found: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     for key in path {
@@ -54,7 +63,7 @@ fn check(protocol: &str) -> Result<()> {
     let sent: Value = serde_json::from_str(printed.lines().last().context("nothing printed")?)?;
     sluice.settle()?;
 
-    let spans = collect(&sluice, "traces.jsonl", &["resourceSpans", "scopeSpans", "spans"])?;
+    let spans = collect(&sluice, "traces.jsonl", &["resourceSpans", "scopeSpans", "spans"], 2 * COUNT)?;
     let by_id: BTreeMap<&str, &Value> = spans.iter().filter_map(|s| Some((s["spanId"].as_str()?, s))).collect();
     assert_eq!((spans.len(), by_id.len()), (2 * COUNT, 2 * COUNT));
     for (id, expected) in sent["spans"].as_object().context("spans")? {
@@ -70,13 +79,13 @@ fn check(protocol: &str) -> Result<()> {
         }
     }
 
-    let metrics = collect(&sluice, "metrics.jsonl", &["resourceMetrics", "scopeMetrics", "metrics"])?;
+    let metrics = collect(&sluice, "metrics.jsonl", &["resourceMetrics", "scopeMetrics", "metrics"], 2)?;
     let metric = |name: &str| metrics.iter().find(|metric| metric["name"] == name).context("a metric is missing");
     let point = &metric("orders")?["sum"]["dataPoints"][0];
     assert_eq!(point["asInt"], sent["counter"].to_string());
     assert_eq!(metric("duration")?["histogram"]["dataPoints"][0]["count"], COUNT.to_string());
 
-    let logs = collect(&sluice, "logs.jsonl", &["resourceLogs", "scopeLogs", "logRecords"])?;
+    let logs = collect(&sluice, "logs.jsonl", &["resourceLogs", "scopeLogs", "logRecords"], COUNT)?;
     let bodies: Vec<&Value> = logs.iter().map(|log| &log["body"]["stringValue"]).collect();
     assert_eq!(bodies, sent["logs"].as_array().context("logs")?.iter().collect::<Vec<_>>());
 

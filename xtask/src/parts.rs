@@ -47,7 +47,7 @@ pub(crate) const PARTS: &[Part] = &[
         name: "nginx",
         title: "nginx",
         needs: &["apt-get", "dpkg-deb"],
-        fetch: |dir| debian::fetch("nginx-light", dir),
+        fetch: |dir| debian::fetch("nginx", dir),
         proof: "usr/sbin/nginx",
     },
     Part {

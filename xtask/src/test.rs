@@ -21,6 +21,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     shell::step("running the tests");
     let mut cargo = shell::cargo();
     cargo.args(["test", "--workspace", "--no-fail-fast"]).args(&args.rest).env("SLUICE_PARTS", parts::dir());
+    // Cargo builds the binary before it runs the tests; without this they would build it again, with other features.
+    cargo.env("SLUICE_BIN", shell::target().join("debug/sluice"));
     shell::run(&mut cargo)?;
     parts::report(&missing)
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use sluice_sdk::Signal;
 use sluice_sdk::testing::Harness;
 use sluice_wire::view::{LogsView, Value};
-use sluice_wire::writer::LogsWriter;
+use sluice_wire::LogsWriter;
 use status_class::StatusClass;
 
 /// A request with one log record per status code.
@@ -45,6 +45,6 @@ fn writes_the_class_of_each_status_code() {
 
 #[test]
 fn refuses_a_configuration_without_a_label() {
-    let error = Harness::<StatusClass>::new(json!({}), Signal::Logs).expect_err("not valid");
+    let error = Harness::<StatusClass>::new(json!({}), Signal::Logs).err().expect("not valid");
     assert!(error.to_string().contains("label"), "{error}");
 }

@@ -108,11 +108,10 @@ fn spec(catalog: &Catalog, id: &ComponentId, config: &PluginConfig) -> Result<St
         errors.errors.push(config.error("", &error.to_string()));
         errors
     })?;
-    let schema = serde_json::from_str(&plugin.descriptor().config_schema).unwrap_or(serde_json::Value::Bool(true));
     Ok(StageSpec {
         id: id.to_string(),
         plugin: config.plugin.clone(),
-        config: config.check(&schema)?,
+        config: config.check(&plugin.descriptor().config_schema)?,
         on_error: config.settings.on_error.map(|on_error| match on_error {
             config::OnError::Pass => OnError::Pass,
             config::OnError::Drop => OnError::Drop,

@@ -41,7 +41,6 @@ pub(super) fn run(arguments: &PluginArgs) -> Result<String, String> {
 fn inspect(engine: Engine, file: &Path) -> Result<String, String> {
     let plugin = Catalog::new(engine, None).open(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let descriptor = plugin.descriptor();
-    let schema = serde_json::from_str::<serde_json::Value>(&descriptor.config_schema).unwrap_or_default();
     let page = serde_json::json!({
         "name": descriptor.name,
         "aliases": descriptor.aliases,
@@ -51,7 +50,7 @@ fn inspect(engine: Engine, file: &Path) -> Result<String, String> {
         "capabilities": plugin.capabilities(),
         "sha256": plugin.digest().to_string(),
         "size_bytes": plugin.size_bytes(),
-        "config_schema": schema,
+        "config_schema": descriptor.config_schema,
     });
     serde_json::to_string_pretty(&page).map(|page| page + "\n").map_err(|error| error.to_string())
 }

@@ -147,6 +147,7 @@ impl HttpClient {
     async fn exchange(&self, request: Request) -> Result<Reply, SendError> {
         let mut request = self.complete(request);
         let Authenticator::SigV4(signer) = &self.authenticator else { return self.perform(request).await };
+        request.uri = with_unambiguous_query(request.uri);
         let unsigned = request.headers.clone();
         signer.sign(&request.method, &request.uri, &mut request.headers, &request.body).await?;
         let first = self.perform(request.clone()).await?;
@@ -343,6 +344,23 @@ fn without_default_port(uri: Uri) -> Uri {
     }
     let mut parts = uri.clone().into_parts();
     parts.authority = uri.host().and_then(|host| host.parse().ok());
+    Uri::from_parts(parts).unwrap_or(uri)
+}
+
+/// Encodes what signers and servers may or may not encode before they compare, such as the `*` of
+/// `filter_path=items.*.status`: then there is only one way to read it.
+fn with_unambiguous_query(uri: Uri) -> Uri {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~%=&+".contains(byte);
+    let Some(query) = uri.query().filter(|query| !query.as_bytes().iter().all(|byte| plain(byte))) else { return uri };
+    let mut target = format!("{}?", uri.path());
+    for byte in query.bytes() {
+        match plain(&byte) {
+            true => target.push(char::from(byte)),
+            false => target.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = target.parse().ok();
     Uri::from_parts(parts).unwrap_or(uri)
 }
 

@@ -251,8 +251,9 @@ impl Signer {
 
 impl std::fmt::Debug for Signer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Never the credentials.
-        f.debug_struct("Signer").field("settings", &self.shared.settings).finish_non_exhaustive()
+        // Never the credentials, and nothing else that helps to get some.
+        let SignerSettings { region, service, .. } = &self.shared.settings;
+        f.debug_struct("Signer").field("region", region).field("service", service).finish_non_exhaustive()
     }
 }
 

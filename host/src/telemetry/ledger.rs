@@ -125,7 +125,7 @@ fn sums(family: &MetricFamily) -> std::collections::BTreeMap<(String, String), i
         let label = |name: &str| {
             metric.get_label().iter().find(|l| l.name() == name).map_or(String::new(), |l| l.value().to_owned())
         };
-        let items = metric.get_counter().value() as i64;
+        let items = metric.get_counter().get_value() as i64;
         let signed = if Entry::comes_in(&label("outcome")) { items } else { -items };
         *sums.entry((label("tenant"), label("signal"))).or_default() += signed;
     }
@@ -152,6 +152,6 @@ mod tests {
         assert_eq!(ledger.in_flight(), 0);
         assert_eq!(ledger.count(&tenant, Signal::Logs, Entry::Exported), 12);
         let gauge = registry.gather().into_iter().find(|f| f.name() == "sluice_ledger_in_flight_items");
-        assert_eq!(gauge.expect("registered").get_metric()[0].get_gauge().value(), 0.0);
+        assert_eq!(gauge.expect("registered").get_metric()[0].get_gauge().get_value(), 0.0);
     }
 }

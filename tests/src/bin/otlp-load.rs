@@ -186,9 +186,8 @@ async fn send_http(plan: &Plan, address: &str) -> Result<()> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(connect(address).await?).await?;
     tokio::spawn(connection);
     let mut due = Instant::now();
-    while let Some(request) = plan.next(address, "http") {
-        let (parts, body) = request.into_parts();
-        let request = Request::from_parts(http::request::Parts { uri: plan.path.parse()?, ..parts }, body);
+    while let Some(mut request) = plan.next(address, "http") {
+        *request.uri_mut() = Uri::from_static(plan.path);
         let response = sender.send_request(request).await?;
         let ok = response.status().is_success();
         response.into_body().collect().await?;

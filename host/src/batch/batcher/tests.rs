@@ -1,3 +1,5 @@
+//! The batcher, with time passed in.
+
 use std::time::SystemTime;
 
 use sluice_wire::Signal;

@@ -357,6 +357,18 @@ fn leaves_out_the_port_that_the_scheme_implies() {
     }
 }
 
+#[test]
+fn leaves_only_one_way_to_read_a_query() {
+    let cases = [
+        ("https://a/b?filter_path=items.*.status&x=a%20b&y=", "https://a/b?filter_path=items.%2A.status&x=a%20b&y="),
+        ("https://a/b*?x=/:@,\u{e9}", "https://a/b*?x=%2F%3A%40%2C%C3%A9"),
+        ("https://a/b*", "https://a/b*"),
+    ];
+    for (uri, expected) in cases {
+        assert_eq!(with_unambiguous_query(uri.parse().expect("address")).to_string(), expected);
+    }
+}
+
 #[tokio::test]
 async fn asks_the_destination_once_per_request() {
     let count = Arc::new(AtomicUsize::new(0));

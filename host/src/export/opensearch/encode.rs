@@ -10,7 +10,7 @@ use super::ecs::{self, Layout};
 use super::index::{IndexName, Source, day};
 use super::jaeger;
 use super::json::Json;
-use super::request::{BulkRequest, Packer, ServiceKey, Written};
+use super::request::{BulkRequest, Packer, ServiceKey};
 use super::services::Services;
 use super::ss4o::{self, DataStream, Surroundings, time_of};
 use crate::export::{Dropped, Encoded};
@@ -176,16 +176,12 @@ impl Bulk<'_> {
         let (action, source) = (self.encoder.action, &self.source);
         self.packer.add(1, None, |out| action_line(out, action, index, id.as_deref()), |out| {
             out.extend_from_slice(source);
-            Written::Keep
         });
     }
 
     fn jaeger_span(&mut self, span: &Span<'_>, around: &Surroundings<'_>, service: &str, prefix: &str) {
         self.source.clear();
-        if jaeger::span(&mut self.source, span, around, service).is_err() {
-            let detail = "a span has a number that is not finite, which JSON can't express for Jaeger".to_owned();
-            return self.drop(1, "number_is_not_finite", detail);
-        }
+        jaeger::span(&mut self.source, span, around, service);
         let date = day(span.start_time_unix_nano());
         self.announce(service, span, prefix, &date);
         let mut id = Vec::with_capacity(66);
@@ -195,7 +191,6 @@ impl Bulk<'_> {
         let index = format!("{prefix}jaeger-span-{date}");
         self.packer.add(1, None, |out| action_line(out, action, &index, id.as_deref()), |out| {
             out.extend_from_slice(source);
-            Written::Keep
         });
     }
 
@@ -211,7 +206,6 @@ impl Bulk<'_> {
         // Written again by every sidecar and after every restart: overwriting is right whatever the action is.
         self.packer.add(0, Some(key), |out| action_line(out, "index", &index, id.as_deref()), |out| {
             jaeger::service(out, service, span.name());
-            Written::Keep
         });
     }
 

@@ -6,9 +6,6 @@ use super::json::{Json, put_hex};
 use super::ss4o::Surroundings;
 use crate::export::text::as_string;
 
-/// A span that JSON can't express for Jaeger: one of its numbers is not finite.
-pub(super) struct NotFinite;
-
 /// What a span without any resource is filed under.
 const NO_SERVICE: &str = "OTLPResourceNoServiceName";
 
@@ -22,9 +19,9 @@ pub(super) fn service_name(around: &Surroundings<'_>) -> String {
     name.map_or_else(String::new, |attribute| as_string(attribute.value()).into_owned())
 }
 
-/// Writes a span.
-pub(super) fn span(out: &mut Vec<u8>, span: &Span<'_>, around: &Surroundings<'_>, service: &str) -> Result<(), NotFinite> {
-    let mut writer = Writer { json: Json::new(out), finite: true };
+/// Writes a span. Values of tags are texts whatever their type: Jaeger 1 reads nothing else, and Jaeger 2 reads both.
+pub(super) fn span(out: &mut Vec<u8>, span: &Span<'_>, around: &Surroundings<'_>, service: &str) {
+    let mut writer = Writer { json: Json::new(out) };
     let json = &mut writer.json;
     json.begin_object();
     json.key("traceID");
@@ -60,7 +57,6 @@ pub(super) fn span(out: &mut Vec<u8>, span: &Span<'_>, around: &Surroundings<'_>
     writer.json.end_array();
     writer.json.end_object();
     writer.json.end_object();
-    if writer.finite { Ok(()) } else { Err(NotFinite) }
 }
 
 /// Writes which operation a service has.
@@ -132,7 +128,6 @@ fn reference(json: &mut Json<'_>, kind: &str, trace_id: &[u8], span_id: &[u8]) {
 
 struct Writer<'a> {
     json: Json<'a>,
-    finite: bool,
 }
 
 impl Writer<'_> {
@@ -150,7 +145,7 @@ impl Writer<'_> {
         }
         match span.status().code() {
             1 => self.text("otel.status_code", "OK"),
-            2 => self.head("error", "bool", |json| json.boolean(true)),
+            2 => self.head("error", "bool", |json| json.text("true")),
             _ => {}
         }
         if !span.status().message().is_empty() {
@@ -187,17 +182,15 @@ impl Writer<'_> {
 
     fn tag(&mut self, tag: &KeyValue<'_>) {
         let key = tag.key();
-        match tag.value() {
-            Value::Text(text) => self.text(key, text),
-            Value::Boolean(value) => self.head(key, "bool", |json| json.boolean(value)),
-            Value::Integer(number) => self.head(key, "int64", |json| json.integer(number)),
-            Value::Double(number) => {
-                self.finite &= number.is_finite();
-                self.head(key, "float64", |json| json.double(number));
-            }
-            Value::Bytes(bytes) => self.head(key, "binary", |json| json.hex(bytes)),
-            value @ (Value::Empty | Value::Array(_) | Value::Map(_)) => self.text(key, &as_string(value)),
-        }
+        let value = tag.value();
+        let kind = match value {
+            Value::Boolean(_) => "bool",
+            Value::Integer(_) => "int64",
+            Value::Double(_) => "float64",
+            Value::Bytes(bytes) => return self.head(key, "binary", |json| json.hex(bytes)),
+            Value::Text(_) | Value::Empty | Value::Array(_) | Value::Map(_) => "string",
+        };
+        self.head(key, kind, |json| json.text(&as_string(value)));
     }
 
     fn head(&mut self, key: &str, kind: &str, value: impl FnOnce(&mut Json<'_>)) {

@@ -75,14 +75,6 @@ pub(super) struct Packer {
     requests: Vec<BulkRequest>,
 }
 
-/// What happens to the document that is being written.
-pub(super) enum Written {
-    /// It is complete.
-    Keep,
-    /// It is taken back.
-    Discard,
-}
-
 impl Packer {
     /// Packs requests of at most so many bytes; a document that is larger goes alone.
     pub(super) fn new(max_bytes: usize) -> Self {
@@ -96,27 +88,17 @@ impl Packer {
         items: u32,
         service: Option<ServiceKey>,
         action: impl FnOnce(&mut Vec<u8>),
-        source: impl FnOnce(&mut Vec<u8>) -> Written,
+        source: impl FnOnce(&mut Vec<u8>),
     ) {
-        let start = self.body.len();
+        let start = self.body.len() as u32;
         action(&mut self.body);
         self.body.push(b'\n');
-        let source_at = self.body.len();
-        match source(&mut self.body) {
-            Written::Discard => self.body.truncate(start),
-            Written::Keep => {
-                self.body.push(b'\n');
-                let end = self.body.len();
-                self.documents.push(Document {
-                    start: start as u32,
-                    source: source_at as u32,
-                    end: end as u32,
-                    items,
-                    service,
-                });
-                self.close_before_last();
-            }
-        }
+        let source_at = self.body.len() as u32;
+        source(&mut self.body);
+        self.body.push(b'\n');
+        let end = self.body.len() as u32;
+        self.documents.push(Document { start, source: source_at, end, items, service });
+        self.close_before_last();
     }
 
     /// All requests.
@@ -162,7 +144,6 @@ mod tests {
         for source in sources {
             packer.add(1, None, |out| out.extend_from_slice(b"{}"), |out| {
                 out.extend_from_slice(source.as_bytes());
-                Written::Keep
             });
         }
         packer.finish()
@@ -197,12 +178,5 @@ mod tests {
         let [first, second] = pack(100, &["a", "b", "c"]).remove(0).halves().expect("three documents");
         assert_eq!(bodies(&[first.clone(), second]), ["{}\na\n", "{}\nb\n{}\nc\n"]);
         assert!(first.halves().is_err());
-    }
-
-    #[test]
-    fn a_document_that_is_taken_back_leaves_nothing() {
-        let mut packer = Packer::new(100);
-        packer.add(1, None, |out| out.push(b'x'), |_| Written::Discard);
-        assert!(packer.finish().is_empty());
     }
 }

@@ -1,3 +1,5 @@
+//! Documents of each mapping, and what follows from the answers to them.
+
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -164,7 +166,7 @@ fn writes_the_documents_that_jaegers_own_writer_writes() {
     config.index_prefix = "prod".into();
     let bytes = from_json(Signal::Traces, include_str!("../../../tests/data/jaeger_es/otel_traces_01.json"));
     let documents = encode(&config, Signal::Traces, bytes);
-    let expected: Value = serde_json::from_str(include_str!("../../../tests/data/jaeger_es/es_01.json")).expect("JSON");
+    let expected: Value = serde_json::from_str(include_str!("../../../tests/data/jaeger_es/es_01_string_tags.json")).expect("JSON");
     let [(service_action, service), (action, span)] = documents.as_slice() else { panic!("{documents:?}") };
     assert_eq!(*span, expected);
     assert_eq!(action["create"]["_index"], "prod-jaeger-span-2017-01-26");

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::types::Credentials as StsCredentials;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
@@ -14,7 +15,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::timeout::TimeoutConfig;
 
 use super::{AssumeRole, SignerSettings, Source};
-use crate::export::client::error_chain;
+use crate::export::client::{error_chain, shorten};
 
 /// Per attempt; the SDK makes three.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -58,7 +59,7 @@ async fn chain(config: &SdkConfig) -> Result<Credentials, String> {
 async fn assume(config: &SdkConfig, role: &AssumeRole) -> Result<Credentials, String> {
     let request = sts(config)?.assume_role().role_arn(&role.arn).role_session_name(session_name(role));
     let reply = request.set_external_id(role.external_id.clone()).send().await;
-    let reply = reply.map_err(|error| format!("sts AssumeRole {}: {}", role.arn, error_chain(&error)))?;
+    let reply = reply.map_err(|error| format!("sts AssumeRole {}: {}", role.arn, reason(&error)))?;
     into_credentials(reply.credentials)
 }
 
@@ -69,8 +70,7 @@ async fn with_web_identity(config: &SdkConfig, role: &AssumeRole) -> Result<Cred
         read_token(path).await.map_err(|error| format!("web_identity_token_file {}: {error}", path.display()))?;
     let request = sts(config)?.assume_role_with_web_identity().role_arn(&role.arn);
     let reply = request.role_session_name(session_name(role)).web_identity_token(token).send().await;
-    let reply =
-        reply.map_err(|error| format!("sts AssumeRoleWithWebIdentity {}: {}", role.arn, error_chain(&error)))?;
+    let reply = reply.map_err(|error| format!("sts AssumeRoleWithWebIdentity {}: {}", role.arn, reason(&error)))?;
     into_credentials(reply.credentials)
 }
 
@@ -87,6 +87,21 @@ fn sts(config: &SdkConfig) -> Result<aws_sdk_sts::Client, String> {
         return Err("region of sts is unknown; set region or assume_role.sts_region, or AWS_REGION".to_owned());
     }
     Ok(aws_sdk_sts::Client::new(config))
+}
+
+/// What STS says, or why it says nothing.
+fn reason<E>(error: &SdkError<E>) -> String
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+{
+    let status = error.raw_response().map(|response| format!("status {}", response.status().as_u16()));
+    let said = error.as_service_error().map(ProvideErrorMetadata::meta);
+    let (code, message) = said.map_or((None, None), |said| (said.code(), said.message()));
+    // What is no answer of STS, a proxy's for example, has no code; its text tells more than the status.
+    let unread = error.raw_response().filter(|_| code.is_none()).and_then(|response| response.body().bytes());
+    let unread = unread.map(String::from_utf8_lossy);
+    let parts: Vec<&str> = [status.as_deref(), code, message, unread.as_deref()].into_iter().flatten().collect();
+    if parts.is_empty() { error_chain(error) } else { shorten(parts.join(": ")) }
 }
 
 fn session_name(role: &AssumeRole) -> String {

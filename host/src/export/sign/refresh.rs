@@ -15,6 +15,9 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// A destination that calls fresh credentials expired must not make us flood STS.
 const PAUSE_BETWEEN_REFRESHES: Duration = Duration::from_secs(5);
 
+/// A source that hands out expired credentials is not asked without a rest.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+
 const RETRY: RetryPolicy = RetryPolicy {
     enabled: true,
     initial_interval: Duration::from_secs(1),
@@ -67,6 +70,7 @@ fn fail(shared: &Shared, reason: String) {
 }
 
 async fn pause(shared: &Shared, wait: Duration) {
+    let wait = wait.max(SHORTEST_WAIT);
     tokio::time::sleep(wait.min(PAUSE_BETWEEN_REFRESHES)).await;
     let rest = wait.saturating_sub(PAUSE_BETWEEN_REFRESHES);
     tokio::select! {

@@ -66,7 +66,7 @@ fn sign_with(signing: Signing<'_>, settings: SigningSettings, headers: &mut Head
     let (instructions, _) = sign_request(request, &params).map_err(|error| failed(&error))?.into_parts();
     for header in instructions.into_parts().0 {
         let mut value = HeaderValue::from_str(header.value()).map_err(|error| failed(&error))?;
-        value.set_sensitive(header.sensitive());
+        value.set_sensitive(header.sensitive() || header.name() == "authorization");
         headers.insert(HeaderName::from_static(header.name()), value);
     }
     Ok(())

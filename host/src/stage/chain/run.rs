@@ -1,6 +1,7 @@
 //! Takes one batch through a chain.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;

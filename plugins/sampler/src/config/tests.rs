@@ -39,7 +39,8 @@ fn chooses_the_mode() {
 fn says_what_is_wrong() {
     for (json, expected) in [
         (r#"{"sampling_percentage": -1}"#, "sampling_percentage: -1 is negative"),
-        (r#"{"sampling_percentage": 1e300}"#, "sampling_percentage: inf is not a number"),
+        // Which of two errors it is depends on a feature of serde_json.
+        (r#"{"sampling_percentage": 1e300}"#, "number"),
         (r#"{"sampling_percentage": 1e-15}"#, "is too small"),
         (r#"{"sampling_precision": 0}"#, "sampling_precision: 0 is out of range"),
         (r#"{"sampling_precision": 15}"#, "sampling_precision: 15 is out of range"),

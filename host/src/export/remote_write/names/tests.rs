@@ -1,3 +1,5 @@
+//! Names by the tables of the Collector and of Prometheus.
+
 use serde_json::Value;
 
 use super::*;

@@ -1,0 +1,34 @@
+//! What the targets make of their input: a signal, some choices, and the bytes of a request.
+
+use sluice_wire::Signal;
+
+/// The parts of an input.
+pub struct Input<'a> {
+    pub signal: Signal,
+    choices: &'a [u8],
+    pub request: &'a [u8],
+}
+
+impl<'a> Input<'a> {
+    /// Takes an input apart; `choices` bytes of it stand before the request.
+    pub fn new(data: &'a [u8], choices: usize) -> Option<Self> {
+        let (&first, rest) = data.split_first()?;
+        let (choices, request) = rest.split_at_checked(choices)?;
+        let signal = match first % 3 {
+            0 => Signal::Traces,
+            1 => Signal::Metrics,
+            _ => Signal::Logs,
+        };
+        Some(Self { signal, choices, request })
+    }
+
+    /// The next choice below `limit`.
+    #[allow(dead_code, reason = "not every target chooses")]
+    pub fn below(&mut self, limit: usize) -> usize {
+        let Some((&first, rest)) = self.choices.split_first() else {
+            return 0;
+        };
+        self.choices = rest;
+        usize::from(first) % limit.max(1)
+    }
+}

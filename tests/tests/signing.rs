@@ -1,0 +1,337 @@
+//! Requests signed for AWS, checked by moto and botocore: roles, refusals, renewal, and an STS that comes late.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use sluice_tests::parts::{self, Server};
+use sluice_tests::sluice::Settings;
+use sluice_tests::{Sluice, web};
+use sluice_wire::{Signal, sample};
+
+const ITEMS: usize = 20;
+
+/// `ROLE` stands for the role with its external id, `DESTINATION` for who checks.
+const CONFIG: &str = "
+receivers:
+  otlp: {protocols: {http: {endpoint: '127.0.0.1:{{http}}'}}}
+extensions:
+  health_check: {endpoint: '127.0.0.1:{{health}}'}
+  sigv4auth: {region: eu-west-1, service: es, assume_role: {arn: 'ROLE', external_id: 'EXTERNAL', session_name: edge-7}}
+  sigv4auth/user: {region: eu-west-1, service: es}
+  sigv4auth/aps: {region: eu-west-1, service: aps, assume_role: {arn: 'ROLE', external_id: 'EXTERNAL', session_name: metrics}}
+exporters:
+  otlphttp:
+    endpoint: 'DESTINATION'
+    auth: {authenticator: AUTHENTICATOR}
+    retry_on_failure: {initial_interval: 200ms, max_interval: 500ms, max_elapsed_time: LIMIT}
+  prometheusremotewrite:
+    endpoint: 'DESTINATION/workspaces/ws-1/api/v1/remote_write?x=1&b=%20'
+    auth: {authenticator: sigv4auth/aps}
+service:
+  extensions: [health_check, sigv4auth, sigv4auth/user, sigv4auth/aps]
+  pipelines:
+    traces: {receivers: [otlp], exporters: [otlphttp]}
+    metrics: {receivers: [otlp], exporters: [prometheusremotewrite]}
+";
+
+/// As a task definition of 2021 has it.
+const CONFIG_2021: &str = "
+receivers:
+  otlp: {protocols: {http: {endpoint: '127.0.0.1:{{http}}'}}}
+exporters:
+  awsprometheusremotewrite:
+    endpoint: $AWS_PROMETHEUS_ENDPOINT
+    aws_auth: {region: eu-west-1, service: aps, role_arn: 'ROLE'}
+service:
+  pipelines:
+    metrics: {receivers: [otlp], exporters: [awsprometheusremotewrite]}
+";
+
+/// moto, the checker, and what the test configures for them.
+struct Aws {
+    server: Server,
+    account: Value,
+    destination: String,
+    authenticator: &'static str,
+    external_id: String,
+    secret: String,
+    /// For how long a request is tried.
+    limit: &'static str,
+}
+
+impl Aws {
+    fn start() -> Result<Option<Self>> {
+        let Some(server) = parts::aws()? else { return Ok(None) };
+        let account = web::get(&format!("{}/account", server.url))?.json()?;
+        let text = |key: &str| account[key].as_str().map(str::to_owned).with_context(|| key.to_owned());
+        let (external_id, secret, destination) = (text("external_id")?, text("secret")?, server.url.clone());
+        Ok(Some(Self { server, account, destination, authenticator: "sigv4auth", external_id, secret, limit: "60s" }))
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.account[key].as_str().unwrap_or_default()
+    }
+
+    fn control(&self, wish: &Value) -> Result<()> {
+        let reply =
+            web::post(&format!("{}/control", self.server.url), "application/json", wish.to_string().as_bytes())?;
+        anyhow::ensure!(reply.status == 200, "{wish}: {}\n{}", reply.status, self.server.log());
+        Ok(())
+    }
+
+    /// The requests that the checker saw, and the sessions that STS opened.
+    fn seen(&self) -> Result<(Vec<Value>, Vec<Value>)> {
+        let seen = web::get(&format!("{}/seen", self.server.url))?.json()?;
+        let list = |key: &str| seen[key].as_array().cloned().with_context(|| key.to_owned());
+        Ok((list("requests")?, list("sessions")?))
+    }
+
+    fn settings(&self) -> Settings {
+        let env = [
+            ("AWS_ACCESS_KEY_ID", self.text("access_key")),
+            ("AWS_SECRET_ACCESS_KEY", &self.secret),
+            ("AWS_ENDPOINT_URL_STS", self.text("moto")),
+            ("AWS_PROMETHEUS_ENDPOINT", &format!("{}/api/v1/remote_write", self.destination)),
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("NO_PROXY", "127.0.0.1"),
+        ];
+        let env = env.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Settings { env: env.into(), ..Settings::default() }
+    }
+
+    fn sluice(&self, config: &str) -> Result<Sluice> {
+        let config = config
+            .replace("ROLE", self.text("role"))
+            .replace("EXTERNAL", &self.external_id)
+            .replace("DESTINATION", &self.destination)
+            .replace("AUTHENTICATOR", self.authenticator)
+            .replace("LIMIT", self.limit);
+        Sluice::start_with(&config, &self.settings()).with_context(|| self.server.log())
+    }
+}
+
+fn send(sluice: &Sluice, signal: Signal) -> Result<()> {
+    let path = if signal == Signal::Traces { "traces" } else { "metrics" };
+    let url = format!("http://127.0.0.1:{}/v1/{path}", sluice.port("http"));
+    let reply = web::post(&url, "application/x-protobuf", &sample::request(signal, ITEMS))?;
+    anyhow::ensure!(reply.status == 200, "{}: {}", reply.status, reply.body);
+    Ok(())
+}
+
+fn dropped(sluice: &Sluice, reason: &str) -> Result<f64> {
+    sluice.metric("sluice_ledger_items", &[("outcome", "dropped"), ("reason", reason)])
+}
+
+fn health(sluice: &Sluice) -> Result<(u16, Value)> {
+    let reply = web::get(&format!("http://127.0.0.1:{}/", sluice.port("health")))?;
+    Ok((reply.status, reply.json()?))
+}
+
+/// Waits until the health page says that `sigv4auth` has no credentials, and gives back why.
+fn trouble(sluice: &Sluice) -> Result<String> {
+    let found = web::eventually("degraded health", Duration::from_secs(30), || {
+        let (status, page) = health(sluice)?;
+        anyhow::ensure!(status == 200, "{status} {page}");
+        let trouble = page["degraded"]["sigv4auth"].as_str();
+        Ok(trouble.filter(|trouble| !trouble.starts_with("waiting")).map(str::to_owned))
+    });
+    found.with_context(|| sluice.log())
+}
+
+/// No log may show what signs.
+fn assert_no_secrets(aws: &Aws, log: &str) {
+    assert!(!log.contains(aws.text("secret")), "the secret key is in the log");
+}
+
+#[test]
+fn a_role_is_assumed_and_its_signatures_hold() -> Result<()> {
+    let Some(aws) = Aws::start()? else { return Ok(()) };
+    let sluice = aws.sluice(CONFIG)?;
+    send(&sluice, Signal::Traces)?;
+    send(&sluice, Signal::Metrics)?;
+    sluice.settle()?;
+    let (requests, sessions) = aws.seen()?;
+    let context = || format!("{requests:#?}\n{sessions:#?}\n{}", sluice.log());
+    for (path, service, session) in
+        [("/v1/traces", "es", "edge-7"), ("/workspaces/ws-1/api/v1/remote_write?x=1&b=%20", "aps", "metrics")]
+    {
+        let request = requests.iter().find(|request| request["path"] == path).with_context(context)?;
+        let opened = sessions.iter().find(|opened| opened["session_name"] == session).with_context(context)?;
+        assert_eq!(request["verified"], true, "{request}");
+        assert_eq!((&request["service"], &request["region"]), (&json!(service), &json!("eu-west-1")));
+        assert_eq!(request["session_token"], true);
+        assert_eq!(request["access_key"], opened["access_key"], "signed by the role, not by the user");
+        assert_eq!(opened["role"], aws.text("role"));
+        assert_eq!(opened["external_id"], aws.text("external_id"));
+        let signed: Vec<&str> = request["signed"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        for header in ["host", "content-type", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"] {
+            assert!(signed.contains(&header), "{header} is not signed: {signed:?}");
+        }
+    }
+    assert_eq!(sluice.ledger("exported")?, 2 * ITEMS as u64);
+    web::eventually("health without complaints", Duration::from_secs(10), || {
+        Ok(health(&sluice)?.1["degraded"].is_null().then_some(()))
+    })?;
+    assert_no_secrets(&aws, &sluice.stop()?);
+    Ok(())
+}
+
+#[test]
+fn the_configuration_of_2021_signs_as_its_role() -> Result<()> {
+    let Some(aws) = Aws::start()? else { return Ok(()) };
+    let sluice = aws.sluice(CONFIG_2021)?;
+    send(&sluice, Signal::Metrics)?;
+    sluice.settle()?;
+    let (requests, sessions) = aws.seen()?;
+    assert!(!requests.is_empty() && requests.iter().all(|request| request["verified"] == true), "{requests:#?}");
+    assert_eq!(requests[0]["service"], "aps");
+    assert_eq!(requests[0]["access_key"], sessions[0]["access_key"]);
+    let name = sessions[0]["session_name"].as_str().unwrap_or_default();
+    assert!(name.starts_with("aws-otel-collector-"), "{name}");
+    assert_eq!(sluice.ledger("exported")?, ITEMS as u64);
+    assert_no_secrets(&aws, &sluice.stop()?);
+    Ok(())
+}
+
+#[test]
+fn what_was_changed_on_the_way_is_refused_and_booked() -> Result<()> {
+    let Some(mut aws) = Aws::start()? else { return Ok(()) };
+    aws.destination = aws.text("tamperer").to_owned();
+    let sluice = aws.sluice(CONFIG)?;
+    let cases = [
+        ("nothing", None),
+        ("body", Some("XAmzContentSHA256Mismatch")),
+        ("digest", Some("SignatureDoesNotMatch")),
+        ("header", Some("SignatureDoesNotMatch")),
+        ("path", Some("SignatureDoesNotMatch")),
+        ("date", Some("RequestTimeTooSkewed")),
+        ("token", Some("InvalidToken")),
+        ("digest removed", Some("IncompleteSignature")),
+    ];
+    let mut refused = 0;
+    for (tampering, reason) in cases {
+        aws.control(&json!({"tamper": tampering}))?;
+        let before = aws.seen()?.0.len();
+        send(&sluice, Signal::Traces)?;
+        sluice.settle()?;
+        refused += usize::from(reason.is_some());
+        let (requests, _) = aws.seen()?;
+        // Once: neither a refusal nor a right clock is a reason to try again.
+        assert_eq!(requests.len(), before + 1, "{tampering}: {requests:#?}");
+        assert_eq!(requests[before]["reason"], json!(reason), "{tampering}");
+        assert_eq!(sluice.ledger("exported")?, ITEMS as u64, "{tampering}");
+        assert_eq!(dropped(&sluice, "refused_by_destination")?, (refused * ITEMS) as f64, "{tampering}");
+    }
+    let log = sluice.stop()?;
+    // What is like it shortly after is counted, not logged.
+    assert!(log.contains("XAmzContentSHA256Mismatch"), "the destination's reason is not in the log\n{log}");
+    assert_no_secrets(&aws, &log);
+    Ok(())
+}
+
+#[test]
+fn a_wrong_key_is_refused_by_the_destination() -> Result<()> {
+    let Some(mut aws) = Aws::start()? else { return Ok(()) };
+    aws.authenticator = "sigv4auth/user";
+    for (secret, reason) in [(aws.secret.clone(), None), ("not the secret".to_owned(), Some("SignatureDoesNotMatch"))] {
+        aws.secret = secret;
+        let sluice = aws.sluice(CONFIG)?;
+        send(&sluice, Signal::Traces)?;
+        sluice.settle()?;
+        let (requests, _) = aws.seen()?;
+        let request = requests.last().context("no request")?;
+        assert_eq!(request["reason"], json!(reason));
+        assert_eq!((&request["access_key"], &request["session_token"]), (&aws.account["access_key"], &json!(false)));
+        let expected = if reason.is_some() { ITEMS as f64 } else { 0.0 };
+        assert_eq!(dropped(&sluice, "refused_by_destination")?, expected);
+        sluice.stop()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn sts_refusals_are_shown_and_the_data_is_given_up_in_time() -> Result<()> {
+    let Some(mut aws) = Aws::start()? else { return Ok(()) };
+    let (secret, external_id) = (aws.secret.clone(), aws.external_id.clone());
+    let cases = [
+        ("not the secret", external_id.as_str(), "SignatureDoesNotMatch"),
+        (secret.as_str(), "not the id", "AccessDenied"),
+    ];
+    for (secret, external_id, reason) in cases {
+        (aws.secret, aws.external_id, aws.limit) = (secret.to_owned(), external_id.to_owned(), "2s");
+        let sluice = aws.sluice(CONFIG)?;
+        let shown = trouble(&sluice)?;
+        assert!(shown.contains(reason) && shown.contains(aws.text("role")), "{shown}");
+        send(&sluice, Signal::Traces)?;
+        sluice.settle()?;
+        assert_eq!(dropped(&sluice, "retries_exhausted")?, ITEMS as f64);
+        let log = sluice.stop()?;
+        assert!(log.contains(reason), "{log}");
+        assert_no_secrets(&aws, &log);
+    }
+    let (requests, sessions) = aws.seen()?;
+    assert!(requests.is_empty() && sessions.is_empty(), "{requests:#?} {sessions:#?}");
+    Ok(())
+}
+
+#[test]
+fn expired_credentials_are_renewed_and_nothing_is_lost() -> Result<()> {
+    let Some(aws) = Aws::start()? else { return Ok(()) };
+    let sluice = aws.sluice(CONFIG)?;
+    send(&sluice, Signal::Traces)?;
+    sluice.settle()?;
+    aws.control(&json!({"expire": "now"}))?;
+    send(&sluice, Signal::Traces)?;
+    sluice.settle()?;
+    let (requests, _) = aws.seen()?;
+    let (first, last) = (requests.first().context("none")?, requests.last().context("none")?);
+    assert!(requests.iter().any(|request| request["reason"] == "ExpiredToken"), "{requests:#?}");
+    assert_eq!(last["verified"], true, "{requests:#?}");
+    assert_ne!(first["access_key"], last["access_key"]);
+    assert_eq!(sluice.ledger("exported")?, 2 * ITEMS as u64);
+    sluice.stop()?;
+    Ok(())
+}
+
+#[test]
+fn credentials_that_never_stop_being_expired_end_as_given_up() -> Result<()> {
+    let Some(mut aws) = Aws::start()? else { return Ok(()) };
+    aws.limit = "2s";
+    aws.control(&json!({"expire": "always"}))?;
+    let sluice = aws.sluice(CONFIG)?;
+    send(&sluice, Signal::Traces)?;
+    sluice.settle()?;
+    assert_eq!(dropped(&sluice, "retries_exhausted")?, ITEMS as f64);
+    assert_eq!(sluice.ledger("exported")?, 0);
+    // A destination that calls everything expired must not make a sidecar flood STS.
+    let (requests, sessions) = aws.seen()?;
+    assert!(requests.len() >= 2 && sessions.len() <= 4, "{} requests, {sessions:#?}", requests.len());
+    sluice.stop()?;
+    Ok(())
+}
+
+#[test]
+fn the_start_does_not_wait_for_sts_and_data_goes_out_when_it_comes() -> Result<()> {
+    let Some(aws) = Aws::start()? else { return Ok(()) };
+    aws.control(&json!({"moto": "stop"}))?;
+    let sluice = aws.sluice(CONFIG)?;
+    assert!(trouble(&sluice)?.contains("sts AssumeRole"), "{}", trouble(&sluice)?);
+    send(&sluice, Signal::Traces)?;
+    assert_eq!(sluice.ledger("accepted")?, ITEMS as u64);
+    assert!(aws.seen()?.0.is_empty());
+
+    aws.control(&json!({"moto": "start"}))?;
+    sluice.settle().with_context(|| sluice.log())?;
+    assert_eq!(sluice.ledger("exported")?, ITEMS as u64);
+    let (requests, _) = aws.seen()?;
+    assert!(requests.iter().all(|request| request["verified"] == true), "{requests:#?}");
+    let healthy = web::eventually("health without complaints", Duration::from_secs(90), || {
+        Ok(health(&sluice)?.1["degraded"].is_null().then_some(()))
+    });
+    healthy.with_context(|| sluice.log())?;
+    sluice.stop()?;
+    Ok(())
+}
