@@ -347,7 +347,7 @@ fn check_trace(trace: &Value, now: u64) -> Result<()> {
         all
     };
     let root_tags = json!({
-        "flag": ["bool", true], "big": ["int64", i64::MAX], "half": ["float64", 0.5], "bytes": ["binary", "AP8="],
+        "flag": ["bool", true], "big": ["int64", i64::MAX.to_string()], "half": ["float64", 0.5], "bytes": ["binary", "AP8="],
         "list": ["string", "[1,-2]"], "map": ["string", "{\"k\":\"grüße \\\"x\\\"\\n\\u0001\",\"none\":false}"],
         "span.kind": ["string", "server"], "otel.status_code": ["string", "OK"], "w3c.tracestate": ["string", "vendor=1"],
     });

@@ -141,14 +141,17 @@ impl Pattern {
         if !self.whole_column {
             for value in values.filter(|value| selects(*value)) {
                 let number = haystack.number(value);
-                self.regex.find_iter(haystack.value(value)).for_each(|m| found.push(number, m.start(), m.end()));
+                let text = haystack.value(value);
+                let matches = self.regex.find_iter(text).filter(|m| is_between_characters(text, m.start(), m.end()));
+                matches.for_each(|m| found.push(number, m.start(), m.end()));
             }
             return;
         }
         let mut value = values.start;
         let start = haystack.offsets[values.start] as usize;
         let end = haystack.offsets[values.end] as usize;
-        for m in self.regex.find_iter(&haystack.bytes[start..end]) {
+        let text = &haystack.bytes[start..end];
+        for m in self.regex.find_iter(text).filter(|m| is_between_characters(text, m.start(), m.end())) {
             value = haystack.value_at(start + m.start(), value);
             if selects(value) {
                 let base = haystack.offsets[value] as usize - start;
@@ -156,6 +159,11 @@ impl Pattern {
             }
         }
     }
+}
+
+/// Whether a match is one in text: bytes have empty matches within characters, too.
+fn is_between_characters(text: &[u8], start: usize, end: usize) -> bool {
+    start < end || text.get(start).is_none_or(|byte| byte & 0xC0 != 0x80)
 }
 
 impl Bounds {

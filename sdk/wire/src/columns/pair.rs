@@ -23,13 +23,21 @@ pub(crate) fn parse_pair(bytes: &[u8], start: usize, end: usize) -> Pair {
     }
 }
 
-/// The key of a pair that starts with it, and whose length takes one byte.
+/// The key of a pair that is a short key and one value, in this order; another key could come later in any other.
 #[inline(always)]
 pub(crate) fn plain_key(pair: &[u8]) -> Option<&[u8]> {
-    match pair {
-        [0x0a, length @ 0..0x80, rest @ ..] => rest.get(..usize::from(*length)),
-        _ => None,
-    }
+    let [0x0a, length @ 0..0x80, rest @ ..] = pair else {
+        return None;
+    };
+    let (key, value) = rest.split_at_checked(usize::from(*length))?;
+    let is_whole = match value {
+        [0x12, length @ 0..0x80, value @ ..] => value.len() == usize::from(*length),
+        [0x12, low @ 0x80..=0xff, high @ 0..0x80, value @ ..] => {
+            value.len() == usize::from(low & 0x7f) | usize::from(*high) << 7
+        }
+        _ => false,
+    };
+    is_whole.then_some(key)
 }
 
 /// A pair in canonical form with a short value of text or a number.
