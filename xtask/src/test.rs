@@ -4,6 +4,9 @@ use anyhow::Result;
 
 use crate::{parts, setup, shell};
 
+/// The parts that tests use; the benchmark has others.
+const USED: &[&str] = &["python", "prometheus", "opensearch", "jaeger", "collector"];
+
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
     /// Don't fetch other people's servers; the tests that need them are named as skipped.
@@ -17,7 +20,7 @@ pub(crate) struct Args {
 /// Sets up and runs all tests.
 pub(crate) fn run(args: &Args) -> Result<()> {
     setup::wasm_target()?;
-    let missing = if args.without_parts { Vec::new() } else { parts::fetch(&[]) };
+    let missing = if args.without_parts { Vec::new() } else { parts::fetch(USED) };
     shell::step("running the tests");
     let mut cargo = shell::cargo();
     cargo.args(["test", "--workspace", "--no-fail-fast"]).args(&args.rest).env("SLUICE_PARTS", parts::dir());
