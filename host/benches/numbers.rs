@@ -64,7 +64,7 @@ impl Numbers {
         let is_traces = signal == Signal::Traces;
         let bound = |limit: f64, goal: f64| if is_traces { (Some(limit), Some(goal)) } else { (None, None) };
 
-        let validated = per_item(self.nanos(|| drop(black_box(validate(signal, black_box(&bytes)))))); 
+        let validated = per_item(self.nanos(|| drop(black_box(validate(signal, black_box(&bytes))))));
         print(&format!("validate, per {item}"), validated, "ns", bound(60.0, 60.0));
 
         let projection = Projection::new(signal, &three_columns(signal), None).expect("three columns");
@@ -124,9 +124,8 @@ impl Numbers {
     /// Median nanoseconds in the plugin of a chain of one stage.
     fn in_plugin(&self, chain: &Chain) -> f64 {
         let batch = batch(Signal::Traces, request(Signal::Traces, ITEMS));
-        let mut times: Vec<f64> = (0..self.samples.max(2))
-            .map(|_| chain.run(batch.clone()).stages[0].in_plugin.as_nanos() as f64)
-            .collect();
+        let mut times: Vec<f64> =
+            (0..self.samples.max(2)).map(|_| chain.run(batch.clone()).stages[0].in_plugin.as_nanos() as f64).collect();
         times.sort_by(f64::total_cmp);
         times[times.len() / 2]
     }

@@ -28,7 +28,9 @@ mod wasi;
 
 pub use answer::AnswerError;
 pub use catalog::{Catalog, CatalogError, Refused};
-pub use chain::{Chain, ChainOutcome, Change, FailureKind, LeftOut, StageConfigError, StageFailure, StageReport, StageSpec};
+pub use chain::{
+    Chain, ChainOutcome, Change, FailureKind, LeftOut, StageConfigError, StageFailure, StageReport, StageSpec,
+};
 pub use code_cache::Digest;
 pub use component::{Descriptor, Drops, LoadError, OnError, Origin, Plugin};
 pub use embedded::precompile_standard_stages;

@@ -59,7 +59,9 @@ async fn keep(request: Request<Incoming>, bodies: Bodies) -> Result<Response<Emp
     let path = request.uri().path().to_owned();
     let mut response = Response::new(Empty::new());
     match request.into_body().collect().await {
-        Ok(body) => bodies.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_default().push(body.to_bytes()),
+        Ok(body) => {
+            bodies.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_default().push(body.to_bytes())
+        }
         Err(_) => *response.status_mut() = StatusCode::BAD_REQUEST,
     }
     Ok(response)

@@ -6,9 +6,9 @@ use anyhow::{Context, Result};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{
-    ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint, Metric,
-    NumberDataPoint, ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint,
-    exponential_histogram_data_point::Buckets, metric::Data, number_data_point, summary_data_point::ValueAtQuantile,
+    ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint,
+    ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint, exponential_histogram_data_point::Buckets,
+    metric::Data, number_data_point, summary_data_point::ValueAtQuantile,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
@@ -75,7 +75,11 @@ fn request(nanos: u64) -> Vec<u8> {
         metric(
             "io",
             "By",
-            Data::Sum(Sum { data_points: vec![number(42.0, nanos)], aggregation_temporality: cumulative, is_monotonic: true }),
+            Data::Sum(Sum {
+                data_points: vec![number(42.0, nanos)],
+                aggregation_temporality: cumulative,
+                is_monotonic: true,
+            }),
         ),
         metric(
             "latency",
@@ -149,7 +153,10 @@ fn every_kind_of_metric_arrives_with_its_values_and_labels() -> Result<()> {
         assert_eq!(value(what)?, wanted, "{what}");
     }
     assert!(query(&prometheus.url, "lost_total")?.is_empty());
-    assert_eq!(sluice.metric("sluice_ledger_items", &[("outcome", "dropped"), ("reason", "invalid_temporality")])?, 2.0);
+    assert_eq!(
+        sluice.metric("sluice_ledger_items", &[("outcome", "dropped"), ("reason", "invalid_temporality")])?,
+        2.0
+    );
     assert_eq!(sluice.ledger("exported")?, 10);
     sluice.stop()?;
     Ok(())

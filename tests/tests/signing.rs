@@ -256,9 +256,7 @@ fn a_wrong_key_is_refused_by_the_destination() -> Result<()> {
 fn sts_refusals_are_shown_and_the_data_is_given_up_in_time() -> Result<()> {
     let Some(mut aws) = Aws::start()? else { return Ok(()) };
     let external_id = aws.external_id.clone();
-    let cases = [
-        ("not the secret", external_id.as_str(), "SignatureDoesNotMatch"),
-    ];
+    let cases = [("not the secret", external_id.as_str(), "SignatureDoesNotMatch")];
     for (secret, external_id, reason) in cases {
         (aws.secret, aws.external_id, aws.limit) = (secret.to_owned(), external_id.to_owned(), "2s");
         let sluice = aws.sluice(CONFIG)?;

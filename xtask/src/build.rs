@@ -19,7 +19,9 @@ pub(crate) fn run() -> Result<PathBuf> {
     std::fs::create_dir_all(&ahead)?;
     shell::step("compiling the standard stages ahead of time");
     shell::run(std::process::Command::new(&binary).args(["plugin", "precompile", "--output"]).arg(&ahead))?;
-    shell::run(shell::cargo().args(["build", "--release", "--package", "sluice"]).env("SLUICE_PRECOMPILED_DIR", &ahead))?;
+    shell::run(
+        shell::cargo().args(["build", "--release", "--package", "sluice"]).env("SLUICE_PRECOMPILED_DIR", &ahead),
+    )?;
     let size = std::fs::metadata(&binary)?.len();
     shell::step(&format!("{} ({:.1} MB)", binary.display(), size as f64 / 1e6));
     Ok(binary)

@@ -44,10 +44,8 @@ fn deny() -> Result<()> {
     };
     shell::run(&mut check(&["licenses", "bans", "sources"]))?;
     let log = shell::target().join("advisories.log");
-    let fetched = shell::run_logged(
-        std::process::Command::new(&deny).current_dir(shell::root()).args(["fetch", "db"]),
-        &log,
-    );
+    let fetched =
+        shell::run_logged(std::process::Command::new(&deny).current_dir(shell::root()).args(["fetch", "db"]), &log);
     match fetched {
         Ok(()) => shell::run(&mut check(&["advisories"])),
         Err(_) => {
@@ -59,7 +57,8 @@ fn deny() -> Result<()> {
 
 /// A short run of each fuzz target; needs a nightly toolchain.
 fn fuzz() -> Result<()> {
-    let toolchains = shell::output(std::process::Command::new("rustup").args(["toolchain", "list"])).unwrap_or_default();
+    let toolchains =
+        shell::output(std::process::Command::new("rustup").args(["toolchain", "list"])).unwrap_or_default();
     if !toolchains.contains("nightly") {
         println!("skipped: fuzz targets (they need `rustup toolchain install nightly`)");
         return Ok(());

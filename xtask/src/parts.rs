@@ -57,13 +57,7 @@ pub(crate) const PARTS: &[Part] = &[
         fetch: java::opensearch,
         proof: "bin/opensearch",
     },
-    Part {
-        name: "jaeger",
-        title: "Jaeger query 1.62",
-        needs: &["go"],
-        fetch: golang::jaeger,
-        proof: "jaeger-query",
-    },
+    Part { name: "jaeger", title: "Jaeger query 1.62", needs: &["go"], fetch: golang::jaeger, proof: "jaeger-query" },
     Part {
         name: "collector",
         title: "OpenTelemetry Collector 0.155.0",

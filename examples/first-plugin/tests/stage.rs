@@ -3,8 +3,8 @@
 use serde_json::json;
 use sluice_sdk::Signal;
 use sluice_sdk::testing::Harness;
-use sluice_wire::view::{LogsView, Value};
 use sluice_wire::LogsWriter;
+use sluice_wire::view::{LogsView, Value};
 use status_class::StatusClass;
 
 /// A request with one log record per status code.

@@ -111,7 +111,10 @@ mod tests {
     fn is_unavailable_until_it_is_ready() {
         let health = Health::default();
         let page = health.page(&Bodies::default());
-        assert_eq!((page.status(), body(&page).as_str()), (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"Server not available"}"#));
+        assert_eq!(
+            (page.status(), body(&page).as_str()),
+            (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"Server not available"}"#)
+        );
         health.set_ready();
         let page = health.page(&Bodies::default());
         assert_eq!(page.status(), StatusCode::OK);

@@ -115,9 +115,11 @@ impl Starting<'_> {
                 let exporter = OtlpHttp::new(config, self.authenticator(&config.client.auth)?).map_err(text)?;
                 self.queue(exporter, &config.sending_queue, &config.retry_on_failure)
             }
-            ExporterConfig::Debug(config) => {
-                self.queue(Debug::new(&self.id.to_string(), config).map_err(text)?, &one_at_a_time(), &RetryConfig::DEFAULT)
-            }
+            ExporterConfig::Debug(config) => self.queue(
+                Debug::new(&self.id.to_string(), config).map_err(text)?,
+                &one_at_a_time(),
+                &RetryConfig::DEFAULT,
+            ),
             ExporterConfig::File(config) => {
                 self.queue(File::new(config).map_err(text)?, &one_at_a_time(), &RetryConfig::DEFAULT)
             }
@@ -127,16 +129,12 @@ impl Starting<'_> {
     fn authenticator(&self, auth: &Option<AuthConfig>) -> Result<Authenticator, String> {
         let Some(auth) = auth else { return Ok(Authenticator::None) };
         let signer = self.signers.iter().find(|(id, _)| id.to_string() == auth.authenticator.to_string());
-        let missing = || format!("auth::authenticator: extension {:?} is not in service::extensions", auth.authenticator);
+        let missing =
+            || format!("auth::authenticator: extension {:?} is not in service::extensions", auth.authenticator);
         signer.map(|(_, signer)| Authenticator::SigV4(signer.clone())).ok_or_else(missing)
     }
 
-    fn queue<E: Exporter>(
-        &self,
-        exporter: E,
-        queue: &QueueConfig,
-        retry: &RetryConfig,
-    ) -> Result<Destination, String> {
+    fn queue<E: Exporter>(&self, exporter: E, queue: &QueueConfig, retry: &RetryConfig) -> Result<Destination, String> {
         let id = self.id.to_string();
         let dead_letters = queue.dead_letter_file.as_deref().map(|path| {
             DeadLetters::open(path).map_err(|error| format!("dead_letter_file {}: {error}", path.display()))

@@ -134,7 +134,8 @@ impl Batcher {
     /// Sends what is full; what is left over by the maximum waits for more, as it would have waited alone.
     fn close_full(&mut self, key: &Key, now: Instant) -> Vec<(Batch, Trigger)> {
         let mut out = self.close(key, Trigger::Size);
-        let rest = out.pop_if(|(last, _)| last.items < self.limits.send_batch_size && self.limits.send_batch_max_size > 0);
+        let rest =
+            out.pop_if(|(last, _)| last.items < self.limits.send_batch_size && self.limits.send_batch_max_size > 0);
         if let Some((rest, _)) = rest {
             let open = Open { items: rest.items, parts: vec![rest], due: now + self.limits.timeout };
             self.open.insert(key.clone(), open);

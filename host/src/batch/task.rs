@@ -59,7 +59,12 @@ impl BatchHandle {
 /// Starts a batcher that sends to `next`; it drains and ends when the last handle is dropped.
 ///
 /// `next` must not lose a batch: it waits where it can't go on.
-pub fn spawn<F, Fut>(id: String, limits: Limits, telemetry: Telemetry, next: F) -> (BatchHandle, tokio::task::JoinHandle<()>)
+pub fn spawn<F, Fut>(
+    id: String,
+    limits: Limits,
+    telemetry: Telemetry,
+    next: F,
+) -> (BatchHandle, tokio::task::JoinHandle<()>)
 where
     F: Fn(Batch) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = ()> + Send,

@@ -9,8 +9,8 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::config::types::{QueueConfig, RetryConfig};
 pub use crate::config::types::QueueSizer as Sizer;
+use crate::config::types::{QueueConfig, RetryConfig};
 use crate::export::Exporter;
 use crate::export::dead_letter::DeadLetters;
 use crate::export::report::Report;

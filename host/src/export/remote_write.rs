@@ -174,11 +174,7 @@ fn failed(request: WriteRequest, error: &SendError) -> Sent<WriteRequest> {
     }
 }
 
-fn again(
-    requests: Vec<WriteRequest>,
-    after: Option<std::time::Duration>,
-    reason: String,
-) -> Sent<WriteRequest> {
+fn again(requests: Vec<WriteRequest>, after: Option<std::time::Duration>, reason: String) -> Sent<WriteRequest> {
     let requests = requests.into_iter().map(|request| {
         let items = request.items();
         (request, items)

@@ -57,8 +57,7 @@ impl Call<'_> {
     /// Calls the plugin, twice if need be. None if it failed both times.
     pub(super) fn make(&self, report: &mut StageReport) -> Option<Verdict> {
         let configured = self.configured;
-        let lowered =
-            Lowered::gather(self.columns, self.bytes, &configured.declared, self.first_read, self.live);
+        let lowered = Lowered::gather(self.columns, self.bytes, &configured.declared, self.first_read, self.live);
         let mut texts =
             if configured.searches_table() { lowered.haystack(self.columns, self.bytes) } else { Haystack::default() };
         for instance in [Configured::take, Configured::fresh] {
@@ -82,8 +81,7 @@ impl Call<'_> {
         let guest = instance.guest();
         guest.now_unix_nano = self.received_unix_nano;
         guest.table = std::mem::take(texts);
-        let beside =
-            Beside { bytes: self.bytes, context: self.context, received_unix_nano: self.received_unix_nano };
+        let beside = Beside { bytes: self.bytes, context: self.context, received_unix_nano: self.received_unix_nano };
         let answered = lowered.with_batch(&self.configured.declared, beside, |batch| {
             let called = Instant::now();
             let answered = instance.process(batch);

@@ -155,10 +155,12 @@ impl Catalog {
     fn find_built_in(&self, name: &str, refused: Vec<Refused>) -> Result<Arc<Plugin>, CatalogError> {
         let exact = self.built_in(name);
         // Only a name that no built-in plugin has makes it worth loading all of them for their aliases.
-        let alias = || EMBEDDED.iter().find_map(|embedded| {
-            let loaded = self.built_in(embedded.name)?;
-            loaded.as_ref().is_ok_and(|plugin| answers_to(plugin, name)).then_some(loaded)
-        });
+        let alias = || {
+            EMBEDDED.iter().find_map(|embedded| {
+                let loaded = self.built_in(embedded.name)?;
+                loaded.as_ref().is_ok_and(|plugin| answers_to(plugin, name)).then_some(loaded)
+            })
+        };
         match exact.or_else(alias) {
             Some(Ok(plugin)) => Ok(plugin),
             Some(Err(error)) => Err(CatalogError::Refused { origin: Origin::BuiltIn, error }),
@@ -186,7 +188,8 @@ impl Catalog {
     /// Files that may be plugins; those that editors and copying tools leave for a moment are not.
     fn files(&self) -> Result<Vec<Candidate>, CatalogError> {
         let Some(directory) = &self.0.directory else { return Ok(Vec::new()) };
-        let failed = |error: io::Error| CatalogError::Directory { directory: directory.clone(), error: error.to_string() };
+        let failed =
+            |error: io::Error| CatalogError::Directory { directory: directory.clone(), error: error.to_string() };
         let mut files = Vec::new();
         for entry in fs::read_dir(directory).map_err(failed)?.take(MAX_FILES) {
             let path = entry.map_err(failed)?.path();

@@ -250,7 +250,12 @@ impl Configurable {
     }
 
     /// The stage with the plugin that it has now; none if that is the one that runs.
-    fn renewed(&self, catalog: &Catalog, signal: Signal, running: &Stage) -> Result<Option<Stage>, Vec<StageConfigError>> {
+    fn renewed(
+        &self,
+        catalog: &Catalog,
+        signal: Signal,
+        running: &Stage,
+    ) -> Result<Option<Stage>, Vec<StageConfigError>> {
         let plugin = self.find(catalog)?;
         if plugin.digest() == running.configured.plugin.digest() {
             return Ok(None);

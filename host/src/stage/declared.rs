@@ -232,7 +232,8 @@ mod tests {
     #[test]
     fn allows_the_declared_writes_only() {
         let tenant = Field::attribute(Level::Resource, "tenant");
-        let (body, name) = (Field::intrinsic(Level::Record, Intrinsic::Body), Field::intrinsic(Level::Record, Intrinsic::Name));
+        let (body, name) =
+            (Field::intrinsic(Level::Record, Intrinsic::Body), Field::intrinsic(Level::Record, Intrinsic::Name));
         let cases = [
             (Writes::Fields(vec![]), [false, false, false]),
             (Writes::Fields(vec![tenant.clone()]), [true, false, false]),

@@ -188,12 +188,7 @@ impl contract::regex::Host for Guest {
         found.map(matches).map_err(|overrun| self.overrun(overrun))
     }
 
-    fn find(
-        &mut self,
-        pattern: u32,
-        offsets: Vec<u32>,
-        bytes: Vec<u8>,
-    ) -> wasmtime::Result<contract::regex::Matches> {
+    fn find(&mut self, pattern: u32, offsets: Vec<u32>, bytes: Vec<u8>) -> wasmtime::Result<contract::regex::Matches> {
         let texts = Haystack::from_guest(&offsets, &bytes).map_err(wasmtime::Error::msg)?;
         let found = self.pattern(pattern)?.find(&texts, None, self.bounds());
         found.map(matches).map_err(|overrun| self.overrun(overrun))

@@ -90,21 +90,14 @@ impl Lowered {
 
 fn column(column: &Gathered) -> types::Column<'_> {
     match column {
-        Gathered::Dictionary(column) => types::Column::Dictionary(types::DictionaryColumn {
-            codes: &column.codes,
-            values: texts(&column.values),
-        }),
+        Gathered::Dictionary(column) => {
+            types::Column::Dictionary(types::DictionaryColumn { codes: &column.codes, values: texts(&column.values) })
+        }
         Gathered::Text(column) => types::Column::Text(bytes_column(column)),
         Gathered::Bytes(column) => types::Column::Bytes(bytes_column(column)),
-        Gathered::S64(NumberColumn { present, values }) => {
-            types::Column::S64(types::S64Column { present, values })
-        }
-        Gathered::U64(NumberColumn { present, values }) => {
-            types::Column::U64(types::U64Column { present, values })
-        }
-        Gathered::F64(NumberColumn { present, values }) => {
-            types::Column::F64(types::F64Column { present, values })
-        }
+        Gathered::S64(NumberColumn { present, values }) => types::Column::S64(types::S64Column { present, values }),
+        Gathered::U64(NumberColumn { present, values }) => types::Column::U64(types::U64Column { present, values }),
+        Gathered::F64(NumberColumn { present, values }) => types::Column::F64(types::F64Column { present, values }),
         Gathered::Boolean(NumberColumn { present, values }) => {
             types::Column::Boolean(types::BooleanColumn { present, values })
         }

@@ -93,12 +93,7 @@ impl Pattern {
     ///
     /// # Errors
     /// If it takes too long, or finds too much.
-    pub(super) fn find(
-        &self,
-        haystack: &Haystack,
-        selected: Option<&[u64]>,
-        bounds: Bounds,
-    ) -> Result<Found, Overrun> {
+    pub(super) fn find(&self, haystack: &Haystack, selected: Option<&[u64]>, bounds: Bounds) -> Result<Found, Overrun> {
         let mut found = Found::default();
         let selects = |value: usize| {
             let number = haystack.number(value) as usize;

@@ -80,7 +80,12 @@ fn splits_by_tenant_whatever_later_stages_do() {
     let dropped = chain(vec![spec(act("drop_even")), spec(act("partition")), spec(act("drop_even"))]);
     assert_eq!(tenants(dropped.run(rows.clone())), expected(&[("z", &["z"])]));
 
-    let edited = chain(vec![spec(act("partition")), spec(act("drop_even")), spec(act("set_row_numbers")), spec(act("report_seen"))]);
+    let edited = chain(vec![
+        spec(act("partition")),
+        spec(act("drop_even")),
+        spec(act("set_row_numbers")),
+        spec(act("report_seen")),
+    ]);
     let seen = tenants(edited.run(rows.clone()));
     assert_eq!(seen, expected(&[("y", &["0/2 - of the resource"]), ("z", &["1/2 - of the resource"])]));
 

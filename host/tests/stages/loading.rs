@@ -33,7 +33,10 @@ fn refuses_what_is_no_plugin_and_says_why() {
         (import("wasi:http/outgoing-handler@0.2.0"), "which no plugin can use"),
         (import("acme:secrets/vault"), "which no plugin can use"),
         (import("sluice:plugin/shell@0.1.0"), "which no plugin can use"),
-        (import("sluice:plugin/log@0.2.0"), "it imports sluice:plugin/log@0.2.0, but this host offers sluice:plugin@0.1.0"),
+        (
+            import("sluice:plugin/log@0.2.0"),
+            "it imports sluice:plugin/log@0.2.0, but this host offers sluice:plugin@0.1.0",
+        ),
         (wat("(component (import \"f\" (func)))"), "it imports f, which no plugin can use"),
         (misfit(), "it does not fit the contract sluice:plugin@0.1.0: "),
     ];
@@ -78,7 +81,10 @@ fn says_what_is_missing_and_which_files_were_refused() {
     assert_eq!(catalog.find("nope").expect_err("nothing").to_string(), "there is no stage \"nope\"");
     fs::write(directory.path().join("broken.wasm"), "x").unwrap();
     let error = catalog.find("nope").expect_err("nothing").to_string();
-    assert!(error.starts_with("there is no stage \"nope\"; ") && error.contains("broken.wasm can't be used"), "{error}");
+    assert!(
+        error.starts_with("there is no stage \"nope\"; ") && error.contains("broken.wasm can't be used"),
+        "{error}"
+    );
     let nowhere = Catalog::new(engine(), Some("/no/such/directory".into()));
     let error = nowhere.find("probe").expect_err("no directory").to_string();
     assert!(error.starts_with("plugin directory /no/such/directory: "), "{error}");
@@ -88,7 +94,8 @@ fn says_what_is_missing_and_which_files_were_refused() {
 fn reports_every_mistake_of_every_stage() {
     let second = StageSpec { id: "probe/second".into(), ..spec(json!({ "act": "nothing", "key": 5 })) };
     let third = StageSpec { id: "nope".into(), plugin: "nope".into(), ..spec(act("nothing")) };
-    let fourth = StageSpec { capabilities: Some(vec!["log".into()]), id: "probe/fourth".into(), ..spec(act("nothing")) };
+    let fourth =
+        StageSpec { capabilities: Some(vec!["log".into()]), id: "probe/fourth".into(), ..spec(act("nothing")) };
     let bad_pattern = spec(json!({ "act": "nothing", "pattern": "a(" }));
     let errors = try_chain(vec![spec(act("dance")), second, third, fourth, bad_pattern]).expect_err("five mistakes");
     let found: Vec<String> = errors.iter().map(ToString::to_string).collect();

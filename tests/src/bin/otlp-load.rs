@@ -83,7 +83,10 @@ async fn main() -> Result<()> {
     let seconds = started.elapsed().as_secs_f64();
     let failed = plan.failed.load(Ordering::Relaxed);
     let items = (args.requests - failed) * args.items as u64;
-    println!("items={items} failed_requests={failed} seconds={seconds:.3} items_per_second={:.0}", items as f64 / seconds);
+    println!(
+        "items={items} failed_requests={failed} seconds={seconds:.3} items_per_second={:.0}",
+        items as f64 / seconds
+    );
     Ok(())
 }
 
@@ -104,9 +107,8 @@ fn prepare(args: &Args, signal: Signal) -> Result<Plan> {
         (false, Signal::Metrics) => "/v1/metrics",
         (false, Signal::Logs) => "/v1/logs",
     };
-    let pause = (args.rate > 0).then(|| {
-        Duration::from_secs_f64(args.items as f64 * args.connections as f64 / args.rate as f64)
-    });
+    let pause = (args.rate > 0)
+        .then(|| Duration::from_secs_f64(args.items as f64 * args.connections as f64 / args.rate as f64));
     Ok(Plan {
         body: encode(args, signal)?,
         headers,

@@ -76,10 +76,13 @@ fn metrics(bytes: &[u8]) -> Result<Vec<String>> {
 fn take_points(data: Option<&mut Data>) -> Vec<String> {
     macro_rules! take {
         ($data:expr) => {
-            std::mem::take(&mut $data.data_points).into_iter().map(|mut point| {
-                even(&mut point.attributes);
-                format!("{point:?}")
-            }).collect()
+            std::mem::take(&mut $data.data_points)
+                .into_iter()
+                .map(|mut point| {
+                    even(&mut point.attributes);
+                    format!("{point:?}")
+                })
+                .collect()
         };
     }
     match data {

@@ -35,11 +35,14 @@ fn config(processor: &str, cases: &[Case], capture: &str) -> Result<String> {
         writeln!(exporters, "  otlphttp/{number}: {{endpoint: '{capture}/{number}', {options}}}")?;
         for signal in case.signals {
             let name = path(*signal);
-            let flow = format!("receivers: [otlp/{number}], processors: [{processor}/{number}], exporters: [otlphttp/{number}]");
+            let flow = format!(
+                "receivers: [otlp/{number}], processors: [{processor}/{number}], exporters: [otlphttp/{number}]"
+            );
             writeln!(pipelines, "    {name}/{number}: {{{flow}}}")?;
         }
     }
-    let health = "extensions: {health_check: {endpoint: '127.0.0.1:{{health}}'}}\nservice:\n  extensions: [health_check]\n";
+    let health =
+        "extensions: {health_check: {endpoint: '127.0.0.1:{{health}}'}}\nservice:\n  extensions: [health_check]\n";
     Ok(format!("{receivers}{processors}{exporters}{health}{pipelines}"))
 }
 

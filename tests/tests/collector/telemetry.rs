@@ -23,9 +23,26 @@ use crate::random::Random;
 
 const TIME: u64 = 1_769_854_830_123_456_789;
 const TEXTS: &[&str] = &[
-    "", "tick", "tock", "v", "42", "-7", "true", "1.5", "Größe <b>", "a b\nc", "/health", "1h30m", "4111111111111111",
-    "pay 4012888888881881 or 4222222222222 now", "alice@example.com", "to=bob.b@mail.example.org;cc=eve@x.io", "😀",
-    "\"quoted\"\\", "line\u{2028}break", "\u{1}\u{7f}",
+    "",
+    "tick",
+    "tock",
+    "v",
+    "42",
+    "-7",
+    "true",
+    "1.5",
+    "Größe <b>",
+    "a b\nc",
+    "/health",
+    "1h30m",
+    "4111111111111111",
+    "pay 4012888888881881 or 4222222222222 now",
+    "alice@example.com",
+    "to=bob.b@mail.example.org;cc=eve@x.io",
+    "😀",
+    "\"quoted\"\\",
+    "line\u{2028}break",
+    "\u{1}\u{7f}",
 ];
 const INTEGERS: &[i64] = &[0, 1, -1, 3, 7, 42, 4_111_111_111_111_111, i64::MAX, i64::MIN];
 const DOUBLES: &[f64] =
@@ -148,7 +165,8 @@ impl Zoo<'_> {
             name: self.random.pick(&["GET /api", "POST /api", "GET /health", "tick", "charge"]).into(),
             kind: self.random.below(6) as i32,
             start_time_unix_nano,
-            end_time_unix_nano: start_time_unix_nano + self.random.pick(&[0, 999_999, 1_000_000, 1_000_001, 90_000_000]),
+            end_time_unix_nano: start_time_unix_nano
+                + self.random.pick(&[0, 999_999, 1_000_000, 1_000_001, 90_000_000]),
             attributes,
             dropped_attributes_count: self.random.pick(&[0, 0, 2]),
             events: (0..self.random.below(3)).map(|_| self.event()).collect(),
@@ -421,10 +439,17 @@ impl Zoo<'_> {
             members.push(self.ot_member());
         }
         for _ in 0..self.random.below(3) {
-            members.push(self.random.pick(&["vendor=1", "a=1", "rojo=00f067aa0ba902b7", "1tenant@sys=x", "a/b*c-d_e=!~ x"]).to_owned());
+            members.push(
+                self.random
+                    .pick(&["vendor=1", "a=1", "rojo=00f067aa0ba902b7", "1tenant@sys=x", "a/b*c-d_e=!~ x"])
+                    .to_owned(),
+            );
         }
         if self.random.percent(8) {
-            let bad = ["A=1", "=1", "a=", "a", "a=b=c", "1a=x", "a@=x", "@a=x", "a@b@c=x", "a=é", "a=x,,b", "OT=th:8", "a b=c", ""];
+            let bad = [
+                "A=1", "=1", "a=", "a", "a=b=c", "1a=x", "a@=x", "@a=x", "a@b@c=x", "a=é", "a=x,,b", "OT=th:8",
+                "a b=c", "",
+            ];
             members.push(self.random.pick(&bad).to_owned());
         }
         if self.random.percent(3) {

@@ -34,7 +34,9 @@ pub(crate) fn counts(bless: bool) -> Result<()> {
     let runner = setup::cargo_tool("gungraun-runner", GUNGRAUN_VERSION, "gungraun-runner")?;
     let file = shell::root().join("sdk/wire/benches/counts.txt");
     let known = std::fs::read_to_string(&file).unwrap_or_default();
-    let mut measured = String::from("# instructions per 1,000-item batch under callgrind; `cargo xtask bench --counts --bless` writes them\n");
+    let mut measured = String::from(
+        "# instructions per 1,000-item batch under callgrind; `cargo xtask bench --counts --bless` writes them\n",
+    );
     let mut changed = Vec::new();
     for (package, bench) in [("sluice-wire", "instructions"), ("sluice", "chain_instructions")] {
         shell::step(&format!("counting instructions of {bench}"));

@@ -45,7 +45,8 @@ pub(crate) fn measure(binary: &Path, rounds: usize, peers: bool) -> Result<Table
             costs.push(run(contender, &work)?);
         }
     }
-    let mut table = Table::new("whole process, OTLP/gRPC to OTLP/gRPC uncompressed, 1,000 spans a request, 4 connections");
+    let mut table =
+        Table::new("whole process, OTLP/gRPC to OTLP/gRPC uncompressed, 1,000 spans a request, 4 connections");
     let median = |index: usize, of: fn(&Cost) -> f64| median(costs[index].iter().map(of).collect());
     let position = |name: &str| contenders.iter().position(|contender| contender.name == name);
     let nginx = position("nginx").map(|index| median(index, |cost| cost.cpu_ns_per_span));

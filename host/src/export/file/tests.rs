@@ -148,8 +148,7 @@ async fn writes_a_file_per_value_of_a_resource_attribute() {
 
 #[tokio::test]
 async fn tries_again_when_a_file_can_not_be_written() {
-    let full =
-        File::new(&FileConfig { flush_interval: types::Duration::ZERO, ..config(Path::new("/dev/full")) });
+    let full = File::new(&FileConfig { flush_interval: types::Duration::ZERO, ..config(Path::new("/dev/full")) });
     let full = full.expect("exporter");
     let record = full.encode(&traces()).requests.remove(0);
     let again = full.send(record.clone()).await.again.expect("again");

@@ -174,9 +174,14 @@ impl Bulk<'_> {
     fn document(&mut self, index: &str) {
         let id = self.encoder.ids.then(|| document_id(&self.source));
         let (action, source) = (self.encoder.action, &self.source);
-        self.packer.add(1, None, |out| action_line(out, action, index, id.as_deref()), |out| {
-            out.extend_from_slice(source);
-        });
+        self.packer.add(
+            1,
+            None,
+            |out| action_line(out, action, index, id.as_deref()),
+            |out| {
+                out.extend_from_slice(source);
+            },
+        );
     }
 
     fn jaeger_span(&mut self, span: &Span<'_>, around: &Surroundings<'_>, service: &str, prefix: &str) {
@@ -189,9 +194,14 @@ impl Bulk<'_> {
         let id = self.encoder.ids.then(|| String::from_utf8_lossy(&id).into_owned());
         let (action, source) = (self.encoder.action, &self.source);
         let index = format!("{prefix}jaeger-span-{date}");
-        self.packer.add(1, None, |out| action_line(out, action, &index, id.as_deref()), |out| {
-            out.extend_from_slice(source);
-        });
+        self.packer.add(
+            1,
+            None,
+            |out| action_line(out, action, &index, id.as_deref()),
+            |out| {
+                out.extend_from_slice(source);
+            },
+        );
     }
 
     /// Adds which operation the service has, unless the index knows.
@@ -204,9 +214,14 @@ impl Bulk<'_> {
         let index = format!("{prefix}jaeger-service-{date}");
         let id = self.encoder.ids.then(|| format!("{id:x}"));
         // Written again by every sidecar and after every restart: overwriting is right whatever the action is.
-        self.packer.add(0, Some(key), |out| action_line(out, "index", &index, id.as_deref()), |out| {
-            jaeger::service(out, service, span.name());
-        });
+        self.packer.add(
+            0,
+            Some(key),
+            |out| action_line(out, "index", &index, id.as_deref()),
+            |out| {
+                jaeger::service(out, service, span.name());
+            },
+        );
     }
 
     fn drop(&mut self, items: u64, reason: &'static str, detail: String) {

@@ -149,8 +149,13 @@ mod tests {
 
     fn name(pattern: &str, format: &str) -> String {
         let none = std::iter::empty();
-        let source =
-            Source { record: none.clone(), scope: none.clone(), resource: none, tenant: "Acme", nanos: 1_485_467_191_000_000_000 };
+        let source = Source {
+            record: none.clone(),
+            scope: none.clone(),
+            resource: none,
+            tenant: "Acme",
+            nanos: 1_485_467_191_000_000_000,
+        };
         IndexName::parse(pattern, "unknown", format).name(&source)
     }
 

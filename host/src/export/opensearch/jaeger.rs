@@ -223,7 +223,9 @@ mod tests {
     #[test]
     fn hashes_as_fnv_1a_does() {
         // Vectors of the reference implementation.
-        for (text, hash) in [("", 0xcbf2_9ce4_8422_2325), ("a", 0xaf63_dc4c_8601_ec8c), ("foobar", 0x8594_4171_f739_67e8)] {
+        for (text, hash) in
+            [("", 0xcbf2_9ce4_8422_2325), ("a", 0xaf63_dc4c_8601_ec8c), ("foobar", 0x8594_4171_f739_67e8)]
+        {
             assert_eq!(fnv1a_64(text.as_bytes()), hash);
         }
         assert_eq!(service_id("foo", "bar"), fnv1a_64(b"foobar"));

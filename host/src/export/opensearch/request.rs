@@ -78,7 +78,12 @@ pub(super) struct Packer {
 impl Packer {
     /// Packs requests of at most so many bytes; a document that is larger goes alone.
     pub(super) fn new(max_bytes: usize) -> Self {
-        Self { max_bytes: max_bytes.min(u32::MAX as usize / 2), body: Vec::new(), documents: Vec::new(), requests: Vec::new() }
+        Self {
+            max_bytes: max_bytes.min(u32::MAX as usize / 2),
+            body: Vec::new(),
+            documents: Vec::new(),
+            requests: Vec::new(),
+        }
     }
 
     /// Adds a document for so many items: one function writes the action line, the other the source line, both without
@@ -142,9 +147,14 @@ mod tests {
     fn pack(max_bytes: usize, sources: &[&str]) -> Vec<BulkRequest> {
         let mut packer = Packer::new(max_bytes);
         for source in sources {
-            packer.add(1, None, |out| out.extend_from_slice(b"{}"), |out| {
-                out.extend_from_slice(source.as_bytes());
-            });
+            packer.add(
+                1,
+                None,
+                |out| out.extend_from_slice(b"{}"),
+                |out| {
+                    out.extend_from_slice(source.as_bytes());
+                },
+            );
         }
         packer.finish()
     }

@@ -63,7 +63,10 @@ fn writes_spans_by_the_simple_schema_for_observability() {
     assert_eq!(action["create"]["_index"], "ss4o_traces-default-namespace");
     assert_eq!(action["create"]["_id"].as_str().map(str::len), Some(32));
     assert_eq!(span["attributes"]["http.route"], "/health");
-    assert_eq!(span["attributes"]["data_stream"], json!({"dataset": "default", "namespace": "namespace", "type": "span"}));
+    assert_eq!(
+        span["attributes"]["data_stream"],
+        json!({"dataset": "default", "namespace": "namespace", "type": "span"})
+    );
     assert_eq!(span["resource"]["tenant"], "acme");
     assert_eq!(span["traceId"].as_str().map(str::len), Some(32));
     assert!(span["startTime"].as_str().is_some_and(|time| time.starts_with("2025-10-09T")), "{span}");
@@ -166,7 +169,8 @@ fn writes_the_documents_that_jaegers_own_writer_writes() {
     config.index_prefix = "prod".into();
     let bytes = from_json(Signal::Traces, include_str!("../../../tests/data/jaeger_es/otel_traces_01.json"));
     let documents = encode(&config, Signal::Traces, bytes);
-    let expected: Value = serde_json::from_str(include_str!("../../../tests/data/jaeger_es/es_01_string_tags.json")).expect("JSON");
+    let expected: Value =
+        serde_json::from_str(include_str!("../../../tests/data/jaeger_es/es_01_string_tags.json")).expect("JSON");
     let [(service_action, service), (action, span)] = documents.as_slice() else { panic!("{documents:?}") };
     assert_eq!(*span, expected);
     assert_eq!(action["create"]["_index"], "prod-jaeger-span-2017-01-26");
@@ -188,7 +192,10 @@ fn a_service_is_announced_until_its_document_is_stored() {
     let (first, encoded) = announcements();
     assert_eq!((first, announcements().0), (1, 1));
     let request = encoded.requests.into_iter().next().expect("one request");
-    let sent = exporter.answered(request, &reply(200, r#"{"errors":false,"items":[{"index":{"status":201}},{"create":{"status":201}}]}"#));
+    let sent = exporter.answered(
+        request,
+        &reply(200, r#"{"errors":false,"items":[{"index":{"status":201}},{"create":{"status":201}}]}"#),
+    );
     assert_eq!(sent.delivered, 1);
     assert_eq!(announcements().0, 0);
 }

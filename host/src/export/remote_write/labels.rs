@@ -131,7 +131,7 @@ pub(crate) fn encode(out: &mut Vec<u8>, labels: &[Label<'_>], name: &str, extra:
 }
 
 fn encode_one(out: &mut Vec<u8>, name: &str, value: &str) {
-    use super::proto::{put_text, text_size, put_varint};
+    use super::proto::{put_text, put_varint, text_size};
     out.push(0x0a);
     put_varint(out, (text_size(name) + text_size(value)) as u64);
     put_text(out, 0x0a, name);
@@ -143,7 +143,8 @@ mod tests {
     use super::*;
 
     fn settled(labels: &[(Source, &str, &str)]) -> String {
-        let mut labels: Vec<_> = labels.iter().map(|(source, name, value)| Label::new(*source, *name, *value)).collect();
+        let mut labels: Vec<_> =
+            labels.iter().map(|(source, name, value)| Label::new(*source, *name, *value)).collect();
         settle(&mut labels);
         labels.iter().map(|label| format!("{}={}", label.name, label.value)).collect::<Vec<_>>().join(",")
     }
@@ -151,7 +152,8 @@ mod tests {
     #[test]
     fn a_stronger_source_wins_and_external_labels_never_do() {
         use Source::*;
-        let labels = [(Attribute, "job", "mine"), (Target, "job", "svc"), (External, "job", "x"), (External, "az", "1")];
+        let labels =
+            [(Attribute, "job", "mine"), (Target, "job", "svc"), (External, "job", "x"), (External, "az", "1")];
         assert_eq!(settled(&labels), "az=1,job=svc");
         assert_eq!(settled(&[(External, "a", "x"), (Attribute, "a", "y")]), "a=y");
     }

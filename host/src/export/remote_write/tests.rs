@@ -155,7 +155,8 @@ fn a_gauge_and_a_monotonic_sum_become_samples() {
         gauge("queue.size", vec![point(vec![text("queue.name", "a"), text("empty", "")], 5, 1.5)]),
         sum("io", 2, vec![point(vec![], 6, 3.0)]),
     ];
-    let resource = vec![text("service.name", "shop"), text("service.namespace", "eu"), text("service.instance.id", "i-1")];
+    let resource =
+        vec![text("service.name", "shop"), text("service.namespace", "eu"), text("service.instance.id", "i-1")];
     assert_eq!(
         series(&plain(), &request(resource, metrics)),
         [
@@ -306,7 +307,8 @@ fn attributes_whose_names_become_one_are_joined_in_the_order_of_their_keys() {
 #[test]
 fn the_names_of_2021_have_no_suffixes_and_no_job() {
     let config = PrometheusRemoteWriteConfig { namespace: "tenant_name".into(), ..Default::default() };
-    let translation = Translation { scope_info: false, target_info: false, ..Translation::new(&config, Naming::Adot2021) };
+    let translation =
+        Translation { scope_info: false, target_info: false, ..Translation::new(&config, Naming::Adot2021) };
     let resource = vec![text("service.name", "shop"), text("job", "mine")];
     let bytes = request(resource, vec![sum("ecs.task.memory", 2, vec![point(vec![], 5, 1.0)])]);
     assert_eq!(series(&translation, &bytes), ["{__name__=tenant_name_ecs_task_memory,job=mine} 1@5"]);
@@ -329,7 +331,8 @@ fn requests_stay_within_both_limits_and_lose_nothing() {
         assert!(decoded.iter().all(|request| request.encoded_len() <= max));
         assert!(requests.iter().all(|request| request.body.len() <= compressed));
         assert_eq!(requests.iter().map(WriteRequest::items).sum::<u64>(), 500);
-        let values: Vec<f64> = decoded.iter().flat_map(|r| &r.timeseries).map(|series| series.samples[0].value).collect();
+        let values: Vec<f64> =
+            decoded.iter().flat_map(|r| &r.timeseries).map(|series| series.samples[0].value).collect();
         assert_eq!(values, (0..500).map(f64::from).collect::<Vec<_>>());
     }
 }

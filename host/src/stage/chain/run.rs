@@ -236,12 +236,7 @@ impl Current {
     }
 
     /// Does what a plugin answered.
-    fn apply(
-        &mut self,
-        verdict: Verdict,
-        segment: &Segment,
-        report: &mut StageReport,
-    ) -> Result<(), Refusal> {
+    fn apply(&mut self, verdict: Verdict, segment: &Segment, report: &mut StageReport) -> Result<(), Refusal> {
         match verdict {
             Verdict::Refused(reason) => return Err(Refusal::Permanent { reason }),
             Verdict::Replaced(bytes) => {

@@ -14,8 +14,7 @@ pub(crate) fn is_match(pattern: u32, texts: TextsView<'_>) -> Vec<u64> {
 }
 
 pub(crate) fn find(pattern: u32, texts: TextsView<'_>) -> Matches {
-    let imports::regex::Matches { entries, starts, ends } =
-        imports::regex::find(pattern, texts.offsets, texts.bytes);
+    let imports::regex::Matches { entries, starts, ends } = imports::regex::find(pattern, texts.offsets, texts.bytes);
     Matches { entries, starts, ends }
 }
 

@@ -1,8 +1,6 @@
 //! Checks a stage's answer as the host does, and applies it.
 
-use sluice_wire::{
-    self as wire, Columns, EditError, EditPlan, EditValue, EditValues, Intrinsic, Selector, validate,
-};
+use sluice_wire::{self as wire, Columns, EditError, EditPlan, EditValue, EditValues, Intrinsic, Selector, validate};
 
 use super::lower::{self, level};
 use super::{Processed, spliced};
@@ -145,4 +143,3 @@ fn values(values: &wit::Values) -> EditValues<'_> {
         wit::Values::Boolean(truths) => EditValues::Boolean(truths),
     }
 }
-

@@ -143,7 +143,8 @@ impl Stage for Probe {
         let text = setup.text(Field::record(&key));
         let resource = setup.text(Field::resource(&key));
         let header = setup.header("X-Probe");
-        if config.pattern.is_some() || matches!(config.act, Act::EntryOutOfRange | Act::BadTableText | Act::TooMuchText) {
+        if config.pattern.is_some() || matches!(config.act, Act::EntryOutOfRange | Act::BadTableText | Act::TooMuchText)
+        {
             setup.table(TableRequest { records: true, bodies: true, ..Default::default() });
         }
         let pattern = config.pattern.as_deref().map(|pattern| setup.regex(pattern)).transpose();
