@@ -64,7 +64,7 @@ impl Numbers {
         let is_traces = signal == Signal::Traces;
         let bound = |limit: f64, goal: f64| if is_traces { (Some(limit), Some(goal)) } else { (None, None) };
 
-        let validated = per_item(self.nanos(|| drop(black_box(validate(signal, black_box(&bytes))))));
+        let validated = per_item(self.nanos(|| _ = black_box(validate(signal, black_box(&bytes)))));
         print(&format!("validate, per {item}"), validated, "ns", bound(60.0, 60.0));
 
         let projection = Projection::new(signal, &three_columns(signal), None).expect("three columns");

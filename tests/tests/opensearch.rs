@@ -1,6 +1,6 @@
 //! A real OpenSearch takes spans and logs, and gives them back; a real Jaeger reads what was written for it.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;

@@ -128,7 +128,7 @@ impl Starting<'_> {
 
     fn authenticator(&self, auth: &Option<AuthConfig>) -> Result<Authenticator, String> {
         let Some(auth) = auth else { return Ok(Authenticator::None) };
-        let signer = self.signers.iter().find(|(id, _)| id.to_string() == auth.authenticator.to_string());
+        let signer = self.signers.iter().find(|(id, _)| id.to_string() == auth.authenticator);
         let missing =
             || format!("auth::authenticator: extension {:?} is not in service::extensions", auth.authenticator);
         signer.map(|(_, signer)| Authenticator::SigV4(signer.clone())).ok_or_else(missing)

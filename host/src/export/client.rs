@@ -350,11 +350,11 @@ fn without_default_port(uri: Uri) -> Uri {
 /// Encodes what signers and servers may or may not encode before they compare, such as the `*` of
 /// `filter_path=items.*.status`: then there is only one way to read it.
 fn with_unambiguous_query(uri: Uri) -> Uri {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~%=&+".contains(byte);
-    let Some(query) = uri.query().filter(|query| !query.as_bytes().iter().all(|byte| plain(byte))) else { return uri };
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~%=&+".contains(&byte);
+    let Some(query) = uri.query().filter(|query| !query.bytes().all(plain)) else { return uri };
     let mut target = format!("{}?", uri.path());
     for byte in query.bytes() {
-        match plain(&byte) {
+        match plain(byte) {
             true => target.push(char::from(byte)),
             false => target.push_str(&format!("%{byte:02X}")),
         }

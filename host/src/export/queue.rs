@@ -170,7 +170,6 @@ impl Queue {
     /// # Errors
     /// The batch. One that is larger than the whole queue is taken when the queue is empty, since it would never fit
     /// otherwise; the memory budget bounds it.
-    #[expect(clippy::result_large_err, reason = "the batch is the caller's and goes back to it")]
     pub fn try_push(&self, batch: Batch) -> Result<(), Batch> {
         self.shared.try_push(Entry { batch, done: None }).map_err(|entry| entry.batch)
     }
@@ -197,7 +196,6 @@ impl Queue {
     ///
     /// # Errors
     /// The batch, if the queue is full or closed.
-    #[expect(clippy::result_large_err, reason = "the batch is the caller's and goes back to it")]
     pub fn try_push_for_result(&self, batch: Batch) -> Result<oneshot::Receiver<Outcome>, Batch> {
         let (done, outcome) = oneshot::channel();
         self.shared.try_push(Entry { batch, done: Some(done) }).map_err(|entry| entry.batch)?;
@@ -246,7 +244,6 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    #[expect(clippy::result_large_err, reason = "the batch is the caller's and goes back to it")]
     fn try_push(&self, entry: Entry) -> Result<(), Entry> {
         let size = size(self.settings.sizer, &entry.batch);
         let mut state = self.state();

@@ -30,6 +30,7 @@ pub(super) struct Call<'a> {
 }
 
 /// What a plugin said.
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack; a box would allocate in each call")]
 pub(super) enum Verdict {
     /// Something to do.
     Answered(Answer),

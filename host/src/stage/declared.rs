@@ -62,7 +62,7 @@ impl Declared {
             raw,
             headers: headers.into_iter().map(|header| header.to_ascii_lowercase()).collect(),
             writes: self::writes(writes)?,
-            when_attributes: when_attributes.map(|keys| fields(keys)).transpose()?,
+            when_attributes: when_attributes.map(fields).transpose()?,
         };
         declared.check(signal)?;
         Ok(declared)

@@ -1,7 +1,7 @@
 //! What the tests of the stage engine share: an engine, a catalog with the probe, requests, and how to read them.
 
 #[path = "../kit/guests.rs"]
-pub mod guests;
+pub(crate) mod guests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -17,7 +17,7 @@ use sluice_wire::LogsWriter;
 use sluice_wire::view::{LogsView, Value as View};
 
 /// An engine that all tests of a process share, with a code cache, since compiling takes longest.
-pub fn engine() -> Engine {
+pub(crate) fn engine() -> Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     let start = || {
         let cache_directory = Some(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("stage-code-cache"));
@@ -27,14 +27,14 @@ pub fn engine() -> Engine {
 }
 
 /// A directory with the probe in it.
-pub fn catalog() -> (Catalog, tempfile::TempDir) {
+pub(crate) fn catalog() -> (Catalog, tempfile::TempDir) {
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::write(directory.path().join("probe.wasm"), guests::guest("probe")).expect("written");
     (Catalog::new(engine(), Some(directory.path().to_owned())), directory)
 }
 
 /// A stage that runs the probe.
-pub fn spec(config: Value) -> StageSpec {
+pub(crate) fn spec(config: Value) -> StageSpec {
     StageSpec {
         id: "probe".to_owned(),
         plugin: "probe".to_owned(),
@@ -46,28 +46,28 @@ pub fn spec(config: Value) -> StageSpec {
 }
 
 /// A chain of probes.
-pub fn try_chain(specs: Vec<StageSpec>) -> Result<Chain, Vec<StageConfigError>> {
+pub(crate) fn try_chain(specs: Vec<StageSpec>) -> Result<Chain, Vec<StageConfigError>> {
     let (catalog, _directory) = catalog();
     Chain::new(&catalog, Signal::Logs, specs)
 }
 
 /// A chain of probes.
-pub fn chain(specs: Vec<StageSpec>) -> Chain {
+pub(crate) fn chain(specs: Vec<StageSpec>) -> Chain {
     try_chain(specs).unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
 /// A chain of one probe with this policy.
-pub fn one(config: Value, on_error: OnError) -> Chain {
+pub(crate) fn one(config: Value, on_error: OnError) -> Chain {
     chain(vec![StageSpec { on_error: Some(on_error), ..spec(config) }])
 }
 
 /// The configuration of an act.
-pub fn act(act: &str) -> Value {
+pub(crate) fn act(act: &str) -> Value {
     json!({ "act": act })
 }
 
 /// A batch of log records of one resource per list; the attribute `k` of each record has a text.
-pub fn batch(resources: &[&[&str]]) -> Batch {
+pub(crate) fn batch(resources: &[&[&str]]) -> Batch {
     let mut logs = LogsWriter::new();
     for texts in resources {
         logs.resource_logs(|resource| {
@@ -86,7 +86,7 @@ pub fn batch(resources: &[&[&str]]) -> Batch {
 }
 
 /// A batch of these bytes.
-pub fn batch_of(bytes: Vec<u8>, items: u64) -> Batch {
+pub(crate) fn batch_of(bytes: Vec<u8>, items: u64) -> Batch {
     let permit = Budget::new(usize::MAX).try_take(bytes.len()).expect("fits");
     let context = Context {
         received: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000),
@@ -103,7 +103,7 @@ pub fn batch_of(bytes: Vec<u8>, items: u64) -> Batch {
 }
 
 /// The attribute `k` of each record of a batch, as text.
-pub fn texts(batch: &Batch) -> Vec<String> {
+pub(crate) fn texts(batch: &Batch) -> Vec<String> {
     let logs = LogsView::new(&batch.bytes);
     let records = logs.resource_logs().flat_map(|resource| resource.scope_logs()).flat_map(|scope| scope.log_records());
     records
@@ -117,7 +117,7 @@ pub fn texts(batch: &Batch) -> Vec<String> {
 }
 
 /// The only batch that came out.
-pub fn only(outcome: ChainOutcome) -> Batch {
+pub(crate) fn only(outcome: ChainOutcome) -> Batch {
     let mut batches = outcome.result.expect("accepted");
     assert_eq!(batches.len(), 1, "one batch");
     batches.remove(0)

@@ -8,7 +8,9 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
-use sluice_wire::{Columns, Signal, concat, sample, splice, split, validate};
+use sluice_wire::{
+    Columns, EditPlan, EditValue, Entities, Field, Level, Signal, concat, sample, splice, split, validate,
+};
 
 #[path = "work.rs"]
 mod work;
@@ -115,7 +117,11 @@ fn editing(bencher: Bencher<'_, '_>, case: &Case) {
 
 #[divan::bench(args = CASES.iter(), name = "splice: set an attribute everywhere")]
 fn setting(bencher: Bencher<'_, '_>, case: &Case) {
-    let (columns, plan) = work::setting(case.0, &sample::request(case.0, case.1));
+    let mut columns = Columns::new();
+    columns.extract(&work::columns_and_table(case.0), &sample::request(case.0, case.1));
+    let mut plan = EditPlan::new(&columns);
+    let field = Field::attribute(Level::Record, "tenant.id");
+    plan.set(&field, Entities::All, EditValue::Text("acme")).expect("attributes can be set");
     run(bencher, *case, |bytes| splice(bytes, &columns, &plan).len());
 }
 
@@ -135,7 +141,7 @@ fn joining(bencher: Bencher<'_, '_>, case: &Case) {
 
 #[divan::bench(args = CASES.iter(), name = "split into tenths")]
 fn splitting(bencher: Bencher<'_, '_>, case: &Case) {
-    run(bencher, *case, |bytes| split(case.0, bytes, case.1.div_ceil(10), 0));
+    run(bencher, *case, |bytes| split(case.0, bytes, case.1.div_ceil(10), 0).len());
 }
 
 #[divan::bench(args = CASES.iter(), name = "copy")]

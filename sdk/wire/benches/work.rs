@@ -1,8 +1,7 @@
 //! The work that benchmarks measure, shaped like the bench's four stages.
 
 use sluice_wire::{
-    Columns, EditPlan, EditValue, EditValues, Encoding, Entities, Field, Intrinsic, Level, Projection, Read, Signal,
-    TableRequest,
+    Columns, EditPlan, EditValues, Encoding, Field, Intrinsic, Level, Projection, Read, Signal, TableRequest,
 };
 
 /// A text of each row: name, route or body; an id or number; and the tenant.
@@ -18,11 +17,11 @@ fn reads(signal: Signal) -> Vec<Read> {
     ]
 }
 
-pub fn three_columns(signal: Signal) -> Projection {
+pub(crate) fn three_columns(signal: Signal) -> Projection {
     Projection::new(signal, &reads(signal), None).expect("these fields exist")
 }
 
-pub fn columns_and_table(signal: Signal) -> Projection {
+pub(crate) fn columns_and_table(signal: Signal) -> Projection {
     Projection::new(signal, &reads(signal), Some(TableRequest::ALL)).expect("these fields exist")
 }
 
@@ -32,7 +31,7 @@ fn extracted(signal: Signal, bytes: &[u8]) -> Columns {
     columns
 }
 
-pub fn dropping(signal: Signal, bytes: &[u8]) -> (Columns, EditPlan) {
+pub(crate) fn dropping(signal: Signal, bytes: &[u8]) -> (Columns, EditPlan) {
     let columns = extracted(signal, bytes);
     let mut plan = EditPlan::new(&columns);
     let mut keep = vec![u64::MAX; columns.rows().div_ceil(64)];
@@ -43,16 +42,8 @@ pub fn dropping(signal: Signal, bytes: &[u8]) -> (Columns, EditPlan) {
     (columns, plan)
 }
 
-pub fn setting(signal: Signal, bytes: &[u8]) -> (Columns, EditPlan) {
-    let columns = extracted(signal, bytes);
-    let mut plan = EditPlan::new(&columns);
-    let field = Field::attribute(Level::Record, "tenant.id");
-    plan.set(&field, Entities::All, EditValue::Text("acme")).expect("attributes can be set");
-    (columns, plan)
-}
-
 /// What a plan that edits each row is made of.
-pub struct Edits {
+pub(crate) struct Edits {
     columns: Columns,
     field: Field,
     rows: Vec<u32>,
@@ -64,7 +55,7 @@ pub struct Edits {
 }
 
 /// On each row a set of the tracestate (or the severity, or the flags) and a mask of the card number.
-pub fn edits(signal: Signal, bytes: &[u8]) -> Edits {
+pub(crate) fn edits(signal: Signal, bytes: &[u8]) -> Edits {
     let columns = extracted(signal, bytes);
     let intrinsic = match signal {
         Signal::Traces => Intrinsic::TraceState,
@@ -95,7 +86,7 @@ pub fn edits(signal: Signal, bytes: &[u8]) -> Edits {
 }
 
 impl Edits {
-    pub fn plan(&self, bytes: &[u8]) -> EditPlan {
+    pub(crate) fn plan(&self, bytes: &[u8]) -> EditPlan {
         let mut plan = EditPlan::new(&self.columns);
         let values = match self.field.selector {
             sluice_wire::Selector::Intrinsic(Intrinsic::Flags) => EditValues::S64(&self.numbers),
@@ -107,7 +98,7 @@ impl Edits {
     }
 }
 
-pub fn editing(signal: Signal, bytes: &[u8]) -> (Columns, EditPlan) {
+pub(crate) fn editing(signal: Signal, bytes: &[u8]) -> (Columns, EditPlan) {
     let edits = edits(signal, bytes);
     let plan = edits.plan(bytes);
     (edits.columns, plan)

@@ -26,7 +26,7 @@ pub struct SigV4AuthConfig {
 pub struct AssumeRoleConfig {
     /// ARN of the role.
     pub arn: String,
-    /// Name of the session, visible in CloudTrail. Default: sluice-<unix seconds>.
+    /// Name of the session, visible in CloudTrail. Default: `sluice-<unix seconds>`.
     pub session_name: String,
     /// Region of the STS endpoint. Default: `region`.
     pub sts_region: String,

@@ -101,7 +101,7 @@ impl Connector {
             true => self.proxies.intercept(&as_https(destination)),
             false => self.proxies.intercept(destination),
         };
-        let socks = proxy.as_ref().is_some_and(|proxy| is_socks(proxy));
+        let socks = proxy.as_ref().is_some_and(is_socks);
         let io = match &proxy {
             Some(proxy) if socks => self.through_socks(proxy, destination).await?,
             Some(proxy) if tunnel => self.through_tunnel(proxy, destination).await?,

@@ -53,10 +53,10 @@ impl Files {
         if !self.open.contains(&path) {
             self.create_directory(&path)?;
             let file = RollingFile::open(&path, self.append, self.rotation)?;
-            if let Some((path, mut closed)) = self.open.push(path.clone(), file) {
-                if let Err(error) = closed.flush() {
-                    tracing::error!(path = %path.display(), %error, "the last telemetry can't be written to its file");
-                }
+            if let Some((path, mut closed)) = self.open.push(path.clone(), file)
+                && let Err(error) = closed.flush()
+            {
+                tracing::error!(path = %path.display(), %error, "the last telemetry can't be written to its file");
             }
         }
         self.open.get_mut(&path).ok_or_else(|| io::Error::other("no file is open"))

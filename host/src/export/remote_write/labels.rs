@@ -20,8 +20,6 @@ pub(crate) enum Source {
     Target,
     /// The instrumentation scope.
     Scope,
-    /// `__name__`, `le`, `quantile`.
-    Own,
 }
 
 /// One label.

@@ -16,10 +16,13 @@ use super::{Out, Splicer};
 /// Of the bits for written fields the one for added attributes.
 const ATTRIBUTES: u64 = 1 << 63;
 
+/// Edits of an intrinsic field, with its place in each message that an entity can be.
+type PlacedEdits<'p> = (&'p IntrinsicEdits, Vec<(u8, Place)>);
+
 /// The plan's edits by level.
 pub(super) struct Prepared<'p> {
-    /// For each level the intrinsic fields with edits, with their places in each message that an entity can be.
-    intrinsics: [Vec<(&'p IntrinsicEdits, Vec<(u8, Place)>)>; 4],
+    /// For each level the intrinsic fields with edits.
+    intrinsics: [Vec<PlacedEdits<'p>>; 4],
     attributes: [Vec<&'p AttributeEdit>; 4],
 }
 

@@ -53,10 +53,10 @@ pub(super) fn put_intrinsic(plan: &EditPlan, place: &Place, code: u32, out: &mut
     let number = place.number;
     match (place.scalar, value) {
         (Scalar::Any, _) => put_value(plan, number, code, out),
-        (Scalar::Text | Scalar::Bytes, Kept::Text(start, end) | Kept::Bytes(start, end)) => {
-            if start < end || place.explicit {
-                out.put_field(number, plan.pooled(start, end));
-            }
+        (Scalar::Text | Scalar::Bytes, Kept::Text(start, end) | Kept::Bytes(start, end))
+            if start < end || place.explicit =>
+        {
+            out.put_field(number, plan.pooled(start, end));
         }
         (Scalar::Double, Kept::F64(value)) => put_fixed64(number, value.to_bits(), place.explicit, out),
         (Scalar::Fixed64 | Scalar::Signed64, Kept::S64(value)) => {

@@ -12,8 +12,8 @@ use crate::dice::{Dice, cases, seeds};
 use crate::generate::request;
 use crate::tree::{Entity, Held, Record, SIGNALS, Tree};
 
-pub const LEVELS: [Level; 4] = [Level::Resource, Level::Scope, Level::Metric, Level::Record];
-pub const KEYS: [&str; 5] = ["http.route", "tenant", "a", "", "schlüssel"];
+pub(crate) const LEVELS: [Level; 4] = [Level::Resource, Level::Scope, Level::Metric, Level::Record];
+pub(crate) const KEYS: [&str; 5] = ["http.route", "tenant", "a", "", "schlüssel"];
 const ENCODINGS: [Encoding; 8] = [
     Encoding::Dictionary,
     Encoding::Text,
@@ -26,7 +26,7 @@ const ENCODINGS: [Encoding; 8] = [
 ];
 
 /// All reads that a signal allows, of these attribute keys.
-pub fn all_reads(signal: Signal) -> Vec<Read> {
+pub(crate) fn all_reads(signal: Signal) -> Vec<Read> {
     let mut reads = Vec::new();
     for level in LEVELS {
         for encoding in ENCODINGS {
@@ -433,8 +433,8 @@ fn finds_each_of_many_keys() {
     let reads: Vec<_> = keys.iter().map(read).collect();
     let mut columns = Columns::new();
     columns.extract(&Projection::new(Signal::Traces, &reads, None).unwrap(), &bytes);
-    for index in 0..keys.len() {
-        assert_eq!(columns.text(&bytes, index, 1).is_some(), index < 5, "{}", keys[index]);
+    for (index, key) in keys.iter().enumerate() {
+        assert_eq!(columns.text(&bytes, index, 1).is_some(), index < 5, "{key}");
     }
     assert_eq!(columns.text(&bytes, 1, 1), Some("/api/v1/checkout"));
     assert_eq!(columns.text(&bytes, 2, 9), Some("shop.example.com"));

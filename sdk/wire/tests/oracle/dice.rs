@@ -3,14 +3,14 @@
 use proptest::prelude::*;
 
 /// A source of choices.
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut value = self.0;
         value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -19,20 +19,20 @@ impl Dice {
     }
 
     /// A number below `limit`.
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit.max(1) as u64) as usize
     }
 
     /// True in one of `times` cases.
-    pub fn one_in(&mut self, times: usize) -> bool {
+    pub(crate) fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
-    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }
 
-    pub fn text(&mut self) -> String {
+    pub(crate) fn text(&mut self) -> String {
         match self.below(12) {
             0 => String::new(),
             1 => "käse €5 🚀 ok".into(),
@@ -42,7 +42,7 @@ impl Dice {
         }
     }
 
-    pub fn key(&mut self) -> String {
+    pub(crate) fn key(&mut self) -> String {
         let keys = ["http.route", "tenant", "a", "user.email", "", "schlüssel", "url.full", "server.port"];
         match self.below(20) {
             0 => "long.key.".repeat(15),
@@ -51,11 +51,11 @@ impl Dice {
         }
     }
 
-    pub fn double(&mut self) -> f64 {
+    pub(crate) fn double(&mut self) -> f64 {
         *self.pick(&[0.0, 1.5, -2.25, 1e300, f64::MIN_POSITIVE, f64::INFINITY])
     }
 
-    pub fn number(&mut self) -> u64 {
+    pub(crate) fn number(&mut self) -> u64 {
         match self.below(5) {
             0 => 0,
             1 => self.next(),
@@ -66,12 +66,12 @@ impl Dice {
 }
 
 /// Seeds, with a size that shrinks.
-pub fn seeds() -> impl Strategy<Value = (u64, usize)> {
+pub(crate) fn seeds() -> impl Strategy<Value = (u64, usize)> {
     (any::<u64>(), 0usize..5)
 }
 
 /// How many cases a property gets; `PROPTEST_CASES` overrides it.
-pub fn cases(cases: u32) -> ProptestConfig {
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(cases);
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }

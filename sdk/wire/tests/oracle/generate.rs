@@ -6,7 +6,7 @@ use crate::dice::Dice;
 
 /// What a field of the protocol holds.
 #[derive(Clone, Copy)]
-pub enum Holds {
+pub(crate) enum Holds {
     Varint,
     Small,
     Truth,
@@ -25,7 +25,7 @@ pub enum Holds {
 
 /// A message of the protocol.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Message {
+pub(crate) enum Message {
     Request(Signal),
     Resources(Signal),
     Scopes(Signal),
@@ -59,7 +59,7 @@ pub enum Message {
 use Holds::*;
 
 /// The fields of a message.
-pub fn fields(message: Message) -> Vec<(u32, Holds)> {
+pub(crate) fn fields(message: Message) -> Vec<(u32, Holds)> {
     match message {
         Message::Request(signal) => vec![(1, Many(Message::Resources(signal)))],
         Message::Resources(signal) => vec![(1, One(Message::Resource)), (2, Many(Message::Scopes(signal))), (3, Text)],
@@ -184,7 +184,7 @@ pub fn fields(message: Message) -> Vec<(u32, Holds)> {
 
 /// A request of up to about `size * size * size` records. `odd` requests repeat singular fields, shuffle, have unknown
 /// fields and lengths that are wider than they must be; others look like what encoders write.
-pub fn request(signal: Signal, seed: u64, size: usize, odd: bool) -> Vec<u8> {
+pub(crate) fn request(signal: Signal, seed: u64, size: usize, odd: bool) -> Vec<u8> {
     let mut maker = Maker { dice: Dice::new(seed), size, odd, depth: 0 };
     maker.message(Message::Request(signal))
 }
@@ -405,7 +405,7 @@ impl Maker {
 }
 
 /// A varint with some bytes more than it needs, unless that would be too many.
-pub fn varint(mut value: u64, wide: usize) -> Vec<u8> {
+pub(crate) fn varint(mut value: u64, wide: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
         let byte = (value & 0x7f) as u8;

@@ -22,14 +22,14 @@ type Place = (u8, usize, Vec<usize>);
 type Range = (usize, usize, String);
 
 /// A plan, and the tree as it should become.
-pub struct Planned {
+pub(crate) struct Planned {
     pub plan: EditPlan,
     pub tree: Tree,
     pub keep: Option<Vec<bool>>,
     pub codes: Option<Vec<u32>>,
 }
 
-pub struct Planner<'a> {
+pub(crate) struct Planner<'a> {
     dice: Dice,
     signal: Signal,
     bytes: &'a [u8],
@@ -46,7 +46,7 @@ pub struct Planner<'a> {
 }
 
 /// The columns that plans need: all reads and the whole table.
-pub fn extract(signal: Signal, bytes: &[u8]) -> Columns {
+pub(crate) fn extract(signal: Signal, bytes: &[u8]) -> Columns {
     let reads = crate::columns::all_reads(signal);
     let mut columns = Columns::new();
     columns.extract(&Projection::new(signal, &reads, Some(TableRequest::ALL)).unwrap(), bytes);
@@ -54,7 +54,7 @@ pub fn extract(signal: Signal, bytes: &[u8]) -> Columns {
 }
 
 impl<'a> Planner<'a> {
-    pub fn new(signal: Signal, bytes: &'a [u8], columns: &'a Columns, seed: u64) -> Self {
+    pub(crate) fn new(signal: Signal, bytes: &'a [u8], columns: &'a Columns, seed: u64) -> Self {
         let tree = Tree::decode(signal, bytes).unwrap().normal();
         Self {
             dice: Dice::new(seed),
@@ -73,7 +73,7 @@ impl<'a> Planner<'a> {
     }
 
     /// Makes a plan of some random edits.
-    pub fn run(mut self) -> Planned {
+    pub(crate) fn run(mut self) -> Planned {
         for _ in 0..self.dice.below(7) {
             match self.dice.below(9) {
                 0 | 1 => self.set(),
@@ -610,7 +610,7 @@ fn masked(text: &str, ranges: &[Range]) -> String {
     masked + &text[at..]
 }
 
-pub fn bitmap(bits: &[bool]) -> Vec<u64> {
+pub(crate) fn bitmap(bits: &[bool]) -> Vec<u64> {
     let mut words = vec![0; bits.len().div_ceil(64)];
     for (index, _) in bits.iter().enumerate().filter(|(_, set)| **set) {
         words[index / 64] |= 1 << (index % 64);

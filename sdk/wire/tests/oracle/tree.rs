@@ -16,14 +16,14 @@ use sluice_wire::{Intrinsic, Level, Signal};
 
 /// A decoded request.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Tree {
+pub(crate) enum Tree {
     Traces(ExportTraceServiceRequest),
     Metrics(ExportMetricsServiceRequest),
     Logs(ExportLogsServiceRequest),
 }
 
 /// One entity.
-pub enum Entity<'a> {
+pub(crate) enum Entity<'a> {
     Resource(&'a mut Option<Resource>, &'a mut String),
     Scope(&'a mut Option<InstrumentationScope>, &'a mut String),
     Metric(&'a mut Metric),
@@ -31,7 +31,7 @@ pub enum Entity<'a> {
 }
 
 /// A row.
-pub enum Record<'a> {
+pub(crate) enum Record<'a> {
     Span(&'a mut Span),
     Log(&'a mut LogRecord),
     Number(&'a mut NumberDataPoint),
@@ -42,7 +42,7 @@ pub enum Record<'a> {
 
 /// What an intrinsic field holds.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Held {
+pub(crate) enum Held {
     /// The entity's kind has no such field.
     Nowhere,
     Absent,
@@ -55,7 +55,7 @@ pub enum Held {
 }
 
 impl Tree {
-    pub fn decode(signal: Signal, bytes: &[u8]) -> Result<Self, prost::DecodeError> {
+    pub(crate) fn decode(signal: Signal, bytes: &[u8]) -> Result<Self, prost::DecodeError> {
         Ok(match signal {
             Signal::Traces => Self::Traces(Message::decode(bytes)?),
             Signal::Metrics => Self::Metrics(Message::decode(bytes)?),
@@ -63,7 +63,7 @@ impl Tree {
         })
     }
 
-    pub fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         match self {
             Self::Traces(request) => request.encode_to_vec(),
             Self::Metrics(request) => request.encode_to_vec(),
@@ -73,7 +73,7 @@ impl Tree {
 
     /// The tree without what views and columns don't show: indices into dictionaries, and the difference between no
     /// value and an empty one.
-    pub fn normal(mut self) -> Self {
+    pub(crate) fn normal(mut self) -> Self {
         self.for_each(&mut |_, _, mut entity| {
             entity.pairs(&mut |pairs| pairs.iter_mut().for_each(normal_pair));
             if let Entity::Record(Record::Log(record)) = entity
@@ -87,7 +87,7 @@ impl Tree {
 
     /// The tree with empty resources, scopes and statuses taken for none: an edit that ends up writing a default into
     /// a message that isn't there does not make one.
-    pub fn without_empty(mut self) -> Self {
+    pub(crate) fn without_empty(mut self) -> Self {
         self.for_each(&mut |_, _, entity| match entity {
             Entity::Resource(resource, _) => drop(resource.take_if(|resource| *resource == Resource::default())),
             Entity::Scope(scope, _) => drop(scope.take_if(|scope| *scope == InstrumentationScope::default())),
@@ -98,7 +98,7 @@ impl Tree {
     }
 
     /// Visits all entities with their level and number.
-    pub fn for_each(&mut self, visit: &mut dyn FnMut(Level, usize, Entity<'_>)) {
+    pub(crate) fn for_each(&mut self, visit: &mut dyn FnMut(Level, usize, Entity<'_>)) {
         let mut counts = [0; 4];
         let mut visit = |level: Level, entity: Entity<'_>| {
             visit(level, counts[level as usize], entity);
@@ -143,7 +143,7 @@ impl Tree {
     }
 
     /// How many entities a level has.
-    pub fn count(&mut self, of: Level) -> usize {
+    pub(crate) fn count(&mut self, of: Level) -> usize {
         let mut count = 0;
         self.for_each(&mut |level, _, _| count += usize::from(level == of));
         count
@@ -151,7 +151,7 @@ impl Tree {
 
     /// Keeps the rows of one part (`None` for rows that are dropped). Containers that had rows stay with those that are
     /// left; others if what contains them goes into this part only. `sole` is the part of the request as a whole.
-    pub fn retain(&mut self, part: u32, sole: Option<u32>, code: &dyn Fn(usize) -> Option<u32>) {
+    pub(crate) fn retain(&mut self, part: u32, sole: Option<u32>, code: &dyn Fn(usize) -> Option<u32>) {
         let mut keep = Retain { part, code, row: 0 };
         match self {
             Self::Traces(request) => request.resource_spans.retain_mut(|resource| {
@@ -231,7 +231,7 @@ impl Retain<'_> {
 }
 
 /// Visits the points of a metric.
-pub fn for_points(metric: &mut Metric, visit: &mut dyn FnMut(Record<'_>)) {
+pub(crate) fn for_points(metric: &mut Metric, visit: &mut dyn FnMut(Record<'_>)) {
     match &mut metric.data {
         None => {}
         Some(metric::Data::Gauge(data)) => data.data_points.iter_mut().for_each(|point| visit(Record::Number(point))),
@@ -264,7 +264,7 @@ fn normal_value(value: &mut AnyValue) {
 
 impl Entity<'_> {
     /// Its own attributes; made if they can't be without it.
-    pub fn attributes(&mut self, make: bool) -> Option<&mut Vec<KeyValue>> {
+    pub(crate) fn attributes(&mut self, make: bool) -> Option<&mut Vec<KeyValue>> {
         Some(match self {
             Self::Resource(resource, _) => {
                 if make {
@@ -289,7 +289,7 @@ impl Entity<'_> {
     }
 
     /// All lists of pairs in it.
-    pub fn pairs(&mut self, visit: &mut dyn FnMut(&mut Vec<KeyValue>)) {
+    pub(crate) fn pairs(&mut self, visit: &mut dyn FnMut(&mut Vec<KeyValue>)) {
         if let Some(attributes) = self.attributes(false) {
             visit(attributes);
         }
@@ -299,7 +299,7 @@ impl Entity<'_> {
     }
 
     /// The lists of pairs of one owner that is no level: 4 events, 5 links, 6 exemplars.
-    pub fn others(&mut self, owner: u8, visit: &mut dyn FnMut(&mut Vec<KeyValue>)) {
+    pub(crate) fn others(&mut self, owner: u8, visit: &mut dyn FnMut(&mut Vec<KeyValue>)) {
         let exemplars: &mut Vec<Exemplar> = match self {
             Self::Record(Record::Span(span)) => {
                 match owner {
@@ -320,14 +320,14 @@ impl Entity<'_> {
     }
 
     /// What an intrinsic field holds.
-    pub fn get(&mut self, intrinsic: Intrinsic) -> Held {
+    pub(crate) fn get(&mut self, intrinsic: Intrinsic) -> Held {
         let mut held = Held::Nowhere;
         self.with(intrinsic, false, &mut |place| held = place.get());
         held
     }
 
     /// Writes an intrinsic field, or clears it.
-    pub fn set(&mut self, intrinsic: Intrinsic, value: Option<&Held>) {
+    pub(crate) fn set(&mut self, intrinsic: Intrinsic, value: Option<&Held>) {
         self.with(intrinsic, value.is_some(), &mut |place| place.set(value));
     }
 
@@ -537,4 +537,4 @@ impl Place<'_> {
 }
 
 /// All signals.
-pub const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];
+pub(crate) const SIGNALS: [Signal; 3] = [Signal::Traces, Signal::Metrics, Signal::Logs];

@@ -54,7 +54,7 @@ proptest! {
 }
 
 /// Damages a request in a few places.
-pub fn spoil(bytes: &mut Vec<u8>, damage: u64) {
+pub(crate) fn spoil(bytes: &mut Vec<u8>, damage: u64) {
     let mut dice = Dice::new(damage);
     for _ in 0..=dice.below(3) {
         if bytes.is_empty() {

@@ -41,7 +41,7 @@ proptest! {
 }
 
 /// Makes a tree of what the views show.
-pub fn read(signal: Signal, bytes: &[u8]) -> Tree {
+pub(crate) fn read(signal: Signal, bytes: &[u8]) -> Tree {
     match signal {
         Signal::Traces => Tree::Traces(ExportTraceServiceRequest {
             resource_spans: TracesView::new(bytes).resource_spans().map(resource_spans).collect(),

@@ -37,7 +37,7 @@ pub(crate) fn lines<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let mut text = String::new();
     for row in rows {
-        text.push_str(" ");
+        text.push(' ');
         for (column, cell) in row.iter().enumerate() {
             let width = width(column);
             let number = column > 1;
