@@ -18,9 +18,28 @@ pub(crate) fn target() -> PathBuf {
 
 /// The cargo that runs this.
 pub(crate) fn cargo() -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root());
+    plain(Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())))
+}
+
+/// The cargo of another toolchain than the pinned one.
+pub(crate) fn cargo_of(toolchain: &str) -> Command {
+    let mut cargo = plain(Command::new("cargo"));
+    cargo.env_remove("RUSTUP_TOOLCHAIN").arg(format!("+{toolchain}"));
     cargo
+}
+
+/// A command at the top of the checkout, without what `cargo run` says about the package xtask: build scripts look at it
+/// (ring's does), and all that depends on them would be built again whenever cargo is called directly, and once more by
+/// the next xtask.
+fn plain(mut command: Command) -> Command {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix)) {
+            command.env_remove(&*name);
+        }
+    }
+    command.current_dir(root());
+    command
 }
 
 /// Whether a program can be started.

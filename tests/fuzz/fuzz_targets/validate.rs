@@ -1,27 +1,9 @@
 //! Whatever `validate` accepts, prost decodes; whatever it refuses, prost refuses, groups and deep nesting aside.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use prost::Message;
-use sluice_wire::{Reason, Signal, validate};
-
+#[path = "../bodies/input.rs"]
 mod input;
+#[path = "../bodies/validate.rs"]
+mod validate;
 
-fuzz_target!(|data: &[u8]| {
-    let Some(input) = input::Input::new(data, 0) else {
-        return;
-    };
-    let decoded = match input.signal {
-        Signal::Traces => ExportTraceServiceRequest::decode(input.request).map(drop),
-        Signal::Metrics => ExportMetricsServiceRequest::decode(input.request).map(drop),
-        Signal::Logs => ExportLogsServiceRequest::decode(input.request).map(drop),
-    };
-    match (validate(input.signal, input.request), decoded) {
-        (Ok(_), Err(error)) => assert!(error.to_string().contains("recursion"), "prost refuses: {error}"),
-        (Err(error), Ok(())) => assert!(matches!(error.reason, Reason::Group | Reason::TooDeep), "prost accepts: {error}"),
-        _ => {}
-    }
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| validate::check(data));

@@ -7,6 +7,7 @@ mod generate;
 mod plans;
 mod splice;
 mod split;
+mod targets;
 mod tree;
 mod validate;
 mod views;

@@ -2,16 +2,20 @@
 
 use sluice_wire::Signal;
 
+/// How many choices the target `splice` takes.
+#[allow(dead_code, reason = "not every target chooses")]
+pub(crate) const CHOICES: usize = 48;
+
 /// The parts of an input.
-pub struct Input<'a> {
-    pub signal: Signal,
+pub(crate) struct Input<'a> {
+    pub(crate) signal: Signal,
     choices: &'a [u8],
-    pub request: &'a [u8],
+    pub(crate) request: &'a [u8],
 }
 
 impl<'a> Input<'a> {
     /// Takes an input apart; `choices` bytes of it stand before the request.
-    pub fn new(data: &'a [u8], choices: usize) -> Option<Self> {
+    pub(crate) fn new(data: &'a [u8], choices: usize) -> Option<Self> {
         let (&first, rest) = data.split_first()?;
         let (choices, request) = rest.split_at_checked(choices)?;
         let signal = match first % 3 {
@@ -24,7 +28,7 @@ impl<'a> Input<'a> {
 
     /// The next choice below `limit`.
     #[allow(dead_code, reason = "not every target chooses")]
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         let Some((&first, rest)) = self.choices.split_first() else {
             return 0;
         };
