@@ -36,7 +36,7 @@ impl<'a> Walker<'a> {
     fn value(&mut self, node: &Node, schema: &'a Value, path: &str) -> Option<Value> {
         let alternatives = self.alternatives(schema);
         if alternatives.is_empty() || alternatives.iter().any(|one| is_free(one)) {
-            return Some(node.to_json());
+            return (!node.is_null()).then(|| free(node));
         }
         if node.is_null() {
             return self.null(node, &alternatives, path);
@@ -127,8 +127,8 @@ impl<'a> Walker<'a> {
             let known = properties.and_then(|properties| properties.get(key));
             let read = match (known, others) {
                 (Some(schema), _) => self.value(value, schema, &path),
-                (None, Some(Value::Bool(true))) => Some(value.to_json()),
-                (None, None) if properties.is_none() => Some(value.to_json()),
+                (None, Some(Value::Bool(true))) => Some(free(value)),
+                (None, None) if properties.is_none() => (!value.is_null()).then(|| free(value)),
                 (None, Some(schema @ Value::Object(_))) => self.map_value(value, schema, &path),
                 (None, Some(_) | None) => {
                     let keys = properties.unwrap_or(&no_properties).keys().map(String::as_str);
@@ -141,7 +141,10 @@ impl<'a> Walker<'a> {
             }
         }
         for required in schema.get("required").and_then(Value::as_array).into_iter().flatten() {
-            let missing = required.as_str().filter(|key| !entries.iter().any(|entry| entry.key == *key));
+            // What stands there in the wrong form was complained about already.
+            let is_set =
+                |key: &&str| object.contains_key(*key) || entries.iter().any(|e| e.key == **key && !e.value.is_null());
+            let missing = required.as_str().filter(|key| !is_set(key));
             if let Some(key) = missing {
                 self.report.error(Some(&node.place), join(path, key), "must be set");
             }
@@ -160,7 +163,7 @@ impl<'a> Walker<'a> {
     }
 
     fn array(&mut self, items: &[Node], schema: &'a Value, path: &str) -> Option<Value> {
-        let Some(item_schema) = schema.get("items") else { return Some(items.iter().map(Node::to_json).collect()) };
+        let Some(item_schema) = schema.get("items") else { return Some(items.iter().map(free).collect()) };
         let mut array = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let path = join(path, &index.to_string());
@@ -296,6 +299,18 @@ impl<'a> Walker<'a> {
     fn error(&mut self, node: &Node, path: &str, message: String) {
         let why = node.unset.as_ref().map(|name| format!(" (environment variable {name:?} is not set)"));
         self.report.error(Some(&node.place), path, message + why.as_deref().unwrap_or_default());
+    }
+}
+
+/// A value that no schema describes, as it is written. A key without a value is left out, as everywhere else.
+fn free(node: &Node) -> Value {
+    match &node.content {
+        Content::Mapping(entries) => {
+            let set = entries.iter().filter(|entry| !entry.value.is_null());
+            set.map(|entry| (entry.key.clone(), free(&entry.value))).collect()
+        }
+        Content::Sequence(items) => items.iter().map(free).collect(),
+        Content::Scalar { .. } => node.to_json(),
     }
 }
 

@@ -322,3 +322,20 @@ fn reads_a_block_by_itself_for_tests_of_components() {
         "block:1: send_batch_max_size: 1 must be greater or equal to send_batch_size (8192)"
     );
 }
+
+#[test]
+fn a_key_of_a_plugin_without_a_value_is_left_out() {
+    let block = "processors: {redaction: {open: {a: , b: [{c: , d: 1}], e: ~}, free: , map: {f: , g: 2}, empty: }}";
+    let config = load_texts(&[("rest", SMALL), ("block", block)], &[]).expect("loads");
+    let Some(ProcessorConfig::Plugin(plugin)) = config.processors.values().next() else { panic!("no plugin") };
+    let schema = serde_json::json!({
+        "type": "object",
+        "properties": {
+            "open": {"type": "object"}, "free": true, "empty": {"type": "array", "items": {"type": "string"}},
+            "map": {"type": "object", "additionalProperties": true},
+        },
+    });
+    // In a map with keys of the user's own, a key alone says something.
+    let expected = serde_json::json!({"open": {"b": [{"d": 1}]}, "map": {"f": null, "g": 2}});
+    assert_eq!(plugin.check(&schema).expect("as the schema says"), expected);
+}
