@@ -187,6 +187,7 @@ fn chain(signal: Signal, stages: &[(&'static str, Value)]) -> Chain {
 
 fn chain_of(catalog: &Catalog, signal: Signal, stages: &[(&'static str, Value)]) -> Chain {
     let spec = |(plugin, config): &(&'static str, Value)| StageSpec {
+        secrets: Vec::new(),
         id: (*plugin).to_owned(),
         plugin: (*plugin).to_owned(),
         config: config.clone(),

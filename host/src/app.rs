@@ -7,6 +7,7 @@ mod pages;
 mod pipelines;
 mod signals;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::admin::Health;
-use crate::config::{ComponentId, Config, ConfigErrors};
+use crate::config::{ComponentId, Config, ConfigError, ConfigErrors};
 use crate::receive::otlp::Receiver;
 use crate::route::Destination;
 use crate::telemetry::{Telemetry, logs};
@@ -73,6 +74,11 @@ pub fn run(config: Config) -> ExitCode {
 /// All mistakes in them.
 pub fn check_plugins(config: &Config) -> Result<(), ConfigErrors> {
     pipelines::check(config)
+}
+
+/// The schemas of all plugins that the configuration names, and which of them can't be had.
+pub fn plugin_schemas(config: &Config) -> (BTreeMap<String, serde_json::Value>, Vec<ConfigError>) {
+    pipelines::schemas(config)
 }
 
 fn fail(error: &StartError) -> ExitCode {

@@ -210,7 +210,9 @@ fn print_config(sources: ConfigArgs) -> ExitCode {
     match sources.load() {
         Ok(config) => {
             warn(&config.warnings);
-            print(&config::print(&config))
+            let (schemas, unknown) = app::plugin_schemas(&config);
+            warn(&unknown);
+            print(&config::print(&config, &|plugin| schemas.get(plugin).cloned()))
         }
         Err(errors) => fail(&errors),
     }

@@ -5,6 +5,8 @@
 #[path = "stages/kit.rs"]
 mod kit;
 
+#[path = "stages/blocks.rs"]
+mod blocks;
 #[path = "stages/effects.rs"]
 mod effects;
 #[path = "stages/evil.rs"]

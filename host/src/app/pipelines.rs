@@ -77,6 +77,24 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigErrors> {
     if errors.errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
+/// The schemas of all plugins that the configuration names, and which of them can't be had.
+pub(super) fn schemas(config: &Config) -> (BTreeMap<String, serde_json::Value>, Vec<config::ConfigError>) {
+    let (mut schemas, mut unknown) = (BTreeMap::new(), Vec::new());
+    let catalog = match catalog(config) {
+        Ok(catalog) => catalog,
+        Err(error) => return (schemas, placeless(error.to_string()).errors),
+    };
+    for (_, plugin) in plugins(config) {
+        match catalog.find(&plugin.plugin) {
+            Ok(found) => {
+                schemas.insert(plugin.plugin.clone(), found.descriptor().config_schema.clone());
+            }
+            Err(error) => unknown.push(plugin.error("", &format!("its values are not shown: {error}"))),
+        }
+    }
+    (schemas, unknown)
+}
+
 fn plugins(config: &Config) -> impl Iterator<Item = (&ComponentId, &PluginConfig)> {
     config.processors.iter().filter_map(|(id, processor)| match processor {
         ProcessorConfig::Plugin(plugin) => Some((id, plugin.as_ref())),
@@ -108,10 +126,12 @@ fn spec(catalog: &Catalog, id: &ComponentId, config: &PluginConfig) -> Result<St
         errors.errors.push(config.error("", &error.to_string()));
         errors
     })?;
+    let schema = &plugin.descriptor().config_schema;
     Ok(StageSpec {
         id: id.to_string(),
         plugin: config.plugin.clone(),
-        config: config.check(&plugin.descriptor().config_schema)?,
+        config: config.check(schema)?,
+        secrets: config.secrets(schema),
         on_error: config.settings.on_error.map(|on_error| match on_error {
             config::OnError::Pass => OnError::Pass,
             config::OnError::Drop => OnError::Drop,
@@ -265,7 +285,10 @@ impl Builder<'_> {
             return Ok(None);
         }
         let metrics = Arc::clone(&self.telemetry.metrics);
-        let reloader = Reloader::start(&self.catalog, &self.chains, move |reload| observe(reload, &metrics));
+        let reloader = {
+            let quiet = self.config.plugins.settle.get();
+            Reloader::start(&self.catalog, &self.chains, quiet, move |reload| observe(reload, &metrics))
+        };
         reloader.map(Some).map_err(|error| StartError::service(&format!("can't watch the plugin directory: {error}")))
     }
 }

@@ -7,10 +7,15 @@ use serde_json::Value;
 use super::error::{ConfigError, ConfigErrors, Report, join};
 use super::node::{Content, Node};
 use super::plugins::{OnError, StageLimits, StageSettings};
+use super::schema::secrets;
+use super::types::REDACTED;
 use super::{component, schema};
 
 /// The keys that are the host's.
 const HOST_KEYS: [&str; 2] = ["on_error", "limits"];
+/// Parts of key names behind which plugins keep secrets even if their schemas forget to say so.
+const SECRET_WORDS: [&str; 9] =
+    ["password", "passwd", "secret", "token", "api_key", "apikey", "credential", "private_key", "hmac_key"];
 
 /// Settings of a stage, as far as they can be known without the plugin.
 #[derive(Clone)]
@@ -49,6 +54,28 @@ impl PluginConfig {
         self.block.to_json()
     }
 
+    /// The whole block as it may be shown. Without the plugin's schema nobody knows which values are secret, so that
+    /// none is shown.
+    pub(super) fn printable(&self, schema: Option<&Value>) -> Value {
+        let mut block = self.raw();
+        match schema {
+            Some(schema) => {
+                secrets::redact(&mut block, schema);
+                redact_by_name(&mut block);
+            }
+            None => redact_all(&mut block),
+        }
+        if let (Value::Object(block), Value::Object(host)) = (&mut block, serde_json::json!(self.settings)) {
+            block.extend(host);
+        }
+        block
+    }
+
+    /// The values that must not stand in any message about the stage, by the plugin's own JSON Schema.
+    pub fn secrets(&self, schema: &Value) -> Vec<String> {
+        secrets::texts(&self.raw(), schema)
+    }
+
     /// Reads the settings by the plugin's own JSON Schema.
     ///
     /// # Errors
@@ -78,6 +105,32 @@ impl fmt::Debug for PluginConfig {
         let Self { plugin, settings, path, block: _ } = self;
         let mut shown = f.debug_struct("PluginConfig");
         shown.field("plugin", plugin).field("settings", settings).field("path", path).finish_non_exhaustive()
+    }
+}
+
+fn redact_by_name(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                let lower = key.to_lowercase();
+                if SECRET_WORDS.iter().any(|word| lower.contains(word)) && !value.is_null() {
+                    *value = Value::String(REDACTED.into());
+                } else {
+                    redact_by_name(value);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(redact_by_name),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn redact_all(value: &mut Value) {
+    match value {
+        Value::Object(map) => map.values_mut().for_each(redact_all),
+        Value::Array(items) => items.iter_mut().for_each(redact_all),
+        Value::Null => {}
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => *value = Value::String(REDACTED.into()),
     }
 }
 

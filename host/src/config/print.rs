@@ -2,15 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::types::REDACTED;
 use super::{Config, ExporterConfig, ExtensionConfig, ProcessorConfig, ReceiverConfig, build};
 
-/// Parts of key names behind which plugins keep secrets; their schemas are not at hand here.
-const SECRET_WORDS: [&str; 9] =
-    ["password", "passwd", "secret", "token", "api_key", "apikey", "credential", "private_key", "hmac_key"];
-
-/// Writes the configuration as YAML.
-pub fn print(config: &Config) -> String {
+/// Writes the configuration as YAML. `schema_of` gives the JSON Schema of a plugin's block, which says what is secret;
+/// of a block without one the keys are shown, but no value.
+pub fn print(config: &Config, schema_of: &dyn Fn(&str) -> Option<Value>) -> String {
     let mut whole = Map::new();
     let mut add = |key: &str, value: Value| {
         if value.as_object().is_none_or(|map| !map.is_empty()) {
@@ -18,7 +14,15 @@ pub fn print(config: &Config) -> String {
         }
     };
     add("receivers", build::printable(config.receivers.iter()));
-    add("processors", build::printable(config.processors.iter()));
+    let processors = config.processors.iter().map(|(id, processor)| {
+        let block = match processor {
+            ProcessorConfig::Batch(config) => json!(config),
+            ProcessorConfig::MemoryLimiter(config) => json!(config),
+            ProcessorConfig::Plugin(config) => config.printable(schema_of(&config.plugin).as_ref()),
+        };
+        (id.to_string(), block)
+    });
+    add("processors", processors.collect());
     add("exporters", build::printable(config.exporters.iter()));
     add("extensions", build::printable(config.extensions.iter()));
     add("service", json!(config.service));
@@ -33,23 +37,6 @@ impl serde::Serialize for ReceiverConfig {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Otlp(config) => config.serialize(serializer),
-        }
-    }
-}
-
-impl serde::Serialize for ProcessorConfig {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Batch(config) => config.serialize(serializer),
-            Self::MemoryLimiter(config) => config.serialize(serializer),
-            Self::Plugin(config) => {
-                let mut block = config.raw();
-                redact(&mut block);
-                if let (Value::Object(block), Value::Object(host)) = (&mut block, json!(config.settings)) {
-                    block.extend(host);
-                }
-                block.serialize(serializer)
-            }
         }
     }
 }
@@ -74,23 +61,6 @@ impl serde::Serialize for ExtensionConfig {
             Self::SigV4Auth(config) => config.serialize(serializer),
             Self::HealthCheck(config) => config.serialize(serializer),
         }
-    }
-}
-
-fn redact(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                let lower = key.to_lowercase();
-                if SECRET_WORDS.iter().any(|word| lower.contains(word)) && !value.is_null() {
-                    *value = Value::String(REDACTED.into());
-                } else {
-                    redact(value);
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(redact),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -9,6 +9,7 @@ use super::error::{Place, Report, join};
 use super::node::{Content, Entry, Node};
 use super::types::{ByteSize, Duration, REDACTED, Url};
 
+pub(crate) mod secrets;
 pub(crate) mod words;
 
 /// References that refer to each other without end stop here.

@@ -12,7 +12,6 @@ use super::declared::Writes;
 use super::instance::{CallError, Instance};
 use super::lower::{Beside, Lowered};
 use super::patterns::Haystack;
-use super::shared::truncate;
 use crate::model::Context;
 
 /// A call that is to be made.
@@ -92,8 +91,10 @@ impl Call<'_> {
         *texts = std::mem::take(&mut instance.guest().table);
         let verdict = match answered.map_err(|error| StageFailure::of_call(&error))? {
             Ok(outcome) => self.check(lowered, outcome).map_err(|error| StageFailure::of_answer(&error))?,
-            Err(types::Failure::Refused(reason)) => Verdict::Refused(truncate(&reason).to_owned()),
-            Err(types::Failure::Error(message)) => return Err(StageFailure::of_plugin(truncate(&message))),
+            Err(types::Failure::Refused(reason)) => Verdict::Refused(self.configured.shared.shown(&reason)),
+            Err(types::Failure::Error(message)) => {
+                return Err(StageFailure::of_plugin(&self.configured.shared.shown(&message)));
+            }
         };
         self.configured.give_back(instance);
         Ok(verdict)

@@ -23,7 +23,7 @@ pub(super) use run::check_replacement;
 const MAX_IDLE_COLUMNS: usize = 16;
 
 /// A stage as a configuration has it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StageSpec {
     /// The component id, for example `filter/health`.
     pub id: String,
@@ -31,6 +31,8 @@ pub struct StageSpec {
     pub plugin: String,
     /// The plugin's own configuration, without the keys that the host reads.
     pub config: serde_json::Value,
+    /// Values in it that no message may repeat, whatever the plugin says.
+    pub secrets: Vec<String>,
     /// What happens to a batch whose call failed; if none, what the plugin says.
     pub on_error: Option<OnError>,
     /// What the stage may use.
@@ -114,7 +116,7 @@ impl Chain {
     /// Every mistake of every stage.
     pub fn new(catalog: &Catalog, signal: Signal, specs: Vec<StageSpec>) -> Result<Self, Vec<StageConfigError>> {
         let shared = |spec: StageSpec| {
-            let shared = Arc::new(Shared::new(&spec.id, &spec.limits));
+            let shared = Arc::new(Shared::new(&spec.id, &spec.limits, spec.secrets.clone()));
             Configurable { spec, shared }
         };
         let stages: Vec<Configurable> = specs.into_iter().map(shared).collect();
@@ -197,6 +199,13 @@ impl Chain {
             }
         }
         (changes, errors)
+    }
+}
+
+impl std::fmt::Debug for StageSpec {
+    /// Leaves out the configuration, which may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StageSpec").field("id", &self.id).field("plugin", &self.plugin).finish_non_exhaustive()
     }
 }
 

@@ -7,7 +7,7 @@ use super::component::Plugin;
 use super::declared::Declared;
 use super::instance::{CallError, Instance};
 use super::limits::StageLimits;
-use super::shared::{Shared, lock, truncate};
+use super::shared::{Shared, lock};
 use crate::model::Signal;
 
 /// Instances that are kept for the next call. More exist only while more threads call at the same time.
@@ -57,8 +57,8 @@ impl Configured {
         let configured = instance.configure(&config, signal_to_guest(signal)).map_err(failed)?;
         let projection = configured.map_err(|errors| {
             let mistake = |error: types::ConfigError| Mistake {
-                path: truncate(&error.path).to_owned(),
-                message: truncate(&error.message).to_owned(),
+                path: shared.shown(&error.path),
+                message: shared.shown(&error.message),
             };
             errors.into_iter().take(MAX_MISTAKES).map(mistake).collect::<Vec<_>>()
         })?;
@@ -82,7 +82,10 @@ impl Configured {
             Ok(_) => Ok(instance),
             Err(errors) => {
                 let reason = errors.first().map_or("no reason", |error| error.message.as_str());
-                Err(CallError::Trap(format!("a fresh instance refuses the configuration: {reason}")))
+                Err(CallError::Trap(format!(
+                    "a fresh instance refuses the configuration: {}",
+                    self.shared.shown(reason)
+                )))
             }
         }
     }

@@ -115,7 +115,7 @@ impl types::Host for Guest {}
 
 impl PluginImports for Guest {
     fn panicked(&mut self, message: String, file: String, line: u32) -> wasmtime::Result<()> {
-        self.panic = Some(format!("{} at {}:{line}", truncate(&message), truncate(&file)));
+        self.panic = Some(format!("{} at {}:{line}", self.shared.shown(&message), truncate(&file)));
         Ok(())
     }
 }

@@ -17,8 +17,6 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use super::catalog::Catalog;
 use super::chain::{Chain, Change, StageConfigError};
 
-/// How long the directory must be quiet before it is read.
-const QUIET: Duration = Duration::from_millis(200);
 /// The directory is read at the latest after so many quiet times, even if writing never ends.
 const MAX_WAITS: u32 = 25;
 /// The directory is also read without an event: network file systems send none.
@@ -52,12 +50,14 @@ enum Hint {
 struct Watched {
     catalog: Catalog,
     chains: Vec<Weak<Chain>>,
+    /// How long the directory must be quiet before it is read.
+    quiet: Duration,
     reported: HashSet<String>,
     observe: Box<dyn Fn(&Reload) + Send>,
 }
 
 impl Reloader {
-    /// Watches the catalog's directory for these chains. `observe` hears of every look that led to something, on the
+    /// Watches the catalog's directory for these chains, and reads it when it has been quiet for long enough. `observe` hears of every look that led to something, on the
     /// thread of the reloader.
     ///
     /// # Errors
@@ -65,6 +65,7 @@ impl Reloader {
     pub fn start(
         catalog: &Catalog,
         chains: &[Arc<Chain>],
+        quiet: Duration,
         observe: impl Fn(&Reload) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (hints, received) = mpsc::channel();
@@ -72,6 +73,7 @@ impl Reloader {
         let mut watched = Watched {
             catalog: catalog.clone(),
             chains: chains.iter().map(Arc::downgrade).collect(),
+            quiet,
             reported: HashSet::new(),
             observe: Box::new(observe),
         };
@@ -107,7 +109,7 @@ impl Watched {
     fn run(&mut self, hints: &Receiver<Hint>) {
         loop {
             match hints.recv_timeout(RESCAN) {
-                Ok(Hint::Look) => match wait_for_quiet(hints) {
+                Ok(Hint::Look) => match wait_for_quiet(hints, self.quiet) {
                     Hint::Look => {}
                     Hint::Stop => return,
                 },
@@ -176,9 +178,9 @@ fn watch(directory: &Path, hints: Sender<Hint>) -> Option<RecommendedWatcher> {
 }
 
 /// Waits until no hint has come for a while.
-fn wait_for_quiet(hints: &Receiver<Hint>) -> Hint {
+fn wait_for_quiet(hints: &Receiver<Hint>, quiet: Duration) -> Hint {
     for _ in 0..MAX_WAITS {
-        match hints.recv_timeout(QUIET) {
+        match hints.recv_timeout(quiet) {
             Ok(Hint::Look) => {}
             Ok(Hint::Stop) | Err(RecvTimeoutError::Disconnected) => return Hint::Stop,
             Err(RecvTimeoutError::Timeout) => return Hint::Look,

@@ -20,12 +20,13 @@ const MAX_COUNTER_NAME: usize = 64;
 const MAX_KEPT_PATTERNS: usize = 256;
 /// Bytes of a log message that are kept.
 const MAX_MESSAGE: usize = 1_024;
+/// What stands in place of a secret.
+const REDACTED: &str = "[REDACTED]";
 /// Messages of one stage: so many per second in the long run, and so many at once.
 const MESSAGES_PER_SECOND: f64 = 5.0;
 const MESSAGE_BURST: f64 = 50.0;
 
 /// The state of a stage, whatever instance or version of its plugin runs.
-#[derive(Debug)]
 pub(super) struct Shared {
     /// The component id of the configuration, for example `filter/health`.
     pub(super) stage: String,
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     counters: Mutex<BTreeMap<String, u64>>,
     patterns: Mutex<BTreeMap<String, Arc<Pattern>>>,
     log: Mutex<LogRate>,
+    /// What no message may repeat; longer ones come first, since they may hold shorter ones.
+    secrets: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -45,8 +48,10 @@ struct LogRate {
 
 impl Shared {
     /// Starts with nothing.
-    pub(super) fn new(stage: &str, limits: &StageLimits) -> Self {
+    pub(super) fn new(stage: &str, limits: &StageLimits, mut secrets: Vec<String>) -> Self {
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self {
+            secrets,
             stage: stage.to_owned(),
             key_value: Mutex::new(KeyValue::new((limits.key_value_kib as usize) << 10)),
             token_buckets: Mutex::default(),
@@ -94,15 +99,24 @@ impl Shared {
         Ok(compiled)
     }
 
+    /// A guest's text as it may be shown: without secrets, and not too long.
+    pub(super) fn shown(&self, message: &str) -> String {
+        let without = |message: String, secret: &String| match message.contains(secret.as_str()) {
+            true => message.replace(secret.as_str(), REDACTED),
+            false => message,
+        };
+        truncate(&self.secrets.iter().fold(message.to_owned(), without)).to_owned()
+    }
+
     /// A guest's message as it may be logged: none if there were too many, else how many were left out before it.
-    pub(super) fn admit_message<'a>(&self, message: &'a str) -> Option<(&'a str, u64)> {
+    pub(super) fn admit_message(&self, message: &str) -> Option<(String, u64)> {
         let mut log = lock(&self.log);
         let now = u64::try_from(log.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         if log.bucket.take("", 1, MESSAGES_PER_SECOND, MESSAGE_BURST, now) == 0 {
             log.suppressed += 1;
             return None;
         }
-        Some((truncate(message), std::mem::take(&mut log.suppressed)))
+        Some((self.shown(message), std::mem::take(&mut log.suppressed)))
     }
 }
 
@@ -120,7 +134,7 @@ mod tests {
     use super::*;
 
     fn shared() -> Shared {
-        Shared::new("filter", &StageLimits::default())
+        Shared::new("filter", &StageLimits::default(), vec!["hunter2".into(), "unt".into()])
     }
 
     #[test]
@@ -140,6 +154,13 @@ mod tests {
             assert!(!shared().count(name, 1), "{name}");
         }
         assert!(shared().count(&"x".repeat(64), 1));
+    }
+
+    #[test]
+    fn shows_no_secret() {
+        assert_eq!(shared().shown("key hunter2 is too short"), "key [REDACTED] is too short");
+        let (logged, _) = shared().admit_message("hunter2hunter2 hunt").expect("the first");
+        assert_eq!(logged, "[REDACTED][REDACTED] h[REDACTED]");
     }
 
     #[test]

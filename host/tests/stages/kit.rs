@@ -39,6 +39,7 @@ pub(crate) fn spec(config: Value) -> StageSpec {
         id: "probe".to_owned(),
         plugin: "probe".to_owned(),
         config,
+        secrets: Vec::new(),
         on_error: None,
         limits: StageLimits { timeout_ms: 5_000, ..Default::default() },
         capabilities: None,

@@ -35,7 +35,7 @@ fn watch(directory: &Path) -> Watched {
     let chain = Arc::new(Chain::new(&catalog, Signal::Logs, vec![stage]).unwrap());
     let (sender, reloads) = mpsc::channel();
     let observe = move |reload: &Reload| drop(sender.send(reload.clone()));
-    let reloader = Reloader::start(&catalog, &[Arc::clone(&chain)], observe).unwrap();
+    let reloader = Reloader::start(&catalog, &[Arc::clone(&chain)], Duration::from_millis(100), observe).unwrap();
     Watched { chain, reloads, _reloader: reloader }
 }
 

@@ -35,7 +35,8 @@ fn never_shows_a_secret() {
             let mut shown = said(&loaded);
             if let Ok(config) = &loaded {
                 loaded_blocks += 1;
-                shown += &print(config);
+                shown += &print(config, &|_| None);
+                shown += &print(config, &|_| Some(serde_json::json!(true)));
                 shown += &format!("{:?} {:?}", config.exporters, config.processors);
             }
             assert!(!shown.contains("hunter2"), "{block}\n{shown}");
@@ -58,4 +59,16 @@ fn a_plugins_own_secrets_are_those_that_its_schema_marks() {
     });
     let errors = plugin.check(&schema).expect_err("wrong types").to_string();
     assert!(errors.contains("[REDACTED]") && !errors.contains("hunter2"), "{errors}");
+    assert_eq!(plugin.secrets(&schema), ["hunter2", "hunter2"]);
+    let printed = print(&config, &|_| Some(schema.clone()));
+    assert!(printed.contains("hash: '[REDACTED]'") && !printed.contains("hunter2"), "{printed}");
+}
+
+#[test]
+fn shows_no_value_of_a_plugin_whose_schema_is_not_at_hand() {
+    let block = "processors: {redaction: {allowed_keys: [visible, 7], ok: true, nested: {more: visible}}}";
+    let config = load_texts(&[("rest", REST), ("block", block)], &[]).expect("loads");
+    let printed = print(&config, &|_| None);
+    assert!(!printed.contains("visible") && printed.contains("more: '[REDACTED]'"), "{printed}");
+    assert!(print(&config, &|_| Some(serde_json::json!(true))).contains("more: visible"));
 }

@@ -1,0 +1,104 @@
+//! The blocks of the standard stages as a configuration has them: keys without values, and what is secret.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+use sluice::app;
+use sluice::config::{self, Config, ConfigErrors, Sources};
+use sluice::stage::{Catalog, StageSpec};
+
+use super::kit::{engine, spec, try_chain};
+
+const STAGES: [&str; 4] = ["filter", "redaction", "tenant_label", "sampler"];
+
+/// A configuration with one processor, whose block follows in flow style.
+fn load(stage: &str, block: &str) -> Result<Config, ConfigErrors> {
+    let text = format!(
+        "receivers: {{otlp: {{protocols: {{grpc: }}}}}}\nprocessors: {{{stage}: {block}}}\nexporters: {{debug: }}\n\
+         service: {{pipelines: {{traces: {{receivers: [otlp], processors: [{stage}], exporters: [debug]}}}}}}"
+    );
+    config::load(&Sources { configs: vec![format!("yaml:{text}")], sets: Vec::new() }, &|_| None)
+}
+
+/// All that is wrong with it.
+fn wrong(stage: &str, block: &str) -> String {
+    match load(stage, block).and_then(|config| app::check_plugins(&config)) {
+        Ok(()) => String::new(),
+        Err(errors) => errors.to_string(),
+    }
+}
+
+fn schema(stage: &str) -> Value {
+    Catalog::new(engine(), None).find(stage).expect("a standard stage").descriptor().config_schema.clone()
+}
+
+/// The collector takes `allowed_keys:` for an empty list, and so on.
+#[test]
+fn a_key_without_a_value_is_as_good_as_none() {
+    for stage in STAGES {
+        let required = if stage == "tenant_label" { "sources: [{from: constant, value: acme, key: }]" } else { "" };
+        let mut block = format!("{{{required}");
+        for key in schema(stage)["properties"].as_object().expect("keys").keys() {
+            if !required.starts_with(key.as_str()) {
+                write!(block, ", {key}: ").unwrap();
+            }
+        }
+        let block = block.replacen("{,", "{", 1) + "}";
+        assert_eq!(wrong(stage, &block), "", "{stage}: {block}");
+    }
+}
+
+#[test]
+fn keys_deep_inside_need_no_value_either() {
+    let blocks = [
+        (
+            "filter",
+            "{spans: {exclude: {match_type: strict, services: [a], attributes: [{key: x, value: }], regexp: }}}",
+        ),
+        (
+            "filter",
+            "{metrics: {include: , exclude: {match_type: strict, metric_names: , expressions: }}, logs: {include: }}",
+        ),
+        ("redaction", "{detectors: [{type: card, mask: }], db_sanitizer: {sql: , sanitize_span_name: }}"),
+        ("tenant_label", "{sources: [{from: constant, value: a}], rules: , mapping: {a: b}, label: , unmapped: }"),
+    ];
+    for (stage, block) in blocks {
+        assert_eq!(wrong(stage, block), "", "{block}");
+    }
+}
+
+#[test]
+fn what_is_required_must_have_a_value() {
+    let wrong = wrong("redaction", "{detectors: [{type: }]}");
+    assert!(wrong.contains("processors::redaction::detectors::0::type: must be set"), "{wrong}");
+}
+
+#[test]
+fn the_key_of_a_redaction_stands_in_no_message_and_no_printed_configuration() {
+    for block in [
+        "{hash_function: hmac-sha256, hmac_key: hunter2}",
+        "{hash_function: hmac-sha256, hmac_key: [hunter2]}",
+        "{hash_function: none of them, hmac_key: hunter2}",
+        "{hmac_key: {hunter2: hunter2}}",
+        "{hash_function: hmac-sha256, hmac_key: hunter2hunter2hunter2hunter2hunter2}",
+    ] {
+        let config = load("redaction", block).expect("loads");
+        let (schemas, unknown) = app::plugin_schemas(&config);
+        assert_eq!(unknown, []);
+        let shown = config::print(&config, &|plugin| schemas.get(plugin).cloned());
+        let shown = format!("{}\n{shown}\n{config:?}", wrong("redaction", block));
+        assert!(!shown.contains("hunter2") && shown.contains("hmac_key: '[REDACTED]'"), "{block}\n{shown}");
+    }
+}
+
+#[test]
+fn a_plugin_that_repeats_a_secret_is_not_believed() {
+    let stage = |config: Value| StageSpec { secrets: vec!["hunter2".into()], ..spec(config) };
+    let errors = try_chain(vec![stage(json!({ "act": "nothing", "pattern": "hunter2(" }))]).expect_err("no pattern");
+    let said = format!("{errors:?}");
+    assert!(said.contains("[REDACTED]") && !said.contains("hunter2"), "{said}");
+    assert!(!format!("{:?}", stage(json!({ "value": "hunter2" }))).contains("hunter2"));
+    // Without the mark the same is shown.
+    let errors = try_chain(vec![spec(json!({ "act": "nothing", "pattern": "hunter2(" }))]).expect_err("no pattern");
+    assert!(format!("{errors:?}").contains("hunter2"));
+}
