@@ -27,6 +27,43 @@ pub struct Batch {
     pub permit: Arc<Permit>,
 }
 
+impl Batch {
+    /// One batch out of several of one signal and tenant, in their order. The permits of all of them live as long as
+    /// it does. None of none.
+    pub fn join(mut parts: Vec<Self>) -> Option<Self> {
+        if parts.len() < 2 {
+            return parts.pop();
+        }
+        let first = parts.first()?;
+        let bytes = Bytes::from(sluice_wire::concat(&parts.iter().map(|part| part.bytes.as_ref()).collect::<Vec<_>>()));
+        let received = parts.iter().map(|part| part.context.received).min()?;
+        Some(Self {
+            signal: first.signal,
+            bytes,
+            items: parts.iter().map(|part| part.items).sum(),
+            tenant: first.tenant.clone(),
+            context: Arc::new(Context { received, headers: first.context.headers.clone() }),
+            permit: Permit::join(parts.iter().map(|part| Arc::clone(&part.permit)))?,
+        })
+    }
+
+    /// Slices of at most so many items and bytes, each cut between records; 0 is no limit. A record that is larger
+    /// stands alone.
+    pub fn cut(self, max_items: u64, max_bytes: u64) -> Vec<Self> {
+        let within = |size: u64, max: u64| max == 0 || size <= max;
+        if within(self.items, max_items) && within(self.bytes.len() as u64, max_bytes) {
+            return vec![self];
+        }
+        let limit = |max: u64| usize::try_from(max).unwrap_or(usize::MAX);
+        let pieces = sluice_wire::split(self.signal, &self.bytes, limit(max_items), limit(max_bytes));
+        let slice = |piece: sluice_wire::Piece<'_>| {
+            let bytes = Bytes::from(piece.bytes.into_owned());
+            Self { bytes, items: u64::from(piece.records), ..self.clone() }
+        };
+        pieces.into_iter().map(slice).collect()
+    }
+}
+
 /// The name of a tenant; cheap to clone. Telemetry that nobody has claimed belongs to the tenant `default`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TenantId(Arc<str>);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::StartError;
-use crate::config::component::{AwsAuthConfig, RemoteWriteQueueConfig, SigV4AuthConfig};
-use crate::config::types::{AuthConfig, QueueConfig, QueueSizer, RetryConfig};
+use crate::config::component::{AwsAuthConfig, PrometheusRemoteWriteConfig, RemoteWriteQueueConfig, SigV4AuthConfig};
+use crate::config::types::{AuthConfig, QueueConfig, RetryConfig};
 use crate::config::{ComponentId, Config, ExporterConfig, ExtensionConfig};
 use crate::export::Exporter;
 use crate::export::client::Authenticator;
@@ -15,9 +15,8 @@ use crate::export::file::File;
 use crate::export::opensearch::OpenSearch;
 use crate::export::otlp_grpc::OtlpGrpc;
 use crate::export::otlp_http::OtlpHttp;
-use crate::export::queue::{Queue, QueueSettings, Sizer};
+use crate::export::queue::{Queue, QueueSettings};
 use crate::export::remote_write::RemoteWrite;
-use crate::export::retry::RetryPolicy;
 use crate::export::sign::{AssumeRole, Signer, SignerSettings};
 use crate::route::Destination;
 use crate::route::fan_out::Booking;
@@ -95,13 +94,13 @@ impl Starting<'_> {
         match config {
             ExporterConfig::PrometheusRemoteWrite(config) => {
                 let exporter = RemoteWrite::new(config, self.authenticator(&config.client.auth)?).map_err(text)?;
-                self.queue(exporter, &in_order(&config.remote_write_queue), &config.retry_on_failure)
+                self.queue_in_order(exporter, config)
             }
             ExporterConfig::AwsPrometheusRemoteWrite(config) => {
                 let authenticator = Authenticator::SigV4(legacy_signer(&config.aws_auth));
                 let config = &config.remote_write;
                 let exporter = RemoteWrite::adot_2021(config, authenticator).map_err(text)?;
-                self.queue(exporter, &in_order(&config.remote_write_queue), &config.retry_on_failure)
+                self.queue_in_order(exporter, config)
             }
             ExporterConfig::OpenSearch(config) => {
                 let exporter = OpenSearch::new(config, self.authenticator(&config.http.auth)?).map_err(text)?;
@@ -134,22 +133,40 @@ impl Starting<'_> {
         signer.map(|(_, signer)| Authenticator::SigV4(signer.clone())).ok_or_else(missing)
     }
 
+    /// Remote write: one batch after the other, but the requests of a batch at the same time. Each series is in one
+    /// of them, so that its samples stay in order.
+    fn queue_in_order(
+        &self,
+        exporter: RemoteWrite,
+        config: &PrometheusRemoteWriteConfig,
+    ) -> Result<Destination, String> {
+        let dead_letter_file = config.remote_write_queue.dead_letter_file.clone();
+        let RemoteWriteQueueConfig { enabled, queue_size, .. } = config.remote_write_queue;
+        let queue = QueueConfig { enabled, queue_size, num_consumers: 1, dead_letter_file, ..QueueConfig::default() };
+        self.start_queue(exporter, &queue, &config.retry_on_failure, config.parallel_requests() as usize)
+    }
+
     fn queue<E: Exporter>(&self, exporter: E, queue: &QueueConfig, retry: &RetryConfig) -> Result<Destination, String> {
+        self.start_queue(exporter, queue, retry, 1)
+    }
+
+    fn start_queue<E: Exporter>(
+        &self,
+        exporter: E,
+        queue: &QueueConfig,
+        retry: &RetryConfig,
+        parallel_requests: usize,
+    ) -> Result<Destination, String> {
         let id = self.id.to_string();
         let dead_letters = queue.dead_letter_file.as_deref().map(|path| {
             DeadLetters::open(path).map_err(|error| format!("dead_letter_file {}: {error}", path.display()))
         });
         let settings = QueueSettings {
-            exporter: id.clone(),
             queue_size: queue.queue_size,
-            sizer: match queue.sizer {
-                QueueSizer::Requests => Sizer::Requests,
-                QueueSizer::Items => Sizer::Items,
-                QueueSizer::Bytes => Sizer::Bytes,
-            },
-            num_consumers: queue.num_consumers as usize,
-            retry: retry_policy(retry),
+            sizer: queue.sizer,
+            parallel_requests,
             dead_letters: dead_letters.transpose()?.map(Arc::new),
+            ..QueueSettings::new(&id, queue, retry)
         };
         let report = Arc::new(Booking { exporter: id.clone(), telemetry: self.telemetry.clone() });
         let capacity = i64::try_from(settings.queue_size).unwrap_or(i64::MAX);
@@ -163,27 +180,9 @@ impl Starting<'_> {
     }
 }
 
-/// A queue with one consumer: samples of a series must arrive in the order of time.
-fn in_order(config: &RemoteWriteQueueConfig) -> QueueConfig {
-    let dead_letter_file = config.dead_letter_file.clone();
-    let RemoteWriteQueueConfig { enabled, queue_size, .. } = *config;
-    QueueConfig { enabled, queue_size, num_consumers: 1, dead_letter_file, ..QueueConfig::default() }
-}
-
 /// What writes to this machine has no use for several writers.
 fn one_at_a_time() -> QueueConfig {
     QueueConfig { num_consumers: 1, ..QueueConfig::default() }
-}
-
-fn retry_policy(config: &RetryConfig) -> RetryPolicy {
-    RetryPolicy {
-        enabled: config.enabled,
-        initial_interval: config.initial_interval.get(),
-        randomization_factor: config.randomization_factor,
-        multiplier: config.multiplier,
-        max_interval: config.max_interval.get(),
-        max_elapsed_time: config.max_elapsed_time.get(),
-    }
 }
 
 fn text(error: impl std::fmt::Display) -> String {

@@ -3,13 +3,9 @@
 //! An OTLP export request is a repeated field, so requests joined are one request; cutting is slicing at items.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
-use crate::limits::Permit;
-use crate::model::{Batch, Context, Refusal, TenantId};
+use crate::model::{Batch, Refusal, TenantId};
 
 /// When a batch is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,7 +124,8 @@ impl Batcher {
 
     fn close(&mut self, key: &Key, trigger: Trigger) -> Vec<(Batch, Trigger)> {
         let Some(open) = self.open.remove(key) else { return Vec::new() };
-        cut(join(open.parts), self.limits.send_batch_max_size).into_iter().map(|batch| (batch, trigger)).collect()
+        let cut = |batch: Batch| batch.cut(self.limits.send_batch_max_size, 0);
+        Batch::join(open.parts).map(cut).into_iter().flatten().map(|batch| (batch, trigger)).collect()
     }
 
     /// Sends what is full; what is left over by the maximum waits for more, as it would have waited alone.
@@ -142,39 +139,6 @@ impl Batcher {
         }
         out
     }
-}
-
-/// One batch out of several, in their order. The permits of all of them live as long as it does.
-fn join(mut parts: Vec<Batch>) -> Option<Batch> {
-    if parts.len() < 2 {
-        return parts.pop();
-    }
-    let first = parts.first()?;
-    let bytes = Bytes::from(sluice_wire::concat(&parts.iter().map(|part| part.bytes.as_ref()).collect::<Vec<_>>()));
-    let received = parts.iter().map(|part| part.context.received).min()?;
-    Some(Batch {
-        signal: first.signal,
-        bytes,
-        items: parts.iter().map(|part| part.items).sum(),
-        tenant: first.tenant.clone(),
-        context: Arc::new(Context { received, headers: first.context.headers.clone() }),
-        permit: Permit::join(parts.iter().map(|part| Arc::clone(&part.permit)))?,
-    })
-}
-
-/// Slices of at most so many items.
-fn cut(batch: Option<Batch>, max_items: u64) -> Vec<Batch> {
-    let Some(batch) = batch else { return Vec::new() };
-    if max_items == 0 || batch.items <= max_items {
-        return vec![batch];
-    }
-    let max_items = usize::try_from(max_items).unwrap_or(usize::MAX);
-    let pieces = sluice_wire::split(batch.signal, &batch.bytes, max_items, 0);
-    let slice = |piece: sluice_wire::Piece<'_>| {
-        let bytes = Bytes::from(piece.bytes.into_owned());
-        Batch { bytes, items: u64::from(piece.records), ..batch.clone() }
-    };
-    pieces.into_iter().map(slice).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! The consumers (`worker`) know the exporter; the queue itself doesn't, so that pipelines hold all queues alike.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot, watch};
@@ -15,10 +15,13 @@ use crate::export::Exporter;
 use crate::export::dead_letter::DeadLetters;
 use crate::export::report::Report;
 use crate::export::retry::RetryPolicy;
-use crate::model::Batch;
+use crate::model::{Batch, Signal, TenantId};
+use gather::Gathered;
+pub use gather::Gathering;
 pub use journal::Health;
 use journal::Journal;
 
+mod gather;
 mod journal;
 mod worker;
 
@@ -36,6 +39,11 @@ pub struct QueueSettings {
     pub sizer: Sizer,
     /// How many batches are sent at the same time; with one, their order is kept.
     pub num_consumers: usize,
+    /// How many requests of one batch are sent at the same time. More than one suits exporters whose requests need no
+    /// order among themselves.
+    pub parallel_requests: usize,
+    /// Joins what waits before it is sent, and cuts what is too large.
+    pub gather: Option<Gathering>,
     /// When a request that failed is sent again.
     pub retry: RetryPolicy,
     /// Where refused items are kept, if anywhere.
@@ -74,6 +82,15 @@ pub struct Outcome {
     pub reason: Option<String>,
 }
 
+impl Outcome {
+    fn add(&mut self, other: Self) {
+        self.exported += other.exported;
+        self.refused += other.refused;
+        self.dropped += other.dropped;
+        self.reason = other.reason.or(self.reason.take());
+    }
+}
+
 /// What a drained queue could not deliver before its deadline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Left {
@@ -98,6 +115,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Entry>,
+    /// What waits for more of its kind, if batches are joined.
+    gathering: HashMap<(Signal, TenantId), Gathered>,
     size: u64,
     items: u64,
     in_flight_batches: u64,
@@ -105,9 +124,15 @@ struct State {
     left: Left,
 }
 
+/// What is sent in one go.
 struct Entry {
-    batch: Batch,
-    done: Option<oneshot::Sender<Outcome>>,
+    /// One batch, or several that will be joined.
+    batches: Vec<Batch>,
+    /// The senders that wait for the outcome.
+    done: Vec<oneshot::Sender<Outcome>>,
+    /// What it takes of the queue, in the sizer's unit.
+    size: u64,
+    items: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,6 +154,8 @@ impl QueueSettings {
             queue_size: if queue.enabled { queue.queue_size } else { num_consumers.into() },
             sizer: if queue.enabled { queue.sizer } else { Sizer::Requests },
             num_consumers: num_consumers as usize,
+            parallel_requests: 1,
+            gather: Gathering::of(queue),
             retry: RetryPolicy::from(retry),
             dead_letters: None,
         }
@@ -171,7 +198,7 @@ impl Queue {
     /// The batch. One that is larger than the whole queue is taken when the queue is empty, since it would never fit
     /// otherwise; the memory budget bounds it.
     pub fn try_push(&self, batch: Batch) -> Result<(), Batch> {
-        self.shared.try_push(Entry { batch, done: None }).map_err(|entry| entry.batch)
+        self.shared.try_push(batch, None)
     }
 
     /// Takes a batch as soon as there is room for it (`block_on_overflow`). Dropping the future takes nothing.
@@ -179,13 +206,13 @@ impl Queue {
     /// # Errors
     /// The batch, once the queue is closed.
     pub async fn push(&self, batch: Batch) -> Result<(), Batch> {
-        let mut entry = Entry { batch, done: None };
+        let mut batch = batch;
         loop {
             let space = self.shared.space.notified();
-            match self.shared.try_push(entry) {
+            match self.shared.try_push(batch, None) {
                 Ok(()) => return Ok(()),
-                Err(back) if self.shared.state().closed => return Err(back.batch),
-                Err(back) => entry = back,
+                Err(back) if self.shared.state().closed => return Err(back),
+                Err(back) => batch = back,
             }
             space.await;
         }
@@ -198,7 +225,7 @@ impl Queue {
     /// The batch, if the queue is full or closed.
     pub fn try_push_for_result(&self, batch: Batch) -> Result<oneshot::Receiver<Outcome>, Batch> {
         let (done, outcome) = oneshot::channel();
-        self.shared.try_push(Entry { batch, done: Some(done) }).map_err(|entry| entry.batch)?;
+        self.shared.try_push(batch, Some(done))?;
         Ok(outcome)
     }
 
@@ -244,16 +271,21 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn try_push(&self, entry: Entry) -> Result<(), Entry> {
-        let size = size(self.settings.sizer, &entry.batch);
+    fn try_push(&self, batch: Batch, done: Option<oneshot::Sender<Outcome>>) -> Result<(), Batch> {
+        let size = size(self.settings.sizer, &batch);
         let mut state = self.state();
         let fits = state.size == 0 || state.size.saturating_add(size) <= self.settings.queue_size;
         if state.closed || !fits {
-            return Err(entry);
+            return Err(batch);
         }
         state.size += size;
-        state.items += entry.batch.items;
-        state.waiting.push_back(entry);
+        state.items += batch.items;
+        let items = batch.items;
+        let entry = Entry { batches: vec![batch], done: done.into_iter().collect(), size, items };
+        match &self.settings.gather {
+            Some(settings) => state.gather(entry, settings, Instant::now()),
+            None => state.waiting.push_back(entry),
+        }
         drop(state);
         self.work.notify_one();
         Ok(())
@@ -263,30 +295,39 @@ impl Shared {
     async fn next(&self) -> Option<Entry> {
         loop {
             let work = self.work.notified();
-            {
+            let due = {
                 let mut state = self.state();
+                let everything = state.closed;
+                state.release(everything, Instant::now());
                 if let Some(entry) = state.waiting.pop_front() {
-                    state.in_flight_batches += 1;
+                    state.in_flight_batches += entry.batches.len() as u64;
+                    if !state.gathering.is_empty() {
+                        // This consumer is busy from now on: another one watches the time of what is gathered.
+                        self.work.notify_one();
+                    }
                     return Some(entry);
                 }
                 if state.closed {
                     return None;
                 }
+                state.next_due()
+            };
+            match due {
+                // Work or time, either is looked at anew.
+                Some(due) => drop(tokio::time::timeout_at(due, work).await),
+                None => work.await,
             }
-            work.await;
         }
     }
 
-    /// Gives back the room of a batch that ended with so many items undelivered at the deadline.
-    fn end(&self, batch: &Batch, left_items: u64) {
+    /// Gives back the room of what ended: so many batches, so much of the queue, and what the deadline left of it.
+    fn end(&self, batches: u64, size: u64, items: u64, left: Left) {
         let mut state = self.state();
-        state.size -= size(self.settings.sizer, batch);
-        state.items -= batch.items;
-        state.in_flight_batches -= 1;
-        if left_items > 0 {
-            state.left.batches += 1;
-            state.left.items += left_items;
-        }
+        state.size -= size;
+        state.items -= items;
+        state.in_flight_batches -= batches;
+        state.left.batches += left.batches;
+        state.left.items += left.items;
         drop(state);
         self.space.notify_waiters();
     }

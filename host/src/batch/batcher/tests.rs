@@ -1,5 +1,6 @@
 //! The batcher, with time passed in.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use sluice_wire::Signal;
@@ -7,6 +8,7 @@ use sluice_wire::sample::request;
 
 use super::*;
 use crate::limits::Budget;
+use crate::model::Context;
 
 fn batch(items: usize, headers: &[(&str, &str)]) -> Batch {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

@@ -26,9 +26,10 @@ pub struct PrometheusRemoteWriteConfig {
     pub retry_on_failure: RetryConfig,
     /// The queue in front of the exporter.
     pub remote_write_queue: RemoteWriteQueueConfig,
-    /// How many requests of one batch are sent at the same time. Default: 5. Samples of one series stay in order.
+    /// How many requests of one batch are sent at the same time. Default: `remote_write_queue::num_consumers`. All
+    /// samples of a series are in one request, and the next batch waits, so that they stay in order.
     #[schemars(range(min = 1, max = 1000))]
-    pub max_batch_request_parallelism: u32,
+    pub max_batch_request_parallelism: Option<u32>,
     /// Largest request in bytes before compression. Default: 3,000,000. A request is also kept under the 1 MB that
     /// Amazon Managed Prometheus takes after compression.
     #[schemars(range(min = 1))]
@@ -50,6 +51,7 @@ pub struct PrometheusRemoteWriteConfig {
     /// The message to send. Only remote write 1.0 is supported, which is all that Amazon Managed Prometheus takes.
     pub protobuf_message: ProtobufMessage,
     /// Removed from the collector; accepted, has no effect.
+    #[schemars(extend("x-no-effect" = "the collector removed it, and there are no _created series"))]
     pub export_created_metric: ExportCreatedMetricConfig,
 }
 
@@ -65,7 +67,7 @@ impl Default for PrometheusRemoteWriteConfig {
             external_labels: BTreeMap::new(),
             retry_on_failure: RetryConfig { initial_interval: Duration::from_millis(50), ..RetryConfig::DEFAULT },
             remote_write_queue: RemoteWriteQueueConfig::default(),
-            max_batch_request_parallelism: 5,
+            max_batch_request_parallelism: None,
             max_batch_size_bytes: 3_000_000,
             resource_to_telemetry_conversion: ResourceToTelemetryConfig::default(),
             target_info: TargetInfoConfig::default(),
@@ -89,7 +91,8 @@ pub struct RemoteWriteQueueConfig {
     /// Most batches that wait. Default: 10000.
     #[schemars(range(min = 1))]
     pub queue_size: u64,
-    /// How many requests of one batch are sent at the same time; the queue itself keeps the order. Default: 5.
+    /// How many requests of one batch are sent at the same time, unless `max_batch_request_parallelism` says so. Batches
+    /// go one after the other, which keeps their order. Default: 5.
     #[schemars(range(min = 1, max = 1000))]
     pub num_consumers: u32,
     /// File that keeps what the destination refused for good, as JSON lines with the destination's reason. Default:
@@ -158,6 +161,13 @@ pub enum ProtobufMessage {
     /// Remote write 2.0; not supported.
     #[serde(rename = "io.prometheus.write.v2.Request")]
     V2,
+}
+
+impl PrometheusRemoteWriteConfig {
+    /// How many requests of one batch are sent at the same time.
+    pub fn parallel_requests(&self) -> u32 {
+        self.max_batch_request_parallelism.unwrap_or(self.remote_write_queue.num_consumers)
+    }
 }
 
 impl Check for PrometheusRemoteWriteConfig {

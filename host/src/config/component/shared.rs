@@ -254,16 +254,19 @@ impl Check for RetryConfig {
 impl Check for QueueConfig {
     fn check(&self, findings: &mut Findings) {
         let Some(batch) = &self.batch else { return };
+        if !self.enabled {
+            findings.warn("batch", "has no effect: there is no queue to join batches in");
+        }
         if batch.flush_timeout.is_zero() {
             findings.error("batch::flush_timeout", "must be greater than zero");
         }
         if batch.max_size > 0 && batch.max_size < batch.min_size {
             findings.error("batch::max_size", format!("must be greater or equal to min_size ({})", batch.min_size));
         }
-        if batch.sizer == QueueSizer::Requests {
+        if batch.sizer == Some(QueueSizer::Requests) {
             findings.error("batch::sizer", "only items and bytes are possible here");
         }
-        if self.sizer == batch.sizer && batch.min_size > self.queue_size {
+        if self.sizer == self.batch_sizer() && batch.min_size > self.queue_size {
             findings.error("batch::min_size", format!("must not be greater than queue_size ({})", self.queue_size));
         }
     }

@@ -98,22 +98,30 @@ impl Default for QueueConfig {
     }
 }
 
+impl QueueConfig {
+    /// What the sizes of `batch` count.
+    pub fn batch_sizer(&self) -> QueueSizer {
+        let inherited = if self.sizer == QueueSizer::Bytes { QueueSizer::Bytes } else { QueueSizer::Items };
+        self.batch.as_ref().and_then(|batch| batch.sizer).unwrap_or(inherited)
+    }
+}
+
 /// `sending_queue::batch`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct QueueBatchConfig {
-    /// How long a batch waits for more. Default: 200ms; must not be 0.
+    /// How long a batch waits for more of its signal and tenant. Default: 200ms; must not be 0.
     pub flush_timeout: Duration,
     /// A batch of this size is sent at once. Default: 8192.
     pub min_size: u64,
-    /// A larger batch is split. 0, the default, never splits; otherwise at least `min_size`.
+    /// A larger batch is split between records. 0, the default, never splits; otherwise at least `min_size`.
     pub max_size: u64,
-    /// What the sizes count: items or bytes. Default: items.
-    pub sizer: QueueSizer,
+    /// What the sizes count: items or bytes. Default: as the queue's `sizer`; items if that counts requests.
+    pub sizer: Option<QueueSizer>,
 }
 
 impl Default for QueueBatchConfig {
     fn default() -> Self {
-        Self { flush_timeout: Duration::from_millis(200), min_size: 8192, max_size: 0, sizer: QueueSizer::Items }
+        Self { flush_timeout: Duration::from_millis(200), min_size: 8192, max_size: 0, sizer: None }
     }
 }

@@ -1,5 +1,7 @@
 //! The queue with a scripted destination and paused time.
 
+mod gather;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 

@@ -1,13 +1,16 @@
 //! A consumer of an exporter's queue: encodes a batch and sends its requests until every item has an end.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{Entry, Outcome, Phase, Shared};
+use super::gather::pieces;
+use super::{Entry, Left, Outcome, Phase, Shared};
 use crate::export::dead_letter::Kept;
 use crate::export::report::reasons;
 use crate::export::retry::{Backoff, Decision};
@@ -16,45 +19,65 @@ use crate::model::Batch;
 
 /// Works until the queue is closed and empty.
 pub(super) async fn run<E: Exporter>(exporter: Arc<E>, shared: Arc<Shared>) {
-    while let Some(Entry { batch, done }) = shared.next().await {
-        let mut tally = Tally::new(&shared, &batch);
-        let mut expired = shared.phase.subscribe();
-        // The tally outlives the delivery, so that one that is cut short loses the count of nothing.
-        let cut_short = tokio::select! {
-            biased;
-            _ = expired.wait_for(|phase| *phase == Phase::Expired) => true,
-            () = deliver(&*exporter, &shared, &batch, &mut tally) => false,
-        };
-        let (outcome, left) = tally.close(cut_short);
-        shared.end(&batch, left);
-        if let Some(done) = done {
+    while let Some(Entry { batches, done, size, items }) = shared.next().await {
+        let taken = batches.len() as u64;
+        let (mut outcome, mut left) = (Outcome::default(), Left::default());
+        for batch in pieces(batches, shared.settings.gather.as_ref()) {
+            let (of_batch, items) = run_batch(&*exporter, &shared, &batch).await;
+            outcome.add(of_batch);
+            left.items += items;
+            left.batches += u64::from(items > 0);
+        }
+        shared.end(taken, size, items, left);
+        for done in done {
             // Whoever waited may have gone.
-            let _ = done.send(outcome);
+            let _ = done.send(outcome.clone());
         }
     }
 }
 
-async fn deliver<E: Exporter>(exporter: &E, shared: &Shared, batch: &Batch, tally: &mut Tally<'_>) {
+/// Sends a batch until every item of it has an end; returns what became of it and what the deadline left over.
+async fn run_batch<E: Exporter>(exporter: &E, shared: &Shared, batch: &Batch) -> (Outcome, u64) {
+    let tally = Mutex::new(Tally::new(shared, batch));
+    let mut expired = shared.phase.subscribe();
+    // The tally outlives the delivery, so that one that is cut short loses the count of nothing.
+    let cut_short = tokio::select! {
+        biased;
+        _ = expired.wait_for(|phase| *phase == Phase::Expired) => true,
+        () = deliver(exporter, shared, batch, &tally) => false,
+    };
+    tally.into_inner().unwrap_or_else(PoisonError::into_inner).close(cut_short)
+}
+
+async fn deliver<E: Exporter>(exporter: &E, shared: &Shared, batch: &Batch, tally: &Mutex<Tally<'_>>) {
     let encoded = exporter.encode(batch);
     for dropped in encoded.dropped {
         shared.journal.not_expressible(&dropped);
-        tally.dropped(dropped.items, dropped.reason);
+        lock(tally).dropped(dropped.items, dropped.reason);
     }
-    for request in encoded.requests {
-        deliver_request(exporter, shared, request, tally).await;
+    let mut requests = encoded.requests.into_iter();
+    let send = |request| deliver_request(exporter, shared, request, tally);
+    let at_once = shared.settings.parallel_requests.max(1);
+    let mut under_way: FuturesUnordered<_> = requests.by_ref().take(at_once).map(send).collect();
+    while under_way.next().await.is_some() {
+        under_way.extend(requests.next().map(send));
     }
 }
 
+fn lock<'a, 'b>(tally: &'a Mutex<Tally<'b>>) -> MutexGuard<'a, Tally<'b>> {
+    tally.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Sends one request, and whatever comes back from it, to the end.
-async fn deliver_request<E: Exporter>(exporter: &E, shared: &Shared, request: E::Request, tally: &mut Tally<'_>) {
+async fn deliver_request<E: Exporter>(exporter: &E, shared: &Shared, request: E::Request, tally: &Mutex<Tally<'_>>) {
     let mut phase = shared.phase.subscribe();
     let mut backoff = Backoff::new(shared.settings.retry, Instant::now().into_std());
     let mut pending = VecDeque::from([request]);
     while let Some(request) = pending.pop_front() {
         let Sent { delivered, refused, again } = exporter.send(request).await;
-        tally.delivered(delivered);
+        lock(tally).delivered(delivered);
         for letter in refused {
-            tally.refused(letter);
+            lock(tally).refused(letter);
         }
         let Some(again) = again else {
             shared.journal.works();
@@ -73,8 +96,8 @@ async fn deliver_request<E: Exporter>(exporter: &E, shared: &Shared, request: E:
                 put_back(again, &mut pending);
                 pause(wait, &mut phase).await;
             }
-            Decision::Disabled => tally.given_up(&again, reasons::RETRY_DISABLED),
-            Decision::TooOld => tally.given_up(&again, reasons::RETRIES_EXHAUSTED),
+            Decision::Disabled => lock(tally).given_up(&again, reasons::RETRY_DISABLED),
+            Decision::TooOld => lock(tally).given_up(&again, reasons::RETRIES_EXHAUSTED),
         }
     }
 }
