@@ -1,7 +1,8 @@
 //! Walks a value against a JSON Schema: finds unknown keys and wrong types, all at once, and says where they stand.
 //!
 //! It reads the part of JSON Schema that schemars writes for serde types. Two things differ from the standard, as a
-//! configuration needs it: an object that lists properties allows no others, and null means the default.
+//! configuration needs it: an object that lists properties allows no others, and null means the default. A property with
+//! `x-no-effect` is accepted as the collector has it, changes nothing, and says so.
 
 use serde_json::{Map, Value};
 
@@ -126,6 +127,9 @@ impl<'a> Walker<'a> {
         for Entry { key, key_place, value } in entries {
             let path = join(path, key);
             let known = properties.and_then(|properties| properties.get(key));
+            if let Some(known) = known {
+                self.check_effect(value, key_place, known, &path);
+            }
             let read = match (known, others) {
                 (Some(schema), _) => self.value(value, schema, &path),
                 (None, Some(Value::Bool(true))) => Some(free(value)),
@@ -289,6 +293,15 @@ impl<'a> Walker<'a> {
         } else if let Some(most) = words::largest(schema).filter(|most| value > *most as f64) {
             self.error(node, path, format!("{number} is out of range; at most {most}"));
         }
+    }
+
+    /// Says of a key that it changes nothing, unless its value asks for what happens anyway.
+    fn check_effect(&mut self, node: &Node, key_place: &Place, schema: &Value, path: &str) {
+        let Some(reason) = schema.get("x-no-effect").and_then(Value::as_str) else { return };
+        if node.is_null() || schema.get("x-unless") == Some(&node.to_json()) {
+            return;
+        }
+        self.report.warn(Some(key_place), path, format!("has no effect: {reason}"));
     }
 
     fn refuse(&mut self, node: &Node, found: &str, alternatives: &[&Value], path: &str) -> Option<Value> {

@@ -57,6 +57,9 @@ pub struct TelemetryConfig {
     /// The process's metrics.
     pub metrics: MetricsConfig,
     /// Attributes of the process's own telemetry; null removes one.
+    #[schemars(extend(
+        "x-no-effect" = "the process's own metrics have the attributes service_name, service_version and service_instance_id"
+    ))]
     pub resource: BTreeMap<String, Value>,
     /// Accepted as in the collector; the process does not trace itself.
     pub traces: BTreeMap<String, Value>,
@@ -73,16 +76,21 @@ pub struct LogsConfig {
     /// Where to write: `stderr`, `stdout` or files. Default: stderr.
     pub output_paths: Vec<String>,
     /// Accepted as in the collector; errors of the log itself go to stderr.
+    #[schemars(extend("x-no-effect" = "what goes wrong with the log itself goes to stderr"))]
     pub error_output_paths: Vec<String>,
     /// Fields of every line.
+    #[schemars(extend("x-no-effect" = "lines have no fields of the configuration"))]
     pub initial_fields: BTreeMap<String, Value>,
     /// Writes a message that repeats only now and then.
     pub sampling: LogSamplingConfig,
     /// Accepted as in the collector.
+    #[schemars(extend("x-no-effect" = "there is no such mode", "x-unless" = false))]
     pub development: bool,
     /// Leaves out the module that wrote the line. Default: false.
+    #[schemars(extend("x-no-effect" = "lines never name the code that wrote them", "x-unless" = true))]
     pub disable_caller: bool,
     /// Accepted as in the collector.
+    #[schemars(extend("x-no-effect" = "lines never have a stack trace", "x-unless" = true))]
     pub disable_stacktrace: bool,
 }
 
@@ -138,12 +146,16 @@ pub enum LogEncoding {
 #[serde(default)]
 pub struct LogSamplingConfig {
     /// Whether messages are sampled. Default: true.
+    #[schemars(extend("x-no-effect" = "messages are not sampled", "x-unless" = false))]
     pub enabled: bool,
     /// The interval in which a message counts as repeated. Default: 10s.
+    #[schemars(extend("x-no-effect" = "messages are not sampled"))]
     pub tick: Duration,
     /// How often it is written in each interval before sampling sets in. Default: 10.
+    #[schemars(extend("x-no-effect" = "messages are not sampled"))]
     pub initial: u32,
     /// After that, every so-manieth. Default: 100.
+    #[schemars(extend("x-no-effect" = "messages are not sampled"))]
     pub thereafter: u32,
 }
 
@@ -223,12 +235,16 @@ pub struct PrometheusReader {
     /// Port to listen on. Default: 8888.
     pub port: u16,
     /// Accepted as in the collector; there are no scope labels.
+    #[schemars(extend("x-no-effect" = "there are no scope labels", "x-unless" = true))]
     pub without_scope_info: bool,
     /// Accepted as in the collector; names have no type suffix.
+    #[schemars(extend("x-no-effect" = "names have no type suffix", "x-unless" = true))]
     pub without_type_suffix: bool,
     /// Accepted as in the collector; names have no unit suffix.
+    #[schemars(extend("x-no-effect" = "names have no unit suffix", "x-unless" = true))]
     pub without_units: bool,
     /// Accepted as in the collector.
+    #[schemars(extend("x-no-effect" = "attributes of the process stand in target_info only"))]
     pub with_resource_constant_labels: BTreeMap<String, Value>,
 }
 

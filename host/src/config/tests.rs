@@ -217,3 +217,43 @@ fn prints_what_can_be_loaded_again() {
     let again = load_texts(&[("printed", &printed)], &[]).unwrap_or_else(|errors| panic!("{errors}\n{printed}"));
     assert_eq!(print(&again, &schema_of), printed);
 }
+
+/// Every key with the mark in a schema.
+fn without_effect(schema: &serde_json::Value, found: &mut BTreeSet<String>) {
+    for (key, value) in schema.as_object().into_iter().flatten() {
+        if key == "properties" {
+            let properties = value.as_object().into_iter().flatten();
+            found.extend(properties.filter(|(_, p)| p.get("x-no-effect").is_some()).map(|(key, _)| key.clone()));
+        }
+        without_effect(value, found);
+    }
+    schema.as_array().into_iter().flatten().for_each(|item| without_effect(item, found));
+}
+
+#[test]
+fn the_readme_lists_every_key_that_has_no_effect() {
+    use component::*;
+    let mut keys = BTreeSet::new();
+    for schema in [
+        schema::of::<OtlpReceiverConfig>(),
+        schema::of::<BatchConfig>(),
+        schema::of::<MemoryLimiterConfig>(),
+        schema::of::<PrometheusRemoteWriteConfig>(),
+        schema::of::<AwsPrometheusRemoteWriteConfig>(),
+        schema::of::<OpenSearchConfig>(),
+        schema::of::<OtlpExporterConfig>(),
+        schema::of::<OtlpHttpExporterConfig>(),
+        schema::of::<DebugConfig>(),
+        schema::of::<FileConfig>(),
+        schema::of::<SigV4AuthConfig>(),
+        schema::of::<HealthCheckConfig>(),
+        schema::of::<service::ServiceConfig>(),
+        schema::of::<PluginsConfig>(),
+    ] {
+        without_effect(&schema, &mut keys);
+    }
+    assert!(keys.len() > 20, "{keys:?}");
+    let readme = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md"));
+    let missing: Vec<&String> = keys.iter().filter(|key| !readme.contains(key.as_str())).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

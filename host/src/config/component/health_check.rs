@@ -61,9 +61,31 @@ impl Default for HealthCheckConfig {
     }
 }
 
+impl HealthCheckConfig {
+    /// The page is plain HTTP at an address: what else a listener can be is refused or, where it changes nothing that
+    /// a probe sees, named.
+    fn check_server(&self, findings: &mut Findings) {
+        let plain = HttpServerConfig { endpoint: self.server.endpoint.clone(), ..HttpServerConfig::default() };
+        if self.server.tls.is_some() {
+            findings.error("tls", "the health page has no TLS; leave it on localhost, where probes reach it");
+        }
+        if self.server.transport != plain.transport {
+            findings.error("transport", "the health page is served over tcp only");
+        }
+        let (asked, plain) = (serde_json::json!(self.server), serde_json::json!(plain));
+        let asked = asked.as_object().into_iter().flatten();
+        for (key, _) in asked.filter(|(key, value)| plain.get(key) != Some(value)) {
+            if !["tls", "transport"].contains(&key.as_str()) {
+                findings.warn(key, "has no effect: the health page is plain HTTP");
+            }
+        }
+    }
+}
+
 impl Check for HealthCheckConfig {
     fn check(&self, findings: &mut Findings) {
         self.server.check(findings);
+        self.check_server(findings);
         if !self.path.starts_with('/') {
             findings.error("path", format!("{:?} must start with /", self.path));
         }

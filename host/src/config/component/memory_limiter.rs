@@ -27,8 +27,10 @@ pub struct MemoryLimiterConfig {
     #[schemars(range(max = 100))]
     pub spike_limit_percentage: u32,
     /// Accepted as in the collector; there is no garbage collector to tune.
+    #[schemars(extend("x-no-effect" = "there is no garbage collector to tune"))]
     pub min_gc_interval_when_soft_limited: Duration,
     /// Accepted as in the collector; there is no garbage collector to tune.
+    #[schemars(extend("x-no-effect" = "there is no garbage collector to tune"))]
     pub min_gc_interval_when_hard_limited: Duration,
 }
 

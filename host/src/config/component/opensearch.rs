@@ -115,14 +115,17 @@ pub struct MappingConfig {
     /// The schema of the documents. Default: ss4o.
     pub mode: MappingMode,
     /// Renames fields of `ecs` and `flatten_attributes` documents: old name to new name.
+    #[schemars(extend("x-no-effect" = "fields are not renamed, as in the collector; a plugin can do it"))]
     pub fields: BTreeMap<String, String>,
     /// File with further renames: a YAML or JSON map.
+    #[schemars(extend("x-no-effect" = "fields are not renamed, as in the collector; a plugin can do it"))]
     pub file: Option<PathBuf>,
     /// Field that takes the time. Default: @timestamp.
     pub timestamp_field: String,
     /// Writes the time as milliseconds since the epoch. Default: false.
     pub unix_timestamp: bool,
     /// Leaves out fields that stand twice. Default: false.
+    #[schemars(extend("x-no-effect" = "a field that stands twice is always written once", "x-unless" = true))]
     pub dedup: bool,
     /// Turns dots in names into objects. Default: false.
     pub dedot: bool,

@@ -24,6 +24,7 @@ pub struct OtlpHttpExporterConfig {
     /// Whole address for logs, instead of the base.
     pub logs_endpoint: Option<Url>,
     /// Accepted as in the collector; profiles are not exported.
+    #[schemars(extend("x-no-effect" = "profiles are not exported"))]
     pub profiles_endpoint: Option<Url>,
     /// How bodies are encoded. Default: proto, which passes the bytes through.
     pub encoding: OtlpEncoding,

@@ -42,6 +42,7 @@ pub struct OtlpHttpConfig {
     /// Where logs are posted. Default: /v1/logs.
     pub logs_url_path: String,
     /// Accepted as in the collector; profiles are not received.
+    #[schemars(extend("x-no-effect" = "profiles are not received"))]
     pub profiles_url_path: String,
 }
 

@@ -23,8 +23,10 @@ pub struct GrpcServerConfig {
     /// Most requests at the same time on one connection. 0, the default, leaves it at 200.
     pub max_concurrent_streams: u32,
     /// Accepted as in the collector; buffers are sized by what is read. Default: 512 KiB.
+    #[schemars(extend("x-no-effect" = "buffers are sized by what passes through them"))]
     pub read_buffer_size: u64,
     /// Accepted as in the collector; buffers are sized by what is sent.
+    #[schemars(extend("x-no-effect" = "buffers are sized by what passes through them"))]
     pub write_buffer_size: u64,
     /// Keep-alive and age of connections.
     pub keepalive: GrpcServerKeepalive,
@@ -92,8 +94,10 @@ impl Default for ServerParameters {
 #[serde(default)]
 pub struct EnforcementPolicy {
     /// How often a client may ping. Default: 5m.
+    #[schemars(extend("x-no-effect" = "pings are not counted; floods of them end a connection in any case"))]
     pub min_time: Duration,
     /// Whether it may ping without a request under way. Default: false.
+    #[schemars(extend("x-no-effect" = "pings are not counted; floods of them end a connection in any case"))]
     pub permit_without_stream: bool,
 }
 
@@ -124,10 +128,13 @@ pub struct GrpcClientConfig {
     /// Accepted as in the collector: requests wait for the connection within their timeout.
     pub wait_for_ready: bool,
     /// Accepted as in the collector; addresses of a name are tried in turn.
+    #[schemars(extend("x-no-effect" = "the addresses of a name are tried in turn", "x-unless" = "pick_first"))]
     pub balancer_name: Option<String>,
     /// Accepted as in the collector; buffers are sized by what is sent.
+    #[schemars(extend("x-no-effect" = "buffers are sized by what passes through them"))]
     pub read_buffer_size: u64,
     /// Accepted as in the collector; buffers are sized by what is sent. Default: 512 KiB.
+    #[schemars(extend("x-no-effect" = "buffers are sized by what passes through them"))]
     pub write_buffer_size: u64,
 }
 

@@ -78,12 +78,16 @@ pub struct HttpClientConfig {
     /// How long the answer to a ping may take. Default: 15s.
     pub http2_ping_timeout: Duration,
     /// Accepted as in the collector; buffers are sized by what is sent.
+    #[schemars(extend("x-no-effect" = "buffers are sized by what passes through them"))]
     pub read_buffer_size: u64,
     /// Accepted as in the collector; buffers are sized by what is sent.
+    #[schemars(extend("x-no-effect" = "buffers are sized by what passes through them"))]
     pub write_buffer_size: u64,
     /// Accepted as in the collector; HTTP/2 is used where the server offers it.
+    #[schemars(extend("x-no-effect" = "HTTP/2 is used where the server offers it", "x-unless" = true))]
     pub force_attempt_http2: bool,
     /// Accepted as in the collector; the sending queue's `num_consumers` bounds the connections.
+    #[schemars(extend("x-no-effect" = "num_consumers of the sending queue bounds the connections", "x-unless" = 0))]
     pub max_conns_per_host: usize,
 }
 
@@ -151,6 +155,7 @@ pub struct HttpServerConfig {
     /// How long reading its headers may take. Default: 1m.
     pub read_header_timeout: Duration,
     /// How long answering may take. Default: 30s.
+    #[schemars(extend("x-no-effect" = "answers are a few bytes, which no client can hold up"))]
     pub write_timeout: Duration,
     /// How long an idle connection is kept. Default: 1m.
     pub idle_timeout: Duration,

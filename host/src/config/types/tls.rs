@@ -69,8 +69,10 @@ pub struct TlsServerConfig {
     /// (mutual TLS). Default: clients need none.
     pub client_ca_file: Option<PathBuf>,
     /// Looks at `client_ca_file` for changes too. Default: false.
+    #[schemars(extend("x-no-effect" = "it is always looked at for changes", "x-unless" = true))]
     pub client_ca_file_reload: bool,
     /// PEM file with authorities; the collector's servers read and ignore it, and so does Sluice.
+    #[schemars(extend("x-no-effect" = "servers check clients by client_ca_file; the collector ignores it too"))]
     pub ca_file: Option<PathBuf>,
     /// Lowest version to speak. Default: 1.2.
     pub min_version: TlsVersion,
