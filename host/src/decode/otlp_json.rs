@@ -1,7 +1,7 @@
 //! OTLP/JSON to OTLP protobuf in one pass, without an object tree in between.
 //!
 //! The rules are those of the OTLP specification, "JSON Protobuf Encoding": lowerCamelCase names only, ids in hex,
-//! enum values as integers, 64-bit integers as strings or numbers, unknown names ignored. What is written is the
+//! enum values as integers (their names are taken too, as in the collector), 64-bit integers as strings or numbers, unknown names ignored. What is written is the
 //! canonical encoding: fields in the order of the document, defaults left out where presence does not matter.
 
 mod encode;

@@ -145,7 +145,7 @@ impl<'p> Encoder<'p> {
             // Zigzag: small negative numbers stay short.
             Kind::Sint32 => Number::Varint(u64::from(((value as i32) << 1 ^ (value as i32) >> 31) as u32)),
             // Negative enum values and int64 take all ten bytes, as protobuf has it.
-            Kind::Enum | Kind::Int64 => Number::Varint(value as i64 as u64),
+            Kind::Enum(_) | Kind::Int64 => Number::Varint(value as i64 as u64),
             _ => Number::Varint(value as u64),
         })
     }
@@ -207,7 +207,7 @@ fn expected(kind: Kind) -> &'static str {
         Kind::Id(_) => "a span id of 16 hex digits",
         Kind::Base64 => "bytes in base64",
         Kind::Bool => "true or false",
-        Kind::Enum => "an integer (OTLP/JSON has no enum names)",
+        Kind::Enum(_) => "an integer or one of the enumeration's names",
         Kind::Uint32 | Kind::Fixed32 => "an integer from 0 to 4294967295",
         Kind::Sint32 => "a 32-bit integer",
         Kind::Int64 | Kind::Sfixed64 => "a 64-bit integer",
@@ -438,6 +438,12 @@ impl<'de> Visitor<'de> for One<'_, '_> {
                 match text.len() {
                     0 => self.delimited(&[]),
                     _ if hex::decode_to_slice(text, &mut id[..size]).is_ok() => self.delimited(&id[..size]),
+                    // What encoders of plain protobuf JSON write.
+                    length if length == size.div_ceil(3) * 4 => Err(E::custom(format_args!(
+                        "{} is not {} (OTLP/JSON has ids in hex, not in base64)",
+                        Literal::Text(text),
+                        expected(self.field.kind)
+                    ))),
                     _ => self.literal(Literal::Text(text)),
                 }
             }

@@ -17,11 +17,10 @@ pub(super) fn integer(kind: Kind, literal: Literal<'_>) -> Option<i128> {
         Literal::Unsigned(value) => i128::from(value),
         Literal::Signed(value) => i128::from(value),
         Literal::Float(value) => whole(value)?,
-        // Enum values are plain numbers; a string there is a name, which OTLP/JSON has not.
-        Literal::Text(_) if matches!(kind, Kind::Enum) => return None,
-        Literal::Text(text) => match text.parse::<i128>() {
-            Ok(value) => value,
-            Err(_) => whole(decimal(text)?)?,
+        Literal::Text(text) => match (kind, text.parse::<i128>()) {
+            (Kind::Enum(names), _) => names.number(text)?,
+            (_, Ok(value)) => value,
+            (_, Err(_)) => whole(decimal(text)?)?,
         },
     };
     range(kind).contains(&value).then_some(value)
@@ -53,7 +52,7 @@ fn whole(value: f64) -> Option<i128> {
 
 fn range(kind: Kind) -> std::ops::RangeInclusive<i128> {
     match kind {
-        Kind::Enum | Kind::Sint32 => i128::from(i32::MIN)..=i128::from(i32::MAX),
+        Kind::Enum(_) | Kind::Sint32 => i128::from(i32::MIN)..=i128::from(i32::MAX),
         Kind::Uint32 | Kind::Fixed32 => 0..=i128::from(u32::MAX),
         Kind::Uint64 | Kind::Fixed64 => 0..=i128::from(u64::MAX),
         _ => i128::from(i64::MIN)..=i128::from(i64::MAX),

@@ -37,7 +37,8 @@ pub(super) enum Kind {
     /// `bytes` in base64.
     Base64,
     Bool,
-    Enum,
+    /// An enumeration; a name that nobody knows is refused, a number is passed on.
+    Enum(&'static Names),
     Uint32,
     Sint32,
     Fixed32,
@@ -48,6 +49,59 @@ pub(super) enum Kind {
     Double,
     Message(&'static Message),
 }
+
+/// The names of an enumeration's values. OTLP/JSON has numbers only, but encoders of plain protobuf JSON write names, and the
+/// collector takes both.
+pub(super) struct Names {
+    /// What all of them begin with.
+    prefix: &'static str,
+    /// The rest of each, from 0.
+    values: &'static [&'static str],
+}
+
+impl Names {
+    /// The number of a name.
+    pub(super) fn number(&self, name: &str) -> Option<i128> {
+        let rest = name.strip_prefix(self.prefix)?;
+        self.values.iter().position(|value| *value == rest).map(|number| number as i128)
+    }
+}
+
+static SPAN_KIND: Names =
+    Names { prefix: "SPAN_KIND_", values: &["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"] };
+static STATUS_CODE: Names = Names { prefix: "STATUS_CODE_", values: &["UNSET", "OK", "ERROR"] };
+static AGGREGATION_TEMPORALITY: Names =
+    Names { prefix: "AGGREGATION_TEMPORALITY_", values: &["UNSPECIFIED", "DELTA", "CUMULATIVE"] };
+static SEVERITY_NUMBER: Names = Names {
+    prefix: "SEVERITY_NUMBER_",
+    values: &[
+        "UNSPECIFIED",
+        "TRACE",
+        "TRACE2",
+        "TRACE3",
+        "TRACE4",
+        "DEBUG",
+        "DEBUG2",
+        "DEBUG3",
+        "DEBUG4",
+        "INFO",
+        "INFO2",
+        "INFO3",
+        "INFO4",
+        "WARN",
+        "WARN2",
+        "WARN3",
+        "WARN4",
+        "ERROR",
+        "ERROR2",
+        "ERROR3",
+        "ERROR4",
+        "FATAL",
+        "FATAL2",
+        "FATAL3",
+        "FATAL4",
+    ],
+};
 
 /// The request message of a signal.
 pub(super) fn request(signal: Signal) -> &'static Message {
@@ -155,7 +209,7 @@ static SPAN: Message = Message {
         plain("traceState", 3, Kind::Text),
         plain("parentSpanId", 4, SPAN_ID),
         plain("name", 5, Kind::Text),
-        plain("kind", 6, Kind::Enum),
+        plain("kind", 6, Kind::Enum(&SPAN_KIND)),
         plain("startTimeUnixNano", 7, Kind::Fixed64),
         plain("endTimeUnixNano", 8, Kind::Fixed64),
         many("attributes", 9, &KEY_VALUE),
@@ -192,7 +246,7 @@ static LINK: Message = Message {
 };
 
 static STATUS: Message =
-    Message { name: "Status", fields: &[plain("message", 2, Kind::Text), plain("code", 3, Kind::Enum)] };
+    Message { name: "Status", fields: &[plain("message", 2, Kind::Text), plain("code", 3, Kind::Enum(&STATUS_CODE))] };
 
 // Logs
 
@@ -213,7 +267,7 @@ static LOG_RECORD: Message = Message {
     name: "LogRecord",
     fields: &[
         plain("timeUnixNano", 1, Kind::Fixed64),
-        plain("severityNumber", 2, Kind::Enum),
+        plain("severityNumber", 2, Kind::Enum(&SEVERITY_NUMBER)),
         plain("severityText", 3, Kind::Text),
         one("body", 5, &ANY_VALUE),
         many("attributes", 6, &KEY_VALUE),
@@ -266,19 +320,25 @@ static SUM: Message = Message {
     name: "Sum",
     fields: &[
         many("dataPoints", 1, &NUMBER_DATA_POINT),
-        plain("aggregationTemporality", 2, Kind::Enum),
+        plain("aggregationTemporality", 2, Kind::Enum(&AGGREGATION_TEMPORALITY)),
         plain("isMonotonic", 3, Kind::Bool),
     ],
 };
 
 static HISTOGRAM: Message = Message {
     name: "Histogram",
-    fields: &[many("dataPoints", 1, &HISTOGRAM_DATA_POINT), plain("aggregationTemporality", 2, Kind::Enum)],
+    fields: &[
+        many("dataPoints", 1, &HISTOGRAM_DATA_POINT),
+        plain("aggregationTemporality", 2, Kind::Enum(&AGGREGATION_TEMPORALITY)),
+    ],
 };
 
 static EXPONENTIAL_HISTOGRAM: Message = Message {
     name: "ExponentialHistogram",
-    fields: &[many("dataPoints", 1, &EXPONENTIAL_HISTOGRAM_DATA_POINT), plain("aggregationTemporality", 2, Kind::Enum)],
+    fields: &[
+        many("dataPoints", 1, &EXPONENTIAL_HISTOGRAM_DATA_POINT),
+        plain("aggregationTemporality", 2, Kind::Enum(&AGGREGATION_TEMPORALITY)),
+    ],
 };
 
 static SUMMARY: Message = Message { name: "Summary", fields: &[many("dataPoints", 1, &SUMMARY_DATA_POINT)] };

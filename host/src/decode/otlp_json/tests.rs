@@ -400,7 +400,26 @@ fn says_where_and_what_is_wrong() {
     let cases = [
         (span(r#""traceId":"5B8E""#), "traceId: a string of 4 bytes is not a trace id of 32 hex digits"),
         (span(r#""spanId":"zee19b7ec3c1b174""#), "spanId: a string of 16 bytes is not a span id of 16 hex digits"),
-        (span(r#""kind":"SPAN_KIND_SERVER""#), "kind: a string of 16 bytes is not an integer (OTLP/JSON has no enum"),
+        (
+            span(r#""traceId":"W47/+/+TH7R8SvXA2/tNug==""#),
+            "traceId: a string of 24 bytes is not a trace id of 32 hex digits (OTLP/JSON has ids in hex, not in base64)",
+        ),
+        (
+            span(r#""spanId":"7uGbfsPBsXQ=""#),
+            "spanId: a string of 12 bytes is not a span id of 16 hex digits (OTLP/JSON has ids in hex",
+        ),
+        (
+            span(r#""traceId":"5b8efff798038103d269b633813fc60c5b""#),
+            "traceId: a string of 34 bytes is not a trace id of 32 hex",
+        ),
+        (span(r#""spanId":"eee19b7ec3c1b17""#), "spanId: a string of 15 bytes is not a span id of 16 hex digits"),
+        (span(r#""parentSpanId":7"#), "parentSpanId: 7 is not a span id of 16 hex digits"),
+        (
+            span(r#""kind":"SPAN_KIND_SERVR""#),
+            "kind: a string of 15 bytes is not an integer or one of the enumeration's names",
+        ),
+        (span(r#""kind":"2""#), "kind: a string of 1 bytes is not an integer or one of the enumeration's names"),
+        (span(r#""kind":"STATUS_CODE_OK""#), "kind: a string of 14 bytes is not an integer or one"),
         (span(r#""kind":2147483648"#), "kind: 2147483648 is not an integer"),
         (span(r#""flags":-1"#), "flags: -1 is not an integer from 0 to 4294967295"),
         (span(r#""flags":4294967296"#), "flags: 4294967296 is not an integer from 0 to 4294967295"),
@@ -465,4 +484,35 @@ fn stops_at_its_limit_and_at_the_budget() {
     let too_large = DecodeError::TooLarge { what: "the request in protobuf", limit_bytes: size - 1 };
     assert_eq!(with(size - 1, 1 << 20), Err(too_large));
     assert_eq!(with(1 << 20, 4000), Err(DecodeError::OverBudget));
+}
+
+/// The names in the descriptors of opentelemetry-proto are the oracle.
+#[test]
+fn takes_the_names_of_all_enumerations_as_the_collector_does() {
+    use opentelemetry_proto::tonic::logs::v1::SeverityNumber;
+    use opentelemetry_proto::tonic::metrics::v1::AggregationTemporality;
+    use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+    use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+    let same = |signal, field: &dyn Fn(serde_json::Value) -> serde_json::Value, name: &str, number: i32| {
+        let named = translate(signal, &field(json!(name)).to_string()).expect(name);
+        assert_eq!(named, translate(signal, &field(json!(number)).to_string()).expect(name), "{name}");
+    };
+    let span = |span: serde_json::Value| json!({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]});
+    let metric = |metric: serde_json::Value| json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]});
+    for kind in (0..6).map(|kind| SpanKind::try_from(kind).expect("a kind")) {
+        same(Signal::Traces, &|kind| span(json!({"kind": kind})), kind.as_str_name(), kind as i32);
+    }
+    for code in (0..3).map(|code| StatusCode::try_from(code).expect("a code")) {
+        same(Signal::Traces, &|code| span(json!({"status": {"code": code}})), code.as_str_name(), code as i32);
+    }
+    for severity in (0..25).map(|number| SeverityNumber::try_from(number).expect("a severity")) {
+        let log = |number| json!({"resourceLogs": [{"scopeLogs": [{"logRecords": [{"severityNumber": number}]}]}]});
+        same(Signal::Logs, &log, severity.as_str_name(), severity as i32);
+    }
+    for kind in ["sum", "histogram", "exponentialHistogram"] {
+        for temporality in (0..3).map(|number| AggregationTemporality::try_from(number).expect("one")) {
+            let point = |number| metric(json!({kind: {"aggregationTemporality": number}}));
+            same(Signal::Metrics, &point, temporality.as_str_name(), temporality as i32);
+        }
+    }
 }
