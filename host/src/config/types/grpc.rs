@@ -30,8 +30,8 @@ pub struct GrpcServerConfig {
     pub write_buffer_size: u64,
     /// Keep-alive and age of connections.
     pub keepalive: GrpcServerKeepalive,
-    /// Keeps request metadata for stages that read it. Default: false; metadata that a stage declares is kept
-    /// anyway.
+    /// Accepted as in the collector. Metadata that a stage or a batch processor declares is always kept, other never
+    /// is, so that it makes no difference. Default: false.
     pub include_metadata: bool,
 }
 

@@ -143,8 +143,8 @@ pub struct HttpServerConfig {
     pub cors: Option<CorsConfig>,
     /// Largest body in bytes after decompression; a larger one is answered with 413. Default: 20 MiB; 0 means that.
     pub max_request_body_size: u64,
-    /// Keeps request headers for stages that read them. Default: false; headers that a stage declares are kept
-    /// anyway.
+    /// Accepted as in the collector. Headers that a stage or a batch processor declares are always kept, others never
+    /// are, so that it makes no difference. Default: false.
     pub include_metadata: bool,
     /// Headers of every answer.
     pub response_headers: BTreeMap<String, String>,
