@@ -1,7 +1,8 @@
 //! The configuration, key by key as the OpenTelemetry Collector's `probabilistic_sampler` has it.
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use sluice_sdk::{ConfigErrors, Signal, log};
 
 use crate::hash::Fnv;
@@ -17,6 +18,7 @@ const BUCKETS_PER_PERCENT: f32 = 163.84;
 pub struct SamplerConfig {
     /// How many percent of the spans or log records are kept, as a 32-bit float: 100 and more keep all, 0 (the
     /// default) none; else at least 100 * 2^-56.
+    #[serde(deserialize_with = "percentage")]
     pub sampling_percentage: f32,
     /// Seed of the hash in mode `hash_seed`. Equal seeds in all samplers of one tier; different seeds from tier to
     /// tier, or the second tier keeps whatever the first one kept.
@@ -73,6 +75,15 @@ impl Default for SamplerConfig {
             sampling_priority: String::new(),
         }
     }
+}
+
+/// Reads a 64-bit number as the 32-bit one that the Collector makes of it. What is below all of them is negative anyway.
+fn percentage<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f32, D::Error> {
+    let percentage = f64::deserialize(deserializer)?;
+    if percentage > f64::from(f32::MAX) {
+        return Err(D::Error::custom(format_args!("{percentage:e} is too large; use a number from 0 to 100")));
+    }
+    Ok(percentage.max(f64::from(f32::MIN)) as f32)
 }
 
 impl SamplerConfig {

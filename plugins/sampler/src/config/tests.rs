@@ -18,6 +18,7 @@ fn chooses_the_mode() {
         // 1 of 16384 buckets begins at 0.0061035...
         (r#"{"sampling_percentage": 0.00611}"#, Mode::HashSeed(Threshold::from_buckets(1))),
         (r#"{"sampling_percentage": 0.0061}"#, Mode::Never),
+        (r#"{"sampling_percentage": 3.4028234e38}"#, Mode::HashSeed(Threshold::ALWAYS)),
         (r#"{"sampling_percentage": 25, "mode": "equalizing"}"#, Mode::Equalizing(threshold("c"))),
         (r#"{"sampling_percentage": 101, "mode": "equalizing"}"#, Mode::Equalizing(Threshold::ALWAYS)),
         (r#"{"sampling_percentage": 25, "mode": "proportional"}"#, Mode::Proportional(0.25)),
@@ -39,8 +40,10 @@ fn chooses_the_mode() {
 fn says_what_is_wrong() {
     for (json, expected) in [
         (r#"{"sampling_percentage": -1}"#, "sampling_percentage: -1 is negative"),
-        // Which of two errors it is depends on a feature of serde_json.
-        (r#"{"sampling_percentage": 1e300}"#, "number"),
+        (r#"{"sampling_percentage": -1e300}"#, " is negative; use 0 to drop everything"),
+        (r#"{"sampling_percentage": 1e300}"#, "1e300 is too large; use a number from 0 to 100"),
+        (r#"{"sampling_percentage": 3.4028236e38}"#, "3.4028236e38 is too large; use a number from 0 to 100"),
+        (r#"{"sampling_percentage": "50"}"#, "invalid type: string \"50\", expected f64"),
         (r#"{"sampling_percentage": 1e-15}"#, "is too small"),
         (r#"{"sampling_precision": 0}"#, "sampling_precision: 0 is out of range"),
         (r#"{"sampling_precision": 15}"#, "sampling_precision: 15 is out of range"),
