@@ -136,10 +136,10 @@ impl Books {
     /// The account for an entry. What was accepted under the others must end there, so that a tenant gets an account of
     /// its own only with items that come in, while nothing of the others is on its way.
     fn account(&mut self, tenant: &TenantId, comes_in: bool, now: Instant) -> &mut Account {
-        if !self.tenants.contains_key(tenant) && !(comes_in && self.others.is_settled() && self.make_room(now)) {
-            return &mut self.others;
+        if self.tenants.contains_key(tenant) || (comes_in && self.others.is_settled() && self.make_room(now)) {
+            return self.tenants.entry(tenant.clone()).or_default();
         }
-        self.tenants.entry(tenant.clone()).or_default()
+        &mut self.others
     }
 
     /// Whether there is room for one more account; closes one that was quiet for long, if need be.
