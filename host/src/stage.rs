@@ -12,6 +12,7 @@ mod catalog;
 mod component;
 mod configured;
 mod declared;
+mod descriptor_section;
 mod embedded;
 mod reload;
 
@@ -32,7 +33,7 @@ pub use chain::{
     Chain, ChainOutcome, Change, FailureKind, LeftOut, StageConfigError, StageFailure, StageReport, StageSpec,
 };
 pub use code_cache::Digest;
-pub use component::{Descriptor, Drops, LoadError, OnError, Origin, Plugin};
+pub use component::{Descriptor, Drops, Inspection, LoadError, OnError, Origin, Plugin};
 pub use embedded::precompile_standard_stages;
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use instance::CallError;

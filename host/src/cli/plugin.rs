@@ -1,4 +1,4 @@
-//! `sluice plugin`: looks at a component, and compiles the standard stages ahead of time.
+//! `sluice plugin`: looks at a component, packs its descriptor, and compiles the standard stages ahead of time.
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,17 @@ enum Command {
         /// The component.
         file: PathBuf,
     },
+    /// Write what a component says about itself into a section of it, where tools read it without running code.
+    #[command(
+        after_help = "Example:\n  sluice plugin pack target/wasm32-wasip2/release/status_class.wasm --output plugins/status_class.wasm"
+    )]
+    Pack {
+        /// The component.
+        file: PathBuf,
+        /// Where to write; the file itself if not given.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Compile the built-in stages to <directory>/<stage>.cwasm, for a build with SLUICE_PRECOMPILED_DIR.
     Precompile {
         /// Where to write.
@@ -34,25 +45,40 @@ pub(super) fn run(arguments: &PluginArgs) -> Result<String, String> {
     let engine = Engine::new(EngineConfig::default()).map_err(|error| error.to_string())?;
     match &arguments.command {
         Command::Inspect { file } => inspect(engine, file),
+        Command::Pack { file, output } => pack(engine, file, output.as_deref().unwrap_or(file)),
         Command::Precompile { output } => precompile(&engine, output),
     }
 }
 
 fn inspect(engine: Engine, file: &Path) -> Result<String, String> {
-    let plugin = Catalog::new(engine, None).open(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let descriptor = plugin.descriptor();
+    let inspected = Catalog::new(engine, None).inspect(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let descriptor = &inspected.descriptor;
     let page = serde_json::json!({
         "name": descriptor.name,
         "aliases": descriptor.aliases,
         "version": descriptor.version,
         "description": descriptor.description,
         "signals": descriptor.signals.iter().map(|signal| signal.name()).collect::<Vec<_>>(),
-        "capabilities": plugin.capabilities(),
-        "sha256": plugin.digest().to_string(),
-        "size_bytes": plugin.size_bytes(),
+        "drops": descriptor.drops,
+        "on_error": descriptor.on_error,
+        "capabilities": inspected.capabilities,
+        "sha256": inspected.digest.to_string(),
+        "size_bytes": inspected.size_bytes,
+        "known_from": if inspected.is_read { "its section, no code was run" } else { "running describe" },
         "config_schema": descriptor.config_schema,
     });
     serde_json::to_string_pretty(&page).map(|page| page + "\n").map_err(|error| error.to_string())
+}
+
+fn pack(engine: Engine, file: &Path, output: &Path) -> Result<String, String> {
+    let said = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let packed = Catalog::new(engine, None).pack(file).map_err(|error| said(file, &error))?;
+    let name = output.file_name().ok_or_else(|| said(output, &"not the name of a file"))?;
+    // Whoever watches the directory sees the whole file or none; names with a dot are nobody's plugin.
+    let half = output.with_file_name(format!(".{}.new", name.to_string_lossy()));
+    let written = std::fs::write(&half, &packed).and_then(|()| std::fs::rename(&half, output));
+    written.map_err(|error| said(output, &error))?;
+    Ok(format!("{} ({} bytes)\n", output.display(), packed.len()))
 }
 
 fn precompile(engine: &Engine, output: &Path) -> Result<String, String> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use super::code_cache::Digest;
-use super::component::{LoadError, Origin, Plugin};
+use super::component::{Inspection, LoadError, Origin, Plugin};
 use super::embedded::EMBEDDED;
 use super::engine::Engine;
 use super::shared::lock;
@@ -131,12 +131,20 @@ impl Catalog {
         Ok((plugins, refused))
     }
 
-    /// The plugin in a file, wherever it is.
+    /// What can be said of the plugin in a file, wherever it is.
     ///
     /// # Errors
     /// If the file can't be read or is no plugin.
-    pub fn open(&self, file: &Path) -> Result<Arc<Plugin>, LoadError> {
-        self.load_file(file)
+    pub fn inspect(&self, file: &Path) -> Result<Inspection, LoadError> {
+        Plugin::inspect(&self.0.engine, &read(file)?)
+    }
+
+    /// The plugin in a file, with its descriptor in a section.
+    ///
+    /// # Errors
+    /// If the file can't be read or is no plugin.
+    pub fn pack(&self, file: &Path) -> Result<Vec<u8>, LoadError> {
+        Plugin::pack(&self.0.engine, &read(file)?)
     }
 
     /// The directory that it looks in.

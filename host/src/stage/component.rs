@@ -9,6 +9,7 @@ use wasmtime::component::{Component, Linker};
 use super::bindings::PluginPre;
 use super::bindings::sluice::plugin::types;
 use super::code_cache::Digest;
+use super::descriptor_section;
 use super::engine::{CompileError, Engine};
 use super::guest::{self, Guest};
 use super::instance::{CallError, Instance};
@@ -47,6 +48,21 @@ pub enum Origin {
     File(PathBuf),
 }
 
+/// What can be said of a plugin without configuring it.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// What it says about itself.
+    pub descriptor: Descriptor,
+    /// Whether that was read from the component's section, without running its code.
+    pub is_read: bool,
+    /// The interfaces of the host that it uses.
+    pub capabilities: Vec<String>,
+    /// The SHA-256 of the component.
+    pub digest: Digest,
+    /// The size of the component.
+    pub size_bytes: u64,
+}
+
 /// What a plugin says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Descriptor {
@@ -69,7 +85,8 @@ pub struct Descriptor {
 }
 
 /// What it means when a plugin drops a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Drops {
     /// The row was not wanted.
     Filtered,
@@ -130,7 +147,42 @@ impl Plugin {
     /// Why it is not accepted.
     pub(super) fn load(engine: &Engine, bytes: &[u8], digest: Digest, origin: Origin) -> Result<Arc<Self>, LoadError> {
         let component = engine.compile(bytes, &digest)?;
-        Self::from_component(engine, &component, digest, origin, bytes.len() as u64)
+        let plugin = Self::from_component(engine, &component, digest, origin, bytes.len() as u64)?;
+        match descriptor_section::read(bytes).map_err(LoadError::Descriptor)? {
+            Some(written) if written != plugin.descriptor => {
+                let name = descriptor_section::NAME;
+                let message =
+                    format!("its section {name} says otherwise than the plugin; `sluice plugin pack` renews it");
+                Err(LoadError::Descriptor(message))
+            }
+            _ => Ok(plugin),
+        }
+    }
+
+    /// Looks at a component; runs its code only if it has no section with its descriptor.
+    ///
+    /// # Errors
+    /// Why it is not accepted.
+    pub(super) fn inspect(engine: &Engine, bytes: &[u8]) -> Result<Inspection, LoadError> {
+        let digest = Digest::of(bytes);
+        let size_bytes = bytes.len() as u64;
+        let Some(descriptor) = descriptor_section::read(bytes).map_err(LoadError::Descriptor)? else {
+            let plugin = Self::load(engine, bytes, digest, Origin::BuiltIn)?;
+            let (descriptor, capabilities) = (plugin.descriptor.clone(), plugin.capabilities.clone());
+            return Ok(Inspection { descriptor, is_read: false, capabilities, digest, size_bytes });
+        };
+        let capabilities = check(&engine.compile(bytes, &digest)?)?;
+        Ok(Inspection { descriptor, is_read: true, capabilities, digest, size_bytes })
+    }
+
+    /// A component with its descriptor in a section.
+    ///
+    /// # Errors
+    /// Why it is not accepted.
+    pub(super) fn pack(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+        let bare = descriptor_section::without(bytes);
+        let plugin = Self::load(engine, &bare, Digest::of(&bare), Origin::BuiltIn)?;
+        Ok(descriptor_section::write(&bare, &plugin.descriptor))
     }
 
     /// Makes a plugin of a component that is compiled.
@@ -141,11 +193,7 @@ impl Plugin {
         origin: Origin,
         size_bytes: u64,
     ) -> Result<Arc<Self>, LoadError> {
-        let capabilities = check_imports(component)?;
-        let missing = EXPORTS.into_iter().find(|export| component.get_export_index(None, export).is_none());
-        if let Some(export) = missing {
-            return Err(LoadError::MissingExport(export));
-        }
+        let capabilities = check(component)?;
         let misfit = |error: wasmtime::Error| LoadError::Misfit(format!("{error:#}"));
         let mut linker = Linker::new(engine.wasmtime());
         guest::add_to_linker(&mut linker).map_err(misfit)?;
@@ -204,6 +252,13 @@ impl From<CompileError> for LoadError {
     }
 }
 
+/// Refuses what is no plugin by its imports and exports; says which interfaces are used.
+fn check(component: &Component) -> Result<Vec<String>, LoadError> {
+    let capabilities = check_imports(component)?;
+    let missing = EXPORTS.into_iter().find(|export| component.get_export_index(None, export).is_none());
+    missing.map_or(Ok(capabilities), |export| Err(LoadError::MissingExport(export)))
+}
+
 /// Refuses whatever is not of the contract and not harmless; says which interfaces are used.
 fn check_imports(component: &Component) -> Result<Vec<String>, LoadError> {
     let mut used = Vec::new();
@@ -252,17 +307,6 @@ fn describe(engine: &Engine, pre: &PluginPre<Guest>) -> Result<Descriptor, LoadE
 impl Descriptor {
     fn from_guest(described: types::Descriptor) -> Result<Self, String> {
         let types::Descriptor { name, aliases, version, description, config_schema, .. } = described;
-        for id in std::iter::once(&name).chain(&aliases) {
-            if !is_component_type(id) {
-                return Err(format!("{id:?} is no component type (a letter, then letters, digits and underscores)"));
-            }
-        }
-        if version.len() > MAX_DESCRIPTOR_TEXT || description.len() > MAX_DESCRIPTOR_TEXT || aliases.len() > 16 {
-            return Err("version, description or aliases are too long".into());
-        }
-        if described.signals.is_empty() {
-            return Err("it processes no signal".into());
-        }
         if config_schema.len() > MAX_SCHEMA {
             return Err(format!("a schema of {} bytes exceeds {MAX_SCHEMA}", config_schema.len()));
         }
@@ -278,7 +322,26 @@ impl Descriptor {
             types::OnError::Drop => OnError::Drop,
             types::OnError::Reject => OnError::Reject,
         };
-        Ok(Self { name, aliases, version, description, signals, drops, on_error, config_schema })
+        let descriptor = Self { name, aliases, version, description, signals, drops, on_error, config_schema };
+        descriptor.check()?;
+        Ok(descriptor)
+    }
+
+    /// Says what makes no sense in it.
+    pub(super) fn check(&self) -> Result<(), String> {
+        for id in std::iter::once(&self.name).chain(&self.aliases) {
+            if !is_component_type(id) {
+                return Err(format!("{id:?} is no component type (a letter, then letters, digits and underscores)"));
+            }
+        }
+        let is_long = |text: &String| text.len() > MAX_DESCRIPTOR_TEXT;
+        if is_long(&self.version) || is_long(&self.description) || self.aliases.len() > 16 {
+            return Err("version, description or aliases are too long".into());
+        }
+        if self.signals.is_empty() {
+            return Err("it processes no signal".into());
+        }
+        Ok(())
     }
 }
 

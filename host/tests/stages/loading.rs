@@ -160,3 +160,32 @@ fn does_not_trust_a_cache_that_others_can_write_to() {
     cached(directory.path()).expect("compiled without a cache");
     assert!(entries(directory.path()).is_empty());
 }
+
+/// A text in the section that the code does not know shows who was asked.
+#[test]
+fn reads_a_packed_descriptor_without_running_code_and_refuses_one_that_lies() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("probe.wasm");
+    fs::write(&file, guests::guest("probe")).unwrap();
+    let catalog = Catalog::new(engine(), Some(directory.path().to_owned()));
+    let bare = catalog.inspect(&file).expect("a plugin");
+    assert!(!bare.is_read);
+
+    let packed = catalog.pack(&file).expect("a plugin");
+    fs::write(&file, &packed).unwrap();
+    let read = catalog.inspect(&file).expect("a plugin");
+    assert!(read.is_read);
+    assert_eq!((&read.descriptor, &read.capabilities), (&bare.descriptor, &bare.capabilities));
+    assert_eq!(catalog.find("probe").expect("a plugin").descriptor(), &bare.descriptor);
+
+    let (says, lies) = (b"Does what its configuration says.", b"Does what its configuration lies.");
+    let at = packed.windows(says.len()).rposition(|window| window == says).expect("in the section");
+    let mut lying = packed.clone();
+    lying[at..at + lies.len()].copy_from_slice(lies);
+    fs::write(&file, &lying).unwrap();
+    assert!(catalog.inspect(&file).expect("a plugin").descriptor.description.ends_with("lies."));
+    let refused = catalog.find("probe").expect_err("it lies").to_string();
+    assert!(refused.contains("its section sluice:descriptor says otherwise than the plugin"), "{refused}");
+    // Packing asks the code again.
+    assert_eq!(catalog.pack(&file).expect("a plugin"), packed);
+}
