@@ -1,8 +1,10 @@
-//! The list that `sluice components` prints.
+//! The list that `sluice components` prints, in the form of the collector's: name, module and stability by signal.
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::config::components::{COMPONENTS, Component, Kind, Support};
+use crate::config::components::{COMPONENTS, Component, Kind, Native, Support};
 use crate::config::signal_name;
 
 #[derive(Serialize)]
@@ -11,6 +13,7 @@ struct Listing<'a> {
     receivers: Vec<Item<'a>>,
     processors: Vec<Item<'a>>,
     exporters: Vec<Item<'a>>,
+    connectors: Vec<Item<'a>>,
     extensions: Vec<Item<'a>>,
 }
 
@@ -26,11 +29,16 @@ struct Item<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     aliases: &'a [&'a str],
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    signals: Vec<&'a str>,
+    /// Where its code is.
+    module: String,
+    /// How much may still change, in the collector's words; of a plugin in the directory only the plugin knows.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    stability: BTreeMap<&'static str, &'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plugin: Option<&'a str>,
 }
+
+const HOST: &str = concat!("sluice v", env!("CARGO_PKG_VERSION"));
 
 /// Lists what the host has, and the plugins of these names.
 pub(super) fn list(files: &[String]) -> String {
@@ -39,12 +47,14 @@ pub(super) fn list(files: &[String]) -> String {
     for name in files {
         match processors.iter_mut().find(|item| item.name == name) {
             Some(item) if item.plugin.is_some() => {
-                item.plugin = Some("from the directory, instead of the standard one")
+                item.plugin = Some("from the directory, instead of the standard one");
+                item.module = format!("{name}.wasm");
             }
             // A native processor can't be replaced.
             Some(_) => {}
             None => {
-                processors.push(Item { name, aliases: &[], signals: Vec::new(), plugin: Some("from the directory") })
+                let (module, stability) = (format!("{name}.wasm"), BTreeMap::new());
+                processors.push(Item { name, aliases: &[], module, stability, plugin: Some("from the directory") });
             }
         }
     }
@@ -57,17 +67,27 @@ pub(super) fn list(files: &[String]) -> String {
         receivers: of_kind(Kind::Receiver).collect(),
         processors,
         exporters: of_kind(Kind::Exporter).collect(),
+        connectors: of_kind(Kind::Connector).collect(),
         extensions: of_kind(Kind::Extension).collect(),
     };
     serde_yaml::to_string(&listing).unwrap_or_default()
 }
 
 fn item(component: &'static Component) -> Option<Item<'static>> {
-    let plugin = match component.support {
-        Support::Native(_) => None,
-        Support::Standard => Some("standard"),
+    let (module, plugin) = match component.support {
+        Support::Native(_) => (HOST.to_owned(), None),
+        Support::Standard => (format!("{HOST}, {}.wasm inside", component.name), Some("standard")),
         Support::Later => return None,
     };
-    let signals = component.signals.iter().map(|signal| signal_name(*signal)).collect();
-    Some(Item { name: component.name, aliases: component.aliases, signals, plugin })
+    // Nothing is promised before version 1; what only old configurations name goes first.
+    let level = match component.support {
+        Support::Native(Native::AwsPrometheusRemoteWrite | Native::Logging) => "Deprecated",
+        _ => "Beta",
+    };
+    let kinds: Vec<_> = match component.kind {
+        Kind::Extension => vec!["extension"],
+        _ => component.signals.iter().map(|signal| signal_name(*signal)).collect(),
+    };
+    let stability = kinds.into_iter().map(|kind| (kind, level)).collect();
+    Some(Item { name: component.name, aliases: component.aliases, module, stability, plugin })
 }

@@ -82,4 +82,22 @@ fn lists_components_and_plugins() {
     assert!(names("exporters").contains(&"awsprometheusremotewrite".to_owned()));
     assert!(text.contains("instead of the standard one"), "{text}");
     assert!(!text.contains("statsd"), "{text}");
+    let stability = |section: &str, name: &str| {
+        let items = listing[section].as_sequence().into_iter().flatten();
+        items
+            .into_iter()
+            .find(|item| item["name"] == name)
+            .map(|item| serde_yaml::to_string(&item["stability"]).expect("YAML"))
+    };
+    for (section, name, expected) in [
+        ("receivers", "otlp", "logs: Beta\nmetrics: Beta\ntraces: Beta\n"),
+        ("processors", "sampler", "logs: Beta\ntraces: Beta\n"),
+        ("processors", "mine", "null\n"),
+        ("exporters", "opensearch", "logs: Beta\ntraces: Beta\n"),
+        ("exporters", "awsprometheusremotewrite", "metrics: Deprecated\n"),
+        ("extensions", "sigv4auth", "extension: Beta\n"),
+    ] {
+        assert_eq!(stability(section, name).as_deref(), Some(expected), "{section} {name}");
+    }
+    assert_eq!(listing["processors"][6]["module"], "mine.wasm");
 }

@@ -123,6 +123,10 @@ impl Component {
         Self { aliases, ..self }
     }
 
+    const fn takes(self, signals: &'static [Signal]) -> Self {
+        Self { signals, ..self }
+    }
+
     const fn hint(self, hint: &'static str) -> Self {
         Self { hint, ..self }
     }
@@ -147,7 +151,7 @@ pub const COMPONENTS: &[Component] = &[
     standard("filter"),
     standard("redaction"),
     standard("tenant_label"),
-    standard("sampler").also(&["probabilistic_sampler"]),
+    standard("sampler").takes(TRACES_LOGS).also(&["probabilistic_sampler"]),
     later(Kind::Processor, "attributes", ALL),
     later(Kind::Processor, "resource", ALL),
     later(Kind::Processor, "resourcedetection", ALL).also(&["resource_detection"]),

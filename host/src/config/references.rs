@@ -144,7 +144,9 @@ impl Checker<'_> {
             return Some(format!("references {kind} \"{id}\" which is not configured{hint}"));
         }
         let component = components::find(kind, id.component_type())?;
-        if component.support == components::Support::Later || component.signals.contains(&pipeline.signal()) {
+        // A standard stage may have been replaced by a plugin that takes more; the plugin itself says what it takes.
+        let is_native = matches!(component.support, components::Support::Native(_));
+        if !is_native || component.signals.contains(&pipeline.signal()) {
             return None;
         }
         let taken = component.signals.iter().map(|signal| signal_name(*signal)).collect::<Vec<_>>().join(" and ");
