@@ -115,3 +115,12 @@ fn finds_the_command_in_a_comment() {
     assert_eq!(shown(text), Some(Shown { environment, configs: vec!["one.yaml".into(), "two.yaml".into()] }));
     assert_eq!(shown("receivers:\n#   target/release/sluice --config one.yaml"), None);
 }
+
+#[test]
+fn the_readme_shows_the_first_plugin_as_it_is() {
+    let read = |path: &str| std::fs::read_to_string(root().join(path)).expect("a file of the checkout");
+    let (readme, plugin) = (read("README.md"), read("examples/first-plugin/src/lib.rs"));
+    let code: Vec<&str> = plugin.lines().skip_while(|line| line.starts_with("//!")).collect();
+    let shown = readme.split("// status_class/src/lib.rs\n").nth(1).and_then(|rest| rest.split("```").next());
+    assert_eq!(shown.map(str::trim), Some(code.join("\n").trim()));
+}

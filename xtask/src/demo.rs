@@ -42,7 +42,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.stay {
         demo.arg("--stay");
     }
-    shell::run(&mut demo)
+    shell::become_program(&mut demo)
 }
 
 /// Fetches the stores that were asked for; one that can't be had ends the demo, since somebody wants to see it.

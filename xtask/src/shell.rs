@@ -63,6 +63,13 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Becomes another program, so that Ctrl-C reaches it and nobody who would end before it. Returns only if it can't start.
+pub(crate) fn become_program(command: &mut Command) -> Result<()> {
+    use std::os::unix::process::CommandExt;
+    let error = command.exec();
+    Err(error).with_context(|| format!("can't start {}", show(command)))
+}
+
 /// Runs a command to its end, keeping what it prints in a file and showing the end of it on failure.
 pub(crate) fn run_logged(command: &mut Command, log: &Path) -> Result<()> {
     let shown = show(command);

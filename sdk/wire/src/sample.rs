@@ -67,7 +67,8 @@ fn attributes(index: usize, mut attribute: impl FnMut(&str, &dyn Fn(&mut ValueWr
     attribute("server.address", &|value| value.text("shop.example.com"));
     attribute("server.port", &|value| value.integer(443));
     attribute("user.id", &|value| value.text(&user));
-    if index.is_multiple_of(10) {
+    // Not with the rows of `/health`, which every filter here drops: then no e-mail address would be left to redact.
+    if index % 10 == 3 {
         attribute("user.email", &|value| value.text(&email));
     } else {
         attribute("network.protocol.version", &|value| value.text("1.1"));

@@ -79,6 +79,11 @@ impl Books {
         self.in_flight == 0
     }
 
+    /// Whether something went to several exporters.
+    pub(crate) fn has_copies(&self) -> bool {
+        self.entries.values().any(|entries| entries.duplicated > 0)
+    }
+
     /// What became of a tenant's items.
     pub(crate) fn entries(&self, tenant: &str, signal: &str) -> Entries {
         self.entries.get(&(tenant.to_owned(), signal.to_owned())).copied().unwrap_or_default()

@@ -56,7 +56,7 @@ fn class(record: &Value) -> Option<&str> {
 
 /// One line per signal.
 pub(crate) fn render(counts: &BTreeMap<&'static str, Count>) -> String {
-    let header = ["signal", "", "2xx, 5xx (first edition)", "success, server error (second)", "unmarked"];
+    let header = ["signal", "", "2xx, 5xx (first)", "success, server error (second)", "neither"];
     let mut rows = vec![header.map(str::to_owned)];
     for (signal, count) in counts {
         let [first, second, neither] =

@@ -11,8 +11,8 @@ use sluice_tests::sluice::READY;
 use sluice_tests::{free_port, web};
 
 use crate::books::Books;
-use crate::say;
 use crate::stores::Stores;
+use crate::{say, shown};
 
 /// Pipelines that run the plugin; each swaps it at a boundary between two batches.
 const PIPELINES: u64 = 3;
@@ -103,9 +103,8 @@ impl Running {
         self.dir.join("data/out")
     }
 
-    /// A path as people want to see it.
-    pub(crate) fn shown(&self, path: &Path) -> String {
-        path.strip_prefix(&self.dir).unwrap_or(path).display().to_string()
+    fn plugins(&self) -> PathBuf {
+        self.dir.join("data/plugins")
     }
 
     /// Its books, once nothing is in flight and what was exported is in the files.
@@ -130,32 +129,42 @@ impl Running {
         .with_context(|| self.process.log())
     }
 
-    /// Leaves it running until Ctrl-C.
+    /// Leaves it running until Ctrl-C or SIGTERM.
     pub(crate) fn stay(&self) -> Result<()> {
-        crate::title("It keeps running; Ctrl-C ends it");
+        crate::title("It keeps running until Ctrl-C");
         let Ports { grpc, http, health, metrics } = &self.ports;
-        say(&format!("OTLP/gRPC 127.0.0.1:{grpc}, OTLP/HTTP http://127.0.0.1:{http}"));
-        say(&format!("http://127.0.0.1:{metrics}/metrics, http://127.0.0.1:{health}/"));
-        say(&format!("plugins: {}", self.dir.join("data/plugins").display()));
-        say(&format!("out:     {}", self.out().display()));
+        say(&format!("send OTLP to   127.0.0.1:{grpc} (gRPC) or http://127.0.0.1:{http} (HTTP)"));
+        say("               the resource attribute `tenant` says whose it is; without one it is `default`'s");
+        say(&format!("what comes out {}/<tenant>/", shown(&self.out())));
+        say(&format!("plugins        {}/; build examples/first-plugin anew, copy it there", shown(&self.plugins())));
+        say(&format!("its log        {}", shown(&self.dir.join("sluice.log"))));
+        say(&format!("metrics        http://127.0.0.1:{metrics}/metrics"));
+        say(&format!("health         http://127.0.0.1:{health}/"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(tokio::signal::ctrl_c())?;
+        runtime.block_on(async {
+            let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+            tokio::select! {
+                ended = tokio::signal::ctrl_c() => ended,
+                _ = terminate.recv() => Ok(()),
+            }
+        })?;
         Ok(())
     }
 
     /// Ends it as an orchestrator does, and checks that it left nothing behind.
     pub(crate) fn stop(mut self) -> Result<()> {
-        // After Ctrl-C it has had the signal, too, and may be gone.
-        let running = self.process.wait(Duration::ZERO).is_err();
-        if running && self.process.terminate().is_err() {
-            say("it is ending already");
+        // Ctrl-C in a terminal reaches it, too, and a second signal would cut its draining short.
+        let began = |process: &Process| process.log().contains("shutting down");
+        let began = self.process.wait_until("the beginning of its end", Duration::from_millis(300), began);
+        if began.is_err() {
+            self.process.terminate()?;
         }
         let status = self.process.wait(PATIENCE)?;
         ensure!(status.success(), "sluice ended with {status}\n{}", self.process.log());
         if !self.process.log().contains("Shutdown complete.") {
             bail!("sluice did not say that its shutdown is complete\n{}", self.process.log());
         }
-        say("SIGTERM: it drained, and ended with exit code 0");
+        say("asked to end (SIGTERM, or your Ctrl-C), it drained and left with exit code 0");
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use crate::files::Contents;
 use crate::load::TENANTS;
 
 const HEADER: [&str; 8] =
-    ["tenant", "signal", "received", "filtered", "sampled out", "exported", "in the file", "redacted values"];
+    ["tenant", "signal", "received", "filtered", "sampled out", "redacted values", "exported", "in the files"];
 
 /// One line per tenant and signal, and their sums.
 pub(crate) fn render(books: &Books, contents: &Contents) -> String {
@@ -18,7 +18,7 @@ pub(crate) fn render(books: &Books, contents: &Contents) -> String {
             let entries = books.entries(tenant, signal);
             let content = contents.get(&(tenant.to_owned(), signal.to_owned())).copied().unwrap_or_default();
             let (in_file, masked) = (content.records as i64, content.masked as i64);
-            let numbers = [entries.received, entries.filtered, entries.sampled_out, entries.exported, in_file, masked];
+            let numbers = [entries.received, entries.filtered, entries.sampled_out, masked, entries.exported, in_file];
             sums.iter_mut().zip(numbers).for_each(|(sum, number)| *sum += number);
             rows.push(row(tenant, signal, numbers));
         }
