@@ -133,8 +133,16 @@ impl Sluice {
     ///
     /// # Errors
     /// Says what does not add up, or how it ended.
-    pub fn stop(mut self) -> Result<String> {
+    pub fn stop(self) -> Result<String> {
         self.settle()?;
+        self.end()
+    }
+
+    /// Ends the process as an orchestrator does, whatever is on its way, and gives back its log.
+    ///
+    /// # Errors
+    /// Says how it ended, if it left something behind.
+    pub fn end(mut self) -> Result<String> {
         self.process.terminate()?;
         let status = self.process.wait(Duration::from_secs(30))?;
         ensure!(status.success(), "sluice ended with {status}\n{}", self.process.log());
