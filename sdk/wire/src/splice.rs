@@ -133,7 +133,7 @@ impl<'a, 'p> Splicer<'a, 'p> {
             plan,
             outs: (0..parts).map(|_| Out::new(bytes, capacity)).collect(),
             patches: Patches::new(columns, plan),
-            prepared: Prepared::new(plan),
+            prepared: Prepared::new(columns, plan),
             current: Current::default(),
             resource: 0,
             scope: 0,
@@ -366,7 +366,12 @@ impl<'a, 'p> Splicer<'a, 'p> {
             return;
         };
         let mark = out.open(item);
-        self.fields(item, part, is_edited);
+        self.patches.skip_to(item.start);
+        if (!is_edited || self.current.only_adds()) && self.patches.are_in_pairs(item.end) {
+            self.runs(item, part, is_edited);
+        } else {
+            self.fields(item, part, is_edited);
+        }
         if let Some(out) = self.outs.get_mut(part as usize) {
             out.close(mark);
         }

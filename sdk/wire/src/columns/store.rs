@@ -77,6 +77,16 @@ impl Store {
         }
     }
 
+    /// Whether an entity has no text, or an empty one; of other columns nothing is known.
+    #[inline]
+    pub(crate) fn lacks_text(&self, entity: usize) -> bool {
+        match self {
+            Self::Dictionary { codes, .. } => codes.get(entity) == Some(&0),
+            Self::Text(slices) => slices.get(entity).is_some_and(|slice| !slice.is_present()),
+            _ => false,
+        }
+    }
+
     /// Makes all entities up to `entities` have a value.
     pub(crate) fn finish(&mut self, entities: usize) {
         match self {

@@ -47,6 +47,11 @@ impl Entry {
         }
     }
 
+    /// Where it starts, if it is an attribute of a record itself; else 0, where no attribute can start.
+    pub(crate) fn own_pair(&self) -> u32 {
+        if self.owner == owner::RECORD && self.parent == NO_PARENT { self.at } else { 0 }
+    }
+
     /// The level of the entity whose number it carries.
     pub(crate) fn entity_level(&self) -> Level {
         self.level().unwrap_or(Level::Record)

@@ -29,6 +29,8 @@ pub(crate) struct Mask {
     pub(crate) end: u32,
     /// A value.
     pub(crate) replacement: u32,
+    /// Where the attribute starts that has this text as its value, if it is a record's own; else 0.
+    pub(crate) pair: u32,
 }
 
 /// A range of an entry's or entity's text.
@@ -70,7 +72,8 @@ impl Range {
             if content.is_empty() {
                 continue; // nothing to replace
             }
-            let mask = Mask { text: slice.start, start: slice.start + start, end: slice.start + end, replacement: 0 };
+            let (start, end) = (slice.start + start, slice.start + end);
+            let mask = Mask { text: slice.start, start, end, replacement: 0, pair: 0 };
             ranges.push(Self { number, mask });
         }
         Ok(ranges)
@@ -105,7 +108,7 @@ impl EditPlan {
         let mut ranges = Range::check_all("entry", entries, starts, ends, bytes, text)?;
         for range in &mut ranges {
             match self.entry_state(table, bytes, range.number as usize) {
-                UNCHANGED => {}
+                UNCHANGED => range.mask.pair = table.entries.get(range.number as usize).map_or(0, Entry::own_pair),
                 REMOVED => range.number = u32::MAX,
                 _ => return Err(EditError::AlreadyWritten { what: "entry", index: range.number as usize }),
             }

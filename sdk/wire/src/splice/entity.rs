@@ -3,9 +3,10 @@
 use alloc::vec::Vec;
 
 use crate::bitmap;
+use crate::columns::{Columns, Store};
 use crate::cursor::{Cursor, Item, LEN, len_key};
-use crate::field::Level;
-use crate::place::{self, Place};
+use crate::field::{Field, Level};
+use crate::place::{self, Place, Scalar};
 use crate::plan::{AttributeEdit, EditPlan, IntrinsicEdits, REMOVED, UNCHANGED};
 use crate::schema;
 
@@ -16,8 +17,14 @@ use super::{Out, Splicer};
 /// Of the bits for written fields the one for added attributes.
 const ATTRIBUTES: u64 = 1 << 63;
 
-/// Edits of an intrinsic field, with its place in each message that an entity can be.
-type PlacedEdits<'p> = (&'p IntrinsicEdits, Vec<(u8, Place)>);
+/// Edits of an intrinsic field.
+struct PlacedEdits<'p> {
+    edits: &'p IntrinsicEdits,
+    /// The field's place in each message that an entity can be.
+    places: Vec<(u8, Place)>,
+    /// The texts that it has, if they were read.
+    texts: Option<&'p Store>,
+}
 
 /// The plan's edits by level.
 pub(super) struct Prepared<'p> {
@@ -27,12 +34,14 @@ pub(super) struct Prepared<'p> {
 }
 
 impl<'p> Prepared<'p> {
-    pub(super) fn new(plan: &'p EditPlan) -> Self {
+    pub(super) fn new(columns: &'p Columns, plan: &'p EditPlan) -> Self {
         let mut prepared = Self { intrinsics: Default::default(), attributes: Default::default() };
         for edits in &plan.intrinsics {
             let messages = place::entity_messages(plan.signal, edits.level);
             let places = |&message: &u8| place::places(message, edits.intrinsic).map(move |place| (message, place));
-            prepared.intrinsics[edits.level as usize].push((edits, messages.iter().flat_map(places).collect()));
+            let places = messages.iter().flat_map(places).collect();
+            let texts = columns.text_store(&Field::intrinsic(edits.level, edits.intrinsic));
+            prepared.intrinsics[edits.level as usize].push(PlacedEdits { edits, places, texts });
         }
         for edit in &plan.attributes {
             prepared.attributes[edit.level as usize].push(edit);
@@ -48,6 +57,8 @@ struct Write {
     code: u32,
     /// Whether the other member of the same `oneof` goes, too.
     drops_rival: bool,
+    /// Whether the entity surely lacks the field, so that it can be written anywhere.
+    is_lacking: bool,
 }
 
 /// The edits of one entity.
@@ -66,6 +77,12 @@ pub(super) struct Current<'p> {
 }
 
 impl Current<'_> {
+    /// Whether all that is to be done is to write fields that the entity lacks.
+    #[inline]
+    pub(super) fn only_adds(&self) -> bool {
+        !self.edits_attributes && self.writes.iter().all(|write| write.is_lacking)
+    }
+
     fn look_at(&mut self, number: u32) {
         self.numbers |= 1 << number.min(63);
     }
@@ -87,7 +104,7 @@ impl<'a, 'p> Splicer<'a, 'p> {
         current.writes.clear();
         current.written = 0;
         current.numbers = 0;
-        for (edits, places) in &self.prepared.intrinsics[level as usize] {
+        for PlacedEdits { edits, places, texts } in &self.prepared.intrinsics[level as usize] {
             let code = edits.codes.get(entity).copied().unwrap_or(UNCHANGED);
             if code == UNCHANGED {
                 continue;
@@ -98,7 +115,9 @@ impl<'a, 'p> Splicer<'a, 'p> {
                 if drops_rival {
                     current.look_at(place.rival);
                 }
-                current.writes.push(Write { place, code, drops_rival });
+                let is_text = place.scalar == Scalar::Text && place.wrapper == 0 && place.rival == 0;
+                let is_lacking = is_text && texts.is_some_and(|texts| texts.lacks_text(entity));
+                current.writes.push(Write { place, code, drops_rival, is_lacking });
             }
         }
         let edits = &self.prepared.attributes[level as usize];
@@ -126,6 +145,27 @@ impl<'a, 'p> Splicer<'a, 'p> {
                 self.current.field(self.bytes, self.plan, &mut self.patches, &inner, out);
             }
         }
+        if is_edited {
+            self.current.append(self.plan, out);
+        }
+    }
+
+    /// Writes a record that needs no look at most of its fields: it gets fields that it lacks, and its patches are in
+    /// its own attributes.
+    pub(super) fn runs(&mut self, item: &Item, part: u32, is_edited: bool) {
+        let Some(out) = self.outs.get_mut(part as usize) else {
+            return;
+        };
+        let mut at = item.start;
+        while let Some(start) = self.patches.pair(item.end) {
+            let Some(pair) = Cursor::within(self.bytes, start, item.end).item() else {
+                break;
+            };
+            out.copy(at, pair.at);
+            self.patches.copy(self.bytes, self.plan, &pair, out);
+            at = pair.end;
+        }
+        out.copy(at, item.end);
         if is_edited {
             self.current.append(self.plan, out);
         }

@@ -30,6 +30,8 @@ struct Patch {
     change: Change,
     /// The place of the edit in the order of all edits; masks need none.
     order: u32,
+    /// Where the attribute starts that it is in, if that is a record's own; else 0.
+    pair: u32,
 }
 
 /// All of them, and which is the next.
@@ -52,7 +54,7 @@ impl<'p> Patches<'p> {
         for texts in masks.chunk_by(|left, right| left.text == right.text) {
             let last = first + texts.len();
             let change = Change::Mask(first as u32, last as u32);
-            patches.push(Patch { at: texts[0].text as usize, change, order: 0 });
+            patches.push(Patch { at: texts[0].text as usize, change, order: 0, pair: texts[0].pair });
             first = last;
         }
         if let Some(table) = columns.table.as_ref().filter(|_| !plan.entry_edits.is_empty()) {
@@ -63,7 +65,7 @@ impl<'p> Patches<'p> {
                     code if is_element(&table.entries, entry) => Change::ReplaceElement(code),
                     code => Change::Replace(code),
                 };
-                patches.push(Patch { at: entry.at as usize, change, order: edit.order });
+                patches.push(Patch { at: entry.at as usize, change, order: edit.order, pair: entry.own_pair() });
             }
             patches.sort_by_key(|patch| patch.at);
         }
@@ -94,6 +96,18 @@ impl<'p> Patches<'p> {
         while self.at() < end {
             self.next += 1;
         }
+    }
+
+    /// Whether all of them before `end` are in a record's own attributes.
+    pub(super) fn are_in_pairs(&self, end: usize) -> bool {
+        let rest = self.patches.get(self.next..).unwrap_or_default();
+        rest.iter().take_while(|patch| patch.at < end).all(|patch| patch.pair != 0)
+    }
+
+    /// Where the attribute starts that the next one before `end` is in.
+    #[inline(always)]
+    pub(super) fn pair(&self, end: usize) -> Option<usize> {
+        self.patches.get(self.next).filter(|patch| patch.at < end).map(|patch| patch.pair as usize)
     }
 
     /// The position, to return to.
