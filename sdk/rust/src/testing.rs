@@ -19,8 +19,10 @@ use crate::config::{self, ConfigErrors};
 use crate::host::log::Level;
 use crate::host::provider;
 use crate::outcome::{Failure, Outcome};
+use crate::pattern::Matches;
 use crate::setup::Setup;
 use crate::stage::Stage;
+use crate::texts::TextsView;
 use apply::Asked;
 use wit::Signal;
 
@@ -135,6 +137,13 @@ pub fn counter(name: &str) -> u64 {
 /// Sets the clock of this thread, until the next request is processed.
 pub fn set_now_unix_nano(nanoseconds: u64) {
     provider::with(|state| state.now_unix_nano = nanoseconds);
+}
+
+/// Has searches of the attribute table on this thread answered by a function of the pattern, the texts and the bits of
+/// the entries to search (none means all), until `reset`. The stand-in searches text by text, the host all at once: a
+/// benchmark that compares the two builds of a stage has both search alike.
+pub fn search_table_with(search: impl Fn(&str, TextsView<'_>, Option<&[u64]>) -> Matches + 'static) {
+    provider::with(|state| state.table_search = Some(Box::new(search)));
 }
 
 /// Forgets logs, counters, keys, values and rate limits of this thread.

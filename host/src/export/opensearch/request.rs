@@ -35,6 +35,11 @@ pub(super) struct ServiceKey {
 }
 
 impl BulkRequest {
+    /// What is sent: action and source lines in turn.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
     /// Spans and log records in it.
     pub(super) fn items(&self) -> u64 {
         self.documents.iter().map(|document| u64::from(document.items)).sum()

@@ -10,6 +10,9 @@ use crate::bitmap::Bitmap;
 use crate::pattern::Matches;
 use crate::texts::{Texts, TextsView};
 
+/// What a pattern finds in the texts of the attribute table, among those whose bit is set; none means all.
+pub(crate) type TableSearch = Box<dyn Fn(&str, TextsView<'_>, Option<&[u64]>) -> Matches>;
+
 /// What the stand-ins remember, per thread and so per test.
 #[derive(Default)]
 pub(crate) struct State {
@@ -18,6 +21,8 @@ pub(crate) struct State {
     pub(crate) counters: BTreeMap<String, u64>,
     /// The texts of the attribute table of the batch that is being processed.
     pub(crate) table_texts: Texts,
+    /// Searches the table instead of the stand-in.
+    pub(crate) table_search: Option<TableSearch>,
     patterns: Vec<Regex>,
     values: BTreeMap<String, (Vec<u8>, u64)>,
     buckets: BTreeMap<String, (f64, u64)>,
@@ -56,7 +61,13 @@ pub(crate) fn find(pattern: u32, texts: TextsView<'_>) -> Matches {
 
 pub(crate) fn find_in_table(pattern: u32, entries: Option<&[u64]>) -> Matches {
     let asked = |i: usize| entries.is_none_or(|words| words.get(i / 64).is_some_and(|word| word >> (i % 64) & 1 == 1));
-    with(|state| find_with(&state.patterns[pattern as usize], state.table_texts.view(), asked))
+    with(|state| {
+        let (pattern, texts) = (&state.patterns[pattern as usize], state.table_texts.view());
+        match &state.table_search {
+            Some(search) => search(pattern.as_str(), texts, entries),
+            None => find_with(pattern, texts, asked),
+        }
+    })
 }
 
 fn find_with(pattern: &Regex, texts: TextsView<'_>, asked: impl Fn(usize) -> bool) -> Matches {
