@@ -1,6 +1,8 @@
 //! Log documents of the modes `ecs` and `flatten_attributes`: the fields of the log data model by name, values of maps
 //! under dotted names.
 
+use std::ops::Range;
+
 use sluice_wire::view::{KeyValue, LogRecord, Value};
 
 use super::json::Json;
@@ -19,12 +21,29 @@ pub(super) struct Layout {
     pub(super) dedot: bool,
 }
 
+/// Writes documents of one resource, whose fields are named once.
+pub(super) struct Writer<'a, 'l> {
+    layout: &'l Layout,
+    fields: Fields<'a>,
+    /// How long the names of the resource's fields are, and those fields.
+    resource: (usize, Vec<Field<'a>>),
+}
+
+/// The fields of a document. Their names stand one after the other in one text.
+#[derive(Default)]
+struct Fields<'a> {
+    names: String,
+    list: Vec<Field<'a>>,
+}
+
 /// One field of a document.
+#[derive(Clone)]
 struct Field<'a> {
-    name: String,
+    name: Range<usize>,
     content: Content<'a>,
 }
 
+#[derive(Clone, Copy)]
 enum Content<'a> {
     Value(Value<'a>),
     Hex(&'a [u8]),
@@ -32,85 +51,143 @@ enum Content<'a> {
     Time(u64),
 }
 
-/// Writes a log record.
-pub(super) fn log(json: &mut Json<'_>, log: &LogRecord<'_>, around: &Surroundings<'_>, layout: &Layout) {
-    let mut fields = Vec::new();
-    let prefix = if layout.flatten { "" } else { "Attributes" };
-    around.resource.attributes().for_each(|attribute| add(&mut fields, prefix, &attribute));
-    let mut field = |name: &str, content| fields.push(Field { name: name.to_owned(), content });
-    let time = time_of(log);
-    let time_content = match layout.unix_timestamp {
-        true => Content::Integer((time / 1_000_000) as i64),
-        false => Content::Time(time),
-    };
-    field(if layout.timestamp_field.is_empty() { "@timestamp" } else { &layout.timestamp_field }, time_content);
-    for (name, id) in [("TraceId", log.trace_id()), ("SpanId", log.span_id())] {
-        if !id.is_empty() {
-            field(name, Content::Hex(id));
+impl<'a, 'l> Writer<'a, 'l> {
+    pub(super) fn new(around: &Surroundings<'a>, layout: &'l Layout) -> Self {
+        let mut fields = Fields::default();
+        around.resource.attributes().for_each(|attribute| fields.add(prefix(layout), &attribute));
+        Self { layout, resource: (fields.names.len(), fields.list.clone()), fields }
+    }
+
+    /// Writes a log record.
+    pub(super) fn log(&mut self, json: &mut Json<'_>, log: &LogRecord<'a>) {
+        let Self { layout, fields, resource } = self;
+        fields.names.truncate(resource.0);
+        fields.list.clone_from(&resource.1);
+        let time = time_of(log);
+        let time_content = match layout.unix_timestamp {
+            true => Content::Integer((time / 1_000_000) as i64),
+            false => Content::Time(time),
+        };
+        fields
+            .push(if layout.timestamp_field.is_empty() { "@timestamp" } else { &layout.timestamp_field }, time_content);
+        for (name, id) in [("TraceId", log.trace_id()), ("SpanId", log.span_id())] {
+            if !id.is_empty() {
+                fields.push(name, Content::Hex(id));
+            }
+        }
+        fields.push("TraceFlags", Content::Integer(log.flags().into()));
+        if !log.severity_text().is_empty() {
+            fields.push("SeverityText", Content::Value(Value::Text(log.severity_text())));
+        }
+        fields.push("SeverityNumber", Content::Integer(log.severity_number().into()));
+        fields.add_value("", "Body", log.body().unwrap_or_default());
+        log.attributes().for_each(|attribute| fields.add(prefix(layout), &attribute));
+        fields.settle();
+        match layout.dedot {
+            true => nested(json, fields),
+            false => flat(json, fields),
         }
     }
-    field("TraceFlags", Content::Integer(log.flags().into()));
-    if !log.severity_text().is_empty() {
-        field("SeverityText", Content::Value(Value::Text(log.severity_text())));
-    }
-    field("SeverityNumber", Content::Integer(log.severity_number().into()));
-    add_value(&mut fields, "Body".into(), log.body().unwrap_or_default());
-    log.attributes().for_each(|attribute| add(&mut fields, prefix, &attribute));
-    settle(&mut fields);
-    match layout.dedot {
-        true => nested(json, &fields),
-        false => flat(json, &fields),
-    }
 }
 
-fn add<'a>(fields: &mut Vec<Field<'a>>, prefix: &str, attribute: &KeyValue<'a>) {
-    let name = match prefix {
-        "" => attribute.key().to_owned(),
-        prefix => format!("{prefix}.{}", attribute.key()),
-    };
-    add_value(fields, name, attribute.value());
+/// What stands before the names of attributes.
+fn prefix(layout: &Layout) -> &'static str {
+    if layout.flatten { "" } else { "Attributes" }
 }
 
-fn add_value<'a>(fields: &mut Vec<Field<'a>>, name: String, value: Value<'a>) {
-    match value {
-        Value::Empty => {}
-        Value::Map(map) => map.iter().for_each(|member| add(fields, &name, &member)),
-        value => fields.push(Field { name, content: Content::Value(value) }),
+impl<'a> Fields<'a> {
+    fn push(&mut self, name: &str, content: Content<'a>) {
+        self.push_in("", name, content);
     }
-}
 
-/// OpenSearch takes a name once, and not as a value and an object at a time: of several fields with one name the last
-/// stays, and a value where others have an object becomes `value` in it.
-fn settle(fields: &mut Vec<Field<'_>>) {
-    fields.reverse();
-    fields.sort_by(|a, b| a.name.cmp(&b.name));
-    fields.dedup_by(|later, first| later.name == first.name);
-    let is_object = |name: &str, fields: &[Field<'_>]| {
-        let inside = |field: &Field<'_>| field.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
-        fields.iter().any(inside)
-    };
-    for position in 0..fields.len() {
-        if is_object(&fields[position].name, fields) {
-            fields[position].name.push_str(".value");
+    /// Adds a field of an object; `object` is empty at the top.
+    fn push_in(&mut self, object: &str, name: &str, content: Content<'a>) {
+        let start = self.names.len();
+        self.names.push_str(object);
+        if !object.is_empty() {
+            self.names.push('.');
+        }
+        self.names.push_str(name);
+        self.list.push(Field { name: start..self.names.len(), content });
+    }
+
+    fn add(&mut self, object: &str, attribute: &KeyValue<'a>) {
+        self.add_value(object, attribute.key(), attribute.value());
+    }
+
+    fn add_value(&mut self, object: &str, name: &str, value: Value<'a>) {
+        match value {
+            Value::Empty => {}
+            Value::Map(map) => {
+                let object = if object.is_empty() { name.to_owned() } else { format!("{object}.{name}") };
+                map.iter().for_each(|member| self.add(&object, &member));
+            }
+            value => self.push_in(object, name, Content::Value(value)),
         }
     }
-    fields.sort_by(|a, b| a.name.cmp(&b.name));
-    fields.dedup_by(|later, first| later.name == first.name);
+
+    /// Names and contents.
+    fn iter(&self) -> impl Iterator<Item = (&str, Content<'a>)> {
+        self.list.iter().map(|field| (&self.names[field.name.clone()], field.content))
+    }
+
+    /// OpenSearch takes a name once, and not as a value and an object at a time: of several fields with one name the
+    /// last stays, and a value where others have an object becomes `value` in it.
+    fn settle(&mut self) {
+        self.list.reverse();
+        self.sort();
+        let objects: Vec<usize> = (0..self.list.len()).filter(|position| self.is_object(*position)).collect();
+        for &position in &objects {
+            let start = self.names.len();
+            self.names.extend_from_within(self.list[position].name.clone());
+            self.names.push_str(".value");
+            self.list[position].name = start..self.names.len();
+        }
+        if !objects.is_empty() {
+            self.sort();
+        }
+    }
+
+    /// Sorts by name; of several with one name the first stays.
+    fn sort(&mut self) {
+        let names = &self.names;
+        self.list.sort_by(|a, b| names[a.name.clone()].cmp(&names[b.name.clone()]));
+        self.list.dedup_by(|later, first| names[later.name.clone()] == names[first.name.clone()]);
+    }
+
+    /// Whether others, which are sorted, are members of the object that a field's name stands for.
+    fn is_object(&self, position: usize) -> bool {
+        let of = |field: &Field<'_>| &self.names[field.name.clone()];
+        let name = of(&self.list[position]);
+        let after = &self.list[position + 1..];
+        let first = after.partition_point(|field| is_before_members(of(field), name));
+        let member = after.get(first).and_then(|field| of(field).strip_prefix(name));
+        member.is_some_and(|rest| rest.starts_with('.'))
+    }
 }
 
-fn flat(json: &mut Json<'_>, fields: &[Field<'_>]) {
+/// Whether a name comes before those that begin with `object` and a dot.
+fn is_before_members(name: &str, object: &str) -> bool {
+    let (name, object) = (name.as_bytes(), object.as_bytes());
+    match name.split_at_checked(object.len()) {
+        Some((head, rest)) => (head, rest.first()) < (object, Some(&b'.')),
+        None => name < object,
+    }
+}
+
+fn flat(json: &mut Json<'_>, fields: &Fields<'_>) {
     json.begin_object();
-    for field in fields {
-        json.key(&field.name);
-        field.content.write(json);
+    for (name, content) in fields.iter() {
+        json.key(name);
+        content.write(json);
     }
     json.end_object();
 }
 
 /// Sorted names of one object stand together, so that a walk opens and closes each once.
-fn nested(json: &mut Json<'_>, fields: &[Field<'_>]) {
-    let mut paths: Vec<(Vec<&str>, &Content<'_>)> =
-        fields.iter().map(|field| (field.name.split('.').collect(), &field.content)).collect();
+fn nested(json: &mut Json<'_>, fields: &Fields<'_>) {
+    let mut paths: Vec<(Vec<&str>, Content<'_>)> =
+        fields.iter().map(|(name, content)| (name.split('.').collect(), content)).collect();
     paths.sort_by(|a, b| a.0.cmp(&b.0));
     json.begin_object();
     let mut open: Vec<&str> = Vec::new();
@@ -131,12 +208,12 @@ fn nested(json: &mut Json<'_>, fields: &[Field<'_>]) {
 }
 
 impl Content<'_> {
-    fn write(&self, json: &mut Json<'_>) {
+    fn write(self, json: &mut Json<'_>) {
         match self {
-            Self::Value(value) => json.value(*value),
+            Self::Value(value) => json.value(value),
             Self::Hex(bytes) => json.hex(bytes),
-            Self::Integer(number) => json.integer(*number),
-            Self::Time(nanos) => json.time(*nanos),
+            Self::Integer(number) => json.integer(number),
+            Self::Time(nanos) => json.time(nanos),
         }
     }
 }

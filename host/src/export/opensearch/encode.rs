@@ -101,7 +101,10 @@ impl Bulk<'_> {
                         let detail = "mapping::mode bodymap takes no traces".to_owned();
                         self.drop(scope.spans().count() as u64, "unsupported_signal", detail);
                     }
-                    Schema::Ss4o | Schema::Ecs(_) => scope.spans().for_each(|span| self.span(&span, &around)),
+                    Schema::Ss4o | Schema::Ecs(_) => {
+                        let writer = ss4o::Writer::new(&around, &self.encoder.stream(), "span");
+                        scope.spans().for_each(|span| self.span(&span, &around, &writer));
+                    }
                 }
             }
         }
@@ -116,56 +119,57 @@ impl Bulk<'_> {
                     scope: scope.scope(),
                     scope_schema_url: scope.schema_url(),
                 };
-                match &self.encoder.schema {
-                    Schema::Jaeger { .. } => {
-                        let detail = "mapping::mode jaeger takes no logs".to_owned();
-                        self.drop(scope.log_records().count() as u64, "unsupported_signal", detail);
-                    }
-                    _ => scope.log_records().for_each(|log| self.log(&log, &around)),
-                }
+                self.logs_of(scope.log_records(), &around);
             }
         }
     }
 
-    fn span(&mut self, span: &Span<'_>, around: &Surroundings<'_>) {
+    fn span(&mut self, span: &Span<'_>, around: &Surroundings<'_>, writer: &ss4o::Writer<'_>) {
         self.source.clear();
-        ss4o::span(&mut Json::new(&mut self.source), span, around, &self.encoder.stream());
-        let index = &self.encoder.traces_index;
-        let name = index.fixed().unwrap_or_else(|| {
-            index.name(&Source {
-                record: span.attributes(),
-                scope: around.scope.attributes(),
-                resource: around.resource.attributes(),
-                tenant: self.batch.tenant.as_str(),
-                nanos: span.start_time_unix_nano(),
-            })
+        writer.span(&mut Json::new(&mut self.source), span);
+        let name = self.encoder.traces_index.name(&Source {
+            record: span.attributes(),
+            scope: around.scope.attributes(),
+            resource: around.resource.attributes(),
+            tenant: self.batch.tenant.as_str(),
+            nanos: span.start_time_unix_nano(),
         });
         self.document(&name);
     }
 
-    fn log(&mut self, log: &LogRecord<'_>, around: &Surroundings<'_>) {
-        self.source.clear();
-        let mut json = Json::new(&mut self.source);
+    fn logs_of<'b>(&mut self, logs: impl Iterator<Item = LogRecord<'b>>, around: &Surroundings<'b>) {
         match &self.encoder.schema {
-            Schema::Ecs(layout) => ecs::log(&mut json, log, around, layout),
-            Schema::Bodymap => match log.body() {
-                Some(body @ Value::Map(_)) => json.value(body),
+            Schema::Ecs(layout) => {
+                let mut writer = ecs::Writer::new(around, layout);
+                logs.for_each(|log| self.log(&log, around, |json| writer.log(json, &log)));
+            }
+            Schema::Bodymap => logs.for_each(|log| match log.body() {
+                Some(body @ Value::Map(_)) => self.log(&log, around, |json| json.value(body)),
                 _ => {
                     let detail = "mapping::mode bodymap takes only log records whose body is a map".to_owned();
-                    return self.drop(1, "body_is_no_map", detail);
+                    self.drop(1, "body_is_no_map", detail);
                 }
-            },
-            Schema::Ss4o | Schema::Jaeger { .. } => ss4o::log(&mut json, log, around, &self.encoder.stream()),
+            }),
+            Schema::Ss4o => {
+                let writer = ss4o::Writer::new(around, &self.encoder.stream(), "record");
+                logs.for_each(|log| self.log(&log, around, |json| writer.log(json, &log)));
+            }
+            Schema::Jaeger { .. } => {
+                let detail = "mapping::mode jaeger takes no logs".to_owned();
+                self.drop(logs.count() as u64, "unsupported_signal", detail);
+            }
         }
-        let index = &self.encoder.logs_index;
-        let name = index.fixed().unwrap_or_else(|| {
-            index.name(&Source {
-                record: log.attributes(),
-                scope: around.scope.attributes(),
-                resource: around.resource.attributes(),
-                tenant: self.batch.tenant.as_str(),
-                nanos: time_of(log),
-            })
+    }
+
+    fn log(&mut self, log: &LogRecord<'_>, around: &Surroundings<'_>, write: impl FnOnce(&mut Json<'_>)) {
+        self.source.clear();
+        write(&mut Json::new(&mut self.source));
+        let name = self.encoder.logs_index.name(&Source {
+            record: log.attributes(),
+            scope: around.scope.attributes(),
+            resource: around.resource.attributes(),
+            tenant: self.batch.tenant.as_str(),
+            nanos: time_of(log),
         });
         self.document(&name);
     }

@@ -17,6 +17,8 @@ pub(super) struct IndexName {
     fallback: String,
     /// Suffix after a hyphen, for example `yyyy.MM.dd`.
     time_format: String,
+    /// The name, if it is the same for everything.
+    fixed: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,22 +55,23 @@ impl IndexName {
         }
         parts.push(Part::Text(rest.to_owned()));
         parts.retain(|part| *part != Part::Text(String::new()));
-        Self { parts, fallback: fallback.to_owned(), time_format: time_format.to_owned() }
-    }
-
-    /// The name, if it is the same for everything.
-    pub(super) fn fixed(&self) -> Option<String> {
-        let [Part::Text(text)] = self.parts.as_slice() else { return None };
-        self.time_format.is_empty().then(|| valid(text))
+        let fixed = match parts.as_slice() {
+            [Part::Text(text)] if time_format.is_empty() => Some(valid(text)),
+            _ => None,
+        };
+        Self { parts, fallback: fallback.to_owned(), time_format: time_format.to_owned(), fixed }
     }
 
     /// The name for something.
-    pub(super) fn name<'a, R, S, T>(&self, source: &Source<'a, R, S, T>) -> String
+    pub(super) fn name<'a, R, S, T>(&self, source: &Source<'a, R, S, T>) -> Cow<'_, str>
     where
         R: Iterator<Item = KeyValue<'a>> + Clone,
         S: Iterator<Item = KeyValue<'a>> + Clone,
         T: Iterator<Item = KeyValue<'a>> + Clone,
     {
+        if let Some(name) = &self.fixed {
+            return Cow::Borrowed(name);
+        }
         let mut name = String::new();
         for part in &self.parts {
             match part {
@@ -86,7 +89,7 @@ impl IndexName {
             name.push('-');
             name.push_str(&date(source.nanos, &self.time_format));
         }
-        valid(&name)
+        Cow::Owned(valid(&name))
     }
 }
 
@@ -183,8 +186,8 @@ mod tests {
 
     #[test]
     fn a_name_without_placeholders_is_fixed() {
-        assert_eq!(IndexName::parse("ss4o_traces-a-b", "", "").fixed().as_deref(), Some("ss4o_traces-a-b"));
-        assert_eq!(IndexName::parse("a-%{b}", "", "").fixed(), None);
-        assert_eq!(IndexName::parse("a", "", "yyyy").fixed(), None);
+        assert_eq!(IndexName::parse("ss4o_traces-a-b", "", "").fixed.as_deref(), Some("ss4o_traces-a-b"));
+        assert_eq!(IndexName::parse("a-%{b}", "", "").fixed, None);
+        assert_eq!(IndexName::parse("a", "", "yyyy").fixed, None);
     }
 }

@@ -1,5 +1,7 @@
 //! JSON, written straight into the request: no tree, no allocation per value.
 
+use std::collections::HashSet;
+
 use sluice_wire::view::{KeyValue, Value};
 
 /// Appends JSON to a buffer. The caller keeps the structure right: `key` and `value` alternate within objects.
@@ -89,6 +91,13 @@ impl<'a> Json<'a> {
         self.comma = true;
     }
 
+    /// A value, or members with a comma between two, that are JSON already.
+    pub(super) fn raw(&mut self, json: &[u8]) {
+        self.separate();
+        self.out.extend_from_slice(json);
+        self.comma = true;
+    }
+
     /// `true` or `false`.
     pub(super) fn boolean(&mut self, value: bool) {
         self.separate();
@@ -136,15 +145,10 @@ impl<'a> Json<'a> {
 
     /// Attributes as members of the object that is open. OpenSearch refuses a name that stands twice, so of several
     /// with one key the last is written.
-    pub(super) fn members<'b>(&mut self, attributes: impl Iterator<Item = KeyValue<'b>> + Clone) {
-        let mut position = 0;
-        for attribute in attributes.clone() {
-            position += 1;
-            let again = attributes.clone().skip(position).any(|later| later.key() == attribute.key());
-            if !again {
-                self.key(attribute.key());
-                self.value(attribute.value());
-            }
+    pub(super) fn members<'b>(&mut self, attributes: impl Iterator<Item = KeyValue<'b>>) {
+        for (key, value) in last_of_each(attributes) {
+            self.key(key);
+            self.value(value);
         }
     }
 
@@ -154,6 +158,28 @@ impl<'a> Json<'a> {
         }
     }
 }
+
+/// Attributes without those whose key comes again later.
+pub(super) fn last_of_each<'a>(
+    attributes: impl Iterator<Item = KeyValue<'a>>,
+) -> impl Iterator<Item = (&'a str, Value<'a>)> {
+    let mut pairs: Vec<_> = attributes.map(|attribute| (attribute.key(), attribute.value())).collect();
+    if pairs.len() <= FEW {
+        let is_last = |i: usize| pairs[i + 1..].iter().all(|(later, _)| *later != pairs[i].0);
+        let keep: Vec<bool> = (0..pairs.len()).map(is_last).collect();
+        let mut keep = keep.into_iter();
+        pairs.retain(|_| keep.next().unwrap_or(true));
+    } else {
+        let mut seen = HashSet::with_capacity(pairs.len());
+        pairs.reverse();
+        pairs.retain(|(key, _)| seen.insert(*key));
+        pairs.reverse();
+    }
+    pairs.into_iter()
+}
+
+/// So many keys are faster compared one by one than put into a set.
+const FEW: usize = 24;
 
 /// Two digits for every number below 100.
 const PAIRS: &[u8; 200] =
@@ -243,14 +269,33 @@ fn quote(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let bytes = text.as_bytes();
     let mut from = 0;
-    while let Some(length) = bytes[from..].iter().position(|byte| ESCAPES[usize::from(*byte)]) {
-        let at = from + length;
+    while let Some(at) = next_escape(bytes, from) {
         out.extend_from_slice(&bytes[from..at]);
         escape(out, bytes[at]);
         from = at + 1;
     }
     out.extend_from_slice(&bytes[from..]);
     out.push(b'"');
+}
+
+/// Where the next byte is that needs an escape: eight bytes at a time, as nearly all need none.
+fn next_escape(bytes: &[u8], mut from: usize) -> Option<usize> {
+    while let Some(word) = bytes[from..].first_chunk::<8>() {
+        if has_escape(u64::from_le_bytes(*word)) {
+            break;
+        }
+        from += 8;
+    }
+    bytes[from..].iter().position(|byte| ESCAPES[usize::from(*byte)]).map(|length| from + length)
+}
+
+/// Whether any of eight bytes needs an escape. Subtracting from each byte borrows into its highest bit exactly if some
+/// byte is smaller (Sean Eron Anderson, "Bit Twiddling Hacks").
+fn has_escape(word: u64) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let has_less = |word: u64, than: u64| word.wrapping_sub(ONES * than) & !word & (ONES << 7) != 0;
+    let has = |byte: u8| has_less(word ^ (ONES * u64::from(byte)), 1);
+    has_less(word, 0x20) || has(b'"') || has(b'\\')
 }
 
 /// Bytes that can't stand in a JSON text as they are.
@@ -303,6 +348,19 @@ mod tests {
         ];
         for (nanos, expected) in cases {
             assert_eq!(written(|json| json.time(nanos)), expected);
+        }
+    }
+
+    #[test]
+    fn finds_what_needs_an_escape_wherever_it_stands() {
+        for length in 0..30 {
+            for byte in 0..=255u8 {
+                for at in 0..length {
+                    let mut bytes = vec![b'a'; length];
+                    bytes[at] = byte;
+                    assert_eq!(next_escape(&bytes, 0), ESCAPES[usize::from(byte)].then_some(at), "{byte} at {at}");
+                }
+            }
         }
     }
 

@@ -1,10 +1,8 @@
 //! Documents of the Simple Schema for Observability, the default mapping.
 
-use std::borrow::Cow;
-
 use sluice_wire::view::{KeyValue, LogRecord, Resource, Scope, Span};
 
-use super::json::Json;
+use super::json::{Json, last_of_each};
 use crate::export::text::as_string;
 
 /// What documents of one resource and scope share.
@@ -27,88 +25,126 @@ pub(super) struct DataStream<'a> {
     pub(super) namespace: &'a str,
 }
 
-/// Writes a span.
-pub(super) fn span(json: &mut Json<'_>, span: &Span<'_>, around: &Surroundings<'_>, stream: &DataStream<'_>) {
-    json.begin_object();
-    attributes(json, span.attributes(), stream, "span");
-    json.key("droppedAttributesCount");
-    json.unsigned(span.dropped_attributes_count().into());
-    json.key("droppedEventsCount");
-    json.unsigned(span.dropped_events_count().into());
-    json.key("droppedLinksCount");
-    json.unsigned(span.dropped_links_count().into());
-    json.key("endTime");
-    json.time(span.end_time_unix_nano());
-    events(json, span);
-    scope(json, around);
-    json.key("kind");
-    json.text(kind(span.kind()));
-    links(json, span);
-    json.key("name");
-    json.text(span.name());
-    if !span.parent_span_id().is_empty() {
-        json.key("parentSpanId");
-        json.hex(span.parent_span_id());
-    }
-    resource(json, around);
-    json.key("spanId");
-    json.hex(span.span_id());
-    json.key("startTime");
-    json.time(span.start_time_unix_nano());
-    json.key("status");
-    json.begin_object();
-    json.key("code");
-    json.text(status(span.status().code()));
-    json.key("message");
-    json.text(span.status().message());
-    json.end_object();
-    json.key("@timestamp");
-    json.time(span.start_time_unix_nano());
-    json.key("traceId");
-    json.hex(span.trace_id());
-    json.key("traceState");
-    json.text(span.trace_state());
-    json.end_object();
+/// Writes documents of one resource and scope; what they share is encoded once.
+pub(super) struct Writer<'a> {
+    resource_schema_url: &'a str,
+    resource: Vec<u8>,
+    scope: Vec<u8>,
+    data_stream: Vec<u8>,
 }
 
-/// Writes a log record.
-pub(super) fn log(json: &mut Json<'_>, log: &LogRecord<'_>, around: &Surroundings<'_>, stream: &DataStream<'_>) {
-    json.begin_object();
-    attributes(json, log.attributes(), stream, "record");
-    json.key("body");
-    json.text(&as_string(log.body().unwrap_or_default()));
-    scope(json, around);
-    if log.observed_time_unix_nano() != 0 {
-        json.key("observedTimestamp");
-        json.time(log.observed_time_unix_nano());
+impl<'a> Writer<'a> {
+    /// Writes documents of `kind`: `span` or `record`.
+    pub(super) fn new(around: &Surroundings<'a>, stream: &DataStream<'_>, kind: &str) -> Self {
+        let encoded = |write: &dyn Fn(&mut Json<'_>)| {
+            let mut out = Vec::new();
+            write(&mut Json::new(&mut out));
+            out
+        };
+        Self {
+            resource_schema_url: around.resource_schema_url,
+            resource: encoded(&|json| resource(json, around)),
+            scope: encoded(&|json| scope(json, around)),
+            data_stream: encoded(&|json| data_stream(json, stream, kind)),
+        }
     }
-    resource(json, around);
-    if !around.resource_schema_url.is_empty() {
-        json.key("schemaUrl");
-        json.text(around.resource_schema_url);
-    }
-    json.key("severity");
-    json.begin_object();
-    json.key("number");
-    json.integer(log.severity_number().into());
-    json.key("text");
-    json.text(log.severity_text());
-    json.end_object();
-    if !log.span_id().is_empty() {
+
+    /// Writes a span.
+    pub(super) fn span(&self, json: &mut Json<'_>, span: &Span<'_>) {
+        json.begin_object();
+        self.attributes(json, span.attributes());
+        json.key("droppedAttributesCount");
+        json.unsigned(span.dropped_attributes_count().into());
+        json.key("droppedEventsCount");
+        json.unsigned(span.dropped_events_count().into());
+        json.key("droppedLinksCount");
+        json.unsigned(span.dropped_links_count().into());
+        json.key("endTime");
+        json.time(span.end_time_unix_nano());
+        events(json, span);
+        json.key("instrumentationScope");
+        json.raw(&self.scope);
+        json.key("kind");
+        json.text(kind(span.kind()));
+        links(json, span);
+        json.key("name");
+        json.text(span.name());
+        if !span.parent_span_id().is_empty() {
+            json.key("parentSpanId");
+            json.hex(span.parent_span_id());
+        }
+        json.key("resource");
+        json.raw(&self.resource);
         json.key("spanId");
-        json.hex(log.span_id());
-    }
-    json.key("@timestamp");
-    json.time(time_of(log));
-    if !log.trace_id().is_empty() {
+        json.hex(span.span_id());
+        json.key("startTime");
+        json.time(span.start_time_unix_nano());
+        json.key("status");
+        json.begin_object();
+        json.key("code");
+        json.text(status(span.status().code()));
+        json.key("message");
+        json.text(span.status().message());
+        json.end_object();
+        json.key("@timestamp");
+        json.time(span.start_time_unix_nano());
         json.key("traceId");
-        json.hex(log.trace_id());
+        json.hex(span.trace_id());
+        json.key("traceState");
+        json.text(span.trace_state());
+        json.end_object();
     }
-    if log.flags() != 0 {
-        json.key("traceFlags");
-        json.unsigned(log.flags().into());
+
+    /// Writes a log record.
+    pub(super) fn log(&self, json: &mut Json<'_>, log: &LogRecord<'_>) {
+        json.begin_object();
+        self.attributes(json, log.attributes());
+        json.key("body");
+        json.text(&as_string(log.body().unwrap_or_default()));
+        json.key("instrumentationScope");
+        json.raw(&self.scope);
+        if log.observed_time_unix_nano() != 0 {
+            json.key("observedTimestamp");
+            json.time(log.observed_time_unix_nano());
+        }
+        json.key("resource");
+        json.raw(&self.resource);
+        if !self.resource_schema_url.is_empty() {
+            json.key("schemaUrl");
+            json.text(self.resource_schema_url);
+        }
+        json.key("severity");
+        json.begin_object();
+        json.key("number");
+        json.integer(log.severity_number().into());
+        json.key("text");
+        json.text(log.severity_text());
+        json.end_object();
+        if !log.span_id().is_empty() {
+            json.key("spanId");
+            json.hex(log.span_id());
+        }
+        json.key("@timestamp");
+        json.time(time_of(log));
+        if !log.trace_id().is_empty() {
+            json.key("traceId");
+            json.hex(log.trace_id());
+        }
+        if log.flags() != 0 {
+            json.key("traceFlags");
+            json.unsigned(log.flags().into());
+        }
+        json.end_object();
     }
-    json.end_object();
+
+    fn attributes<'b>(&self, json: &mut Json<'_>, attributes: impl Iterator<Item = KeyValue<'b>>) {
+        json.key("attributes");
+        json.begin_object();
+        json.members(attributes.filter(|attribute| attribute.key() != "data_stream"));
+        json.key("data_stream");
+        json.raw(&self.data_stream);
+        json.end_object();
+    }
 }
 
 /// When it happened; if that is unknown, when it was seen.
@@ -116,16 +152,7 @@ pub(super) fn time_of(log: &LogRecord<'_>) -> u64 {
     if log.time_unix_nano() != 0 { log.time_unix_nano() } else { log.observed_time_unix_nano() }
 }
 
-fn attributes<'a>(
-    json: &mut Json<'_>,
-    attributes: impl Iterator<Item = KeyValue<'a>> + Clone,
-    stream: &DataStream<'_>,
-    kind: &str,
-) {
-    json.key("attributes");
-    json.begin_object();
-    json.members(attributes.filter(|attribute| attribute.key() != "data_stream"));
-    json.key("data_stream");
+fn data_stream(json: &mut Json<'_>, stream: &DataStream<'_>, kind: &str) {
     json.begin_object();
     json.key("dataset");
     json.text(stream.dataset);
@@ -133,7 +160,6 @@ fn attributes<'a>(
     json.text(stream.namespace);
     json.key("type");
     json.text(kind);
-    json.end_object();
     json.end_object();
 }
 
@@ -186,7 +212,6 @@ fn links(json: &mut Json<'_>, span: &Span<'_>) {
 }
 
 fn scope(json: &mut Json<'_>, around: &Surroundings<'_>) {
-    json.key("instrumentationScope");
     json.begin_object();
     json.key("attributes");
     json.begin_object();
@@ -205,15 +230,10 @@ fn scope(json: &mut Json<'_>, around: &Surroundings<'_>) {
 
 /// The schema has only texts here.
 fn resource(json: &mut Json<'_>, around: &Surroundings<'_>) {
-    json.key("resource");
     json.begin_object();
-    let attributes = around.resource.attributes();
-    for (index, attribute) in attributes.clone().enumerate() {
-        if attributes.clone().skip(index + 1).all(|later| later.key() != attribute.key()) {
-            json.key(attribute.key());
-            let text: Cow<'_, str> = as_string(attribute.value());
-            json.text(&text);
-        }
+    for (key, value) in last_of_each(around.resource.attributes()) {
+        json.key(key);
+        json.text(&as_string(value));
     }
     json.end_object();
 }
