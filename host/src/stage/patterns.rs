@@ -4,6 +4,8 @@
 //! of the text. The separator, 0xFF, is in no UTF-8 text, and no pattern in Unicode mode matches it; so a match never
 //! spans two values. What looks around itself could see the separator: such a pattern runs value by value.
 
+mod short;
+
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,6 +13,8 @@ use std::time::Instant;
 use regex::bytes::Regex;
 use regex_syntax::hir::{Hir, LookSet};
 use sluice_wire::SeparatedTexts;
+
+use short::ShortPattern;
 
 /// The byte after each value.
 pub(super) const SEPARATOR: u8 = 0xFF;
@@ -24,6 +28,8 @@ const PIECE_BYTES: u32 = 16 << 10;
 pub(super) struct Pattern {
     regex: Regex,
     whole_column: bool,
+    /// A faster way for whole columns.
+    short: Option<Box<ShortPattern>>,
 }
 
 /// Values one after the other, a separator after each.
@@ -73,7 +79,9 @@ impl Pattern {
     pub(super) fn new(pattern: &str) -> Result<Arc<Self>, String> {
         let hir = regex_syntax::ParserBuilder::new().build().parse(pattern).map_err(|error| error.to_string())?;
         let regex = Regex::new(pattern).map_err(|error| error.to_string())?;
-        Ok(Arc::new(Self { regex, whole_column: is_safe_across_values(&hir) }))
+        let whole_column = is_safe_across_values(&hir);
+        let short = whole_column.then(|| ShortPattern::new(&hir)).flatten().map(Box::new);
+        Ok(Arc::new(Self { regex, whole_column, short }))
     }
 
     /// Which values match, as bits.
@@ -118,8 +126,8 @@ impl Pattern {
         }
         let (mut value, mut from) = (values.start, haystack.offsets[values.start] as usize);
         let piece = &haystack.bytes[..haystack.offsets[values.end] as usize];
-        while let Some(found) = self.regex.find_at(piece, from) {
-            value = haystack.value_at(found.start(), value);
+        while let Some(found) = self.find_at(piece, from) {
+            value = haystack.value_at(found.start, value);
             words[value / 64] |= 1 << (value % 64);
             from = haystack.offsets[value + 1] as usize;
         }
@@ -146,12 +154,22 @@ impl Pattern {
         let start = haystack.offsets[values.start] as usize;
         let end = haystack.offsets[values.end] as usize;
         let text = &haystack.bytes[start..end];
-        for m in self.regex.find_iter(text).filter(|m| is_between_characters(text, m.start(), m.end())) {
-            value = haystack.value_at(start + m.start(), value);
+        let mut from = 0;
+        while let Some(m) = self.find_at(text, from) {
+            value = haystack.value_at(start + m.start, value);
             if selects(value) {
                 let base = haystack.offsets[value] as usize - start;
-                found.push(haystack.number(value), m.start() - base, m.end() - base);
+                found.push(haystack.number(value), m.start - base, m.end - base);
             }
+            from = m.end;
+        }
+    }
+
+    /// The next match of a pattern that is safe across values; it is never empty.
+    fn find_at(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
+        match &self.short {
+            Some(short) => short.find_at(text, from),
+            None => self.regex.find_at(text, from).map(|found| found.range()),
         }
     }
 }
