@@ -85,6 +85,8 @@ pub(super) struct Answer {
     pub(super) tenants: Option<(Vec<String>, Vec<u32>)>,
     /// Fields and entries that the edits concern.
     pub(super) edited: u64,
+    /// Whether it may leave fewer rows.
+    pub(super) drops: bool,
 }
 
 impl Asked<'_> {
@@ -93,7 +95,8 @@ impl Asked<'_> {
         if outcome.edits.len() > MAX_EDITS {
             return Err(AnswerError::TooMany("edits", MAX_EDITS));
         }
-        let mut answer = Answer { plan: plan.clone(), tenants: None, edited: 0 };
+        let drops = outcome.keep.is_some();
+        let mut answer = Answer { plan: plan.clone(), tenants: None, edited: 0, drops };
         if let Some(keep) = &outcome.keep {
             self.check_words("keep", keep, self.live.len())?;
             let keep = self.live.widen(keep);
@@ -249,7 +252,7 @@ impl Asked<'_> {
 
     /// The original numbers of table entries, all of which the plugin may edit.
     fn entries(&self, mut entries: Vec<u32>) -> Result<Vec<u32>, AnswerError> {
-        let count = self.lowered.table.as_ref().map_or(0, |table| table.kinds.len());
+        let count = self.lowered.table.as_ref().map_or(0, |table| table.entries);
         let original = |entry: u32| {
             let table = self.lowered.table.as_ref();
             table.and_then(|table| table.original(entry as usize)).map(|original| original as u32)

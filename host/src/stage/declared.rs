@@ -151,8 +151,14 @@ fn table(asked: types::TableRequest) -> Table {
         exemplars: asked.exemplars,
         bodies: asked.bodies,
         nested: asked.nested,
+        search_only: asked.search_only,
     };
-    let options = TableOptions { text: asked.text, numbers: asked.numbers, parents: asked.nested };
+    let options = TableOptions {
+        text: asked.text,
+        numbers: asked.numbers,
+        parents: asked.nested,
+        search_only: asked.search_only,
+    };
     Table { request, options }
 }
 

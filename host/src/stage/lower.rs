@@ -50,7 +50,7 @@ impl Lowered {
 
     /// The texts of the table, for patterns to search.
     pub(super) fn haystack(&self, columns: &Columns, bytes: &[u8]) -> Haystack {
-        let entries = self.table.as_ref().map_or(0, |table| table.kinds.len());
+        let entries = self.table.as_ref().map_or(0, |table| table.entries);
         let numbered = |entry: u32| {
             let original = self.table.as_ref().and_then(|table| table.original(entry as usize));
             original.map(|original| (entry, original as u32))

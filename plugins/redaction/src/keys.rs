@@ -49,7 +49,8 @@ impl KeyRules {
         classes.iter().any(|class| *class != KeyClass::Plain).then_some(classes)
     }
 
-    fn is_trivial(&self) -> bool {
+    /// Whether all keys are plain, whatever they are.
+    pub(crate) fn is_trivial(&self) -> bool {
         self.ignored.is_empty()
             && self.ignored_patterns.is_empty()
             && self.allowed.is_none()

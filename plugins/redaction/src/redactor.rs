@@ -23,12 +23,12 @@ pub(crate) struct Redactor {
     pub(crate) redact_all_types: bool,
     pub(crate) summary: Summary,
     pub(crate) has_bodies: bool,
-    /// What becomes of the empty text, for which the Collector takes values that are no text. None before the first
-    /// batch.
-    pub(crate) empty_text: Option<EmptyText>,
+    /// What becomes of the empty text, for which the Collector takes values that are no text.
+    pub(crate) empty_text: EmptyText,
 }
 
 /// What becomes of the empty text.
+#[derive(Default)]
 pub(crate) struct EmptyText {
     is_allowed: bool,
     /// What it is masked by, if it is.
@@ -50,11 +50,8 @@ impl Redactor {
     /// Redacts one batch.
     pub(crate) fn redact(&mut self, batch: &Batch) -> Outcome {
         let table = batch.table();
-        if self.empty_text.is_none() {
-            self.prepare();
-        }
         let classes = self.keys.classify(table.key_texts());
-        if classes.is_none() && self.needs_no_plan(table) {
+        if classes.is_none() && self.only_masks_texts() && Plan::is_needless(table, self.has_bodies) {
             return self.redact_texts(batch);
         }
         let plan = Plan::new(table, classes.as_deref(), self.redact_all_types);
@@ -76,12 +73,14 @@ impl Redactor {
         outcome
     }
 
-    /// Whether all that can happen to a batch whose keys are all plain is that texts are masked.
-    fn needs_no_plan(&self, table: Table<'_>) -> bool {
-        self.summary == Summary::Silent
-            && !self.redact_all_types
-            && self.empty_text.as_ref().is_some_and(|empty| empty.masked.is_none())
-            && Plan::is_needless(table, self.has_bodies)
+    /// Whether it never needs to know more of a batch than what its patterns find.
+    pub(crate) fn only_searches(&self) -> bool {
+        self.only_masks_texts() && self.keys.is_trivial() && self.allowed_values.is_empty() && !self.has_bodies
+    }
+
+    /// Whether all that can happen to attributes whose keys are all plain is that texts are masked.
+    fn only_masks_texts(&self) -> bool {
+        self.summary == Summary::Silent && !self.redact_all_types && self.empty_text.masked.is_none()
     }
 
     /// The hot path: searches all texts, and touches nothing but what was found.
@@ -241,7 +240,7 @@ impl Redactor {
 
     /// Does to values that are no text, and not to be read, what is done to the empty text.
     fn mask_unread(&self, plan: &Plan, changes: &mut Changes) {
-        let Some(EmptyText { is_allowed, masked }) = &self.empty_text else { return };
+        let EmptyText { is_allowed, masked } = &self.empty_text;
         if *is_allowed && self.summary != Summary::Silent {
             plan.entries(Treatment::Unread).for_each(|entry| changes.spare(entry, plan.len()));
         }
@@ -251,7 +250,7 @@ impl Redactor {
     }
 
     /// Tries the patterns on the empty text.
-    fn prepare(&mut self) {
+    pub(crate) fn prepare(&mut self) {
         for step in &mut self.steps {
             // A pattern that matches nothing at all also does so beside, and between, asterisks.
             step.is_blind_to_mask &= !step.pattern.is_match("");
@@ -262,7 +261,7 @@ impl Redactor {
             drafts::finish(&mut draft, &self.steps, &self.replacement);
         }
         let [Draft { text, .. }] = draft;
-        self.empty_text = Some(EmptyText { is_allowed, masked: Some(text).filter(|text| !text.is_empty()) });
+        self.empty_text = EmptyText { is_allowed, masked: Some(text).filter(|text| !text.is_empty()) };
     }
 }
 

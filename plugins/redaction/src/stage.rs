@@ -11,7 +11,7 @@ use crate::config::{Config, Summary};
 use crate::detect::Detector;
 use crate::dialect;
 use crate::keys::KeyRules;
-use crate::redactor::Redactor;
+use crate::redactor::{EmptyText, Redactor};
 use crate::replacement::Replacement;
 use crate::steps::Step;
 
@@ -42,6 +42,17 @@ impl Stage for Redaction {
         };
         let allowed_values = patterns("allowed_values", &config.allowed_values, setup, &mut errors);
         let has_bodies = setup.signal() == Signal::Logs;
+        let mut redactor = Redactor {
+            keys,
+            steps,
+            allowed_values,
+            replacement,
+            redact_all_types: config.redact_all_types,
+            summary: config.summary,
+            has_bodies,
+            empty_text: EmptyText::default(),
+        };
+        redactor.prepare();
         setup.table(TableRequest {
             resources: true,
             scopes: true,
@@ -54,18 +65,10 @@ impl Stage for Redaction {
             nested: has_bodies || config.redact_all_types,
             text: false,
             numbers: has_bodies || config.redact_all_types || config.summary != Summary::Silent,
+            search_only: redactor.only_searches(),
         });
         setup.writes(Writes::AttributesAnd(Vec::new()));
-        errors.or_ok(Self(Redactor {
-            keys,
-            steps,
-            allowed_values,
-            replacement,
-            redact_all_types: config.redact_all_types,
-            summary: config.summary,
-            has_bodies,
-            empty_text: None,
-        }))
+        errors.or_ok(Self(redactor))
     }
 
     fn process(&mut self, batch: &Batch) -> Result<Outcome, Failure> {

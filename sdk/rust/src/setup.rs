@@ -77,7 +77,7 @@ impl Setup {
 
     /// Asks for the flattened table of attributes. A second request widens the first.
     pub fn table(&mut self, request: TableRequest) {
-        let asked = self.projection.table.get_or_insert_default();
+        let asked = self.projection.table.get_or_insert(TableRequest { search_only: true, ..Default::default() });
         asked.resources |= request.resources;
         asked.scopes |= request.scopes;
         asked.metrics |= request.metrics;
@@ -89,6 +89,7 @@ impl Setup {
         asked.nested |= request.nested;
         asked.text |= request.text;
         asked.numbers |= request.numbers;
+        asked.search_only &= request.search_only;
     }
 
     /// Asks for a request header; case does not matter.
@@ -155,6 +156,7 @@ impl Default for TableRequest {
             nested: false,
             text: false,
             numbers: false,
+            search_only: false,
         }
     }
 }
@@ -179,6 +181,16 @@ mod tests {
         setup.table(TableRequest { bodies: true, ..Default::default() });
         setup.table(TableRequest { records: true, ..Default::default() });
         let asked = setup.into_projection().table.expect("asked for");
-        assert!(asked.bodies && asked.records && !asked.text);
+        assert!(asked.bodies && asked.records && !asked.text && !asked.search_only);
+    }
+
+    #[test]
+    fn only_searches_the_table_if_all_requests_do() {
+        for (first, second) in [(true, true), (true, false), (false, true)] {
+            let mut setup = Setup::new(Signal::Logs);
+            setup.table(TableRequest { search_only: first, ..Default::default() });
+            setup.table(TableRequest { search_only: second, ..Default::default() });
+            assert_eq!(setup.into_projection().table.map(|asked| asked.search_only), Some(first && second));
+        }
     }
 }

@@ -89,7 +89,9 @@ pub(crate) struct Stored {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
     pub(crate) entries: Vec<Entry>,
+    /// The distinct keys; none if the table is for searches only.
     pub(crate) keys: Dictionary,
+    pub(crate) search_only: bool,
 }
 
 impl Columns {
@@ -213,8 +215,7 @@ impl Columns {
     pub fn entry_field<'a>(&self, bytes: &'a [u8], entry: usize) -> Option<(Level, usize, &'a str)> {
         let table = self.table.as_ref()?;
         let entry = table.entries.get(entry).filter(|entry| entry.parent == NO_PARENT)?;
-        let key = table.keys.value(entry.key_code + 1)?;
-        Some((entry.level()?, entry.entity as usize, core::str::from_utf8(key.of(bytes)).ok()?))
+        Some((entry.level()?, entry.entity as usize, entry.key(bytes)?))
     }
 
     /// The kind of an entry of the attribute table.

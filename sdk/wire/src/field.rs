@@ -115,6 +115,9 @@ pub struct TableRequest {
     pub bodies: bool,
     /// Also the members of maps and the elements of arrays, each as an entry of its own.
     pub nested: bool,
+    /// Texts are searched and what is found is edited, but nobody wants lists of what the entries are: their keys are not
+    /// told apart, and without nested values only texts are entries.
+    pub search_only: bool,
 }
 
 impl TableRequest {
@@ -129,6 +132,7 @@ impl TableRequest {
         exemplars: true,
         bodies: true,
         nested: true,
+        search_only: false,
     };
 
     /// Asks for what either of two requests asks for.
@@ -144,6 +148,7 @@ impl TableRequest {
             exemplars: self.exemplars | other.exemplars,
             bodies: self.bodies | other.bodies,
             nested: self.nested | other.nested,
+            search_only: self.search_only & other.search_only,
         }
     }
 }

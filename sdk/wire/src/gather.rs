@@ -31,8 +31,9 @@ impl LiveRows {
         if bitmap::all(keep, 0, rows) {
             return Self::all(rows);
         }
-        let alive = bitmap::iter(keep).take_while(|&row| row < rows).map(|row| row as u32);
-        Self { rows, alive: Some(alive.collect()) }
+        let mut alive = Vec::with_capacity(bitmap::ones(keep, 0, rows));
+        alive.extend(bitmap::iter(keep).take_while(|&row| row < rows).map(|row| row as u32));
+        Self { rows, alive: Some(alive) }
     }
 
     /// How many rows are alive.
@@ -226,7 +227,11 @@ fn gather_numbers(encoding: Encoding, present: Vec<u64>, values: Vec<u64>) -> Ga
 fn pick<T: Copy>(values: &[T], rows: Option<&[u32]>) -> Vec<T> {
     match rows {
         None => values.to_vec(),
-        Some(rows) => rows.iter().filter_map(|&row| values.get(row as usize).copied()).collect(),
+        Some(rows) => {
+            let mut picked = Vec::with_capacity(rows.len());
+            picked.extend(rows.iter().filter_map(|&row| values.get(row as usize).copied()));
+            picked
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod fields;
 
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -122,10 +123,10 @@ pub struct EditPlan {
     pub(crate) touched: [Vec<u64>; 4],
     /// For each owner whether the table would show something else.
     touched_owners: [bool; 8],
-    /// Fields that table edits and masks touched.
-    touched_fields: Vec<Field>,
-    /// For each level the key codes that are among the touched fields.
-    touched_keys: [Vec<u64>; 4],
+    /// Intrinsic fields that table edits and masks touched.
+    touched_intrinsics: Vec<(Level, Intrinsic)>,
+    /// For each level the keys of attributes that they touched.
+    touched_keys: [BTreeSet<Box<str>>; 4],
     order: u32,
 }
 
@@ -148,7 +149,7 @@ impl EditPlan {
             pool: Vec::new(),
             touched: Default::default(),
             touched_owners: [false; 8],
-            touched_fields: Vec::new(),
+            touched_intrinsics: Vec::new(),
             touched_keys: Default::default(),
             order: 0,
         }
@@ -220,20 +221,22 @@ impl EditPlan {
     /// Whether someone who reads this field after the edits would see something else than before. Dropped rows don't
     /// count.
     pub fn touches(&self, field: &Field) -> bool {
-        if self.touched_fields.contains(field) {
-            return true;
-        }
-        match &field.selector {
+        let Field { level, selector } = field;
+        match selector {
             Selector::Intrinsic(intrinsic) => {
-                self.intrinsics.iter().any(|edits| edits.level == field.level && edits.intrinsic == *intrinsic)
+                self.touched_intrinsics.contains(&(*level, *intrinsic))
+                    || self.intrinsics.iter().any(|edits| edits.level == *level && edits.intrinsic == *intrinsic)
             }
-            Selector::Attribute(key) => self.attributes.iter().any(|edit| {
-                let renamed = match &edit.action {
-                    AttributeAction::Rename(to, _) => **to == **key,
-                    _ => false,
+            Selector::Attribute(key) => {
+                let concerns = |edit: &AttributeEdit| {
+                    let renamed = match &edit.action {
+                        AttributeAction::Rename(to, _) => **to == **key,
+                        _ => false,
+                    };
+                    edit.level == *level && (*edit.key == **key || renamed)
                 };
-                edit.level == field.level && (*edit.key == **key || renamed)
-            }),
+                self.touched_keys[*level as usize].contains(key.as_str()) || self.attributes.iter().any(concerns)
+            }
         }
     }
 
@@ -269,10 +272,23 @@ impl EditPlan {
     }
 
     fn touch_field(&mut self, field: &Field) {
-        if !self.touched_fields.contains(field) {
-            self.touched_fields.push(field.clone());
+        match &field.selector {
+            Selector::Attribute(key) => self.touch_key(field.level, key),
+            Selector::Intrinsic(intrinsic) => {
+                let touched = (field.level, *intrinsic);
+                if !self.touched_intrinsics.contains(&touched) {
+                    self.touched_intrinsics.push(touched);
+                }
+            }
         }
         self.touch_owner(field);
+    }
+
+    fn touch_key(&mut self, level: Level, key: &str) {
+        let keys = &mut self.touched_keys[level as usize];
+        if !keys.contains(key) {
+            keys.insert(boxed(key));
+        }
     }
 
     /// Takes note that the table would show a change of this field.

@@ -40,6 +40,7 @@ pub fn chain(catalog: &Catalog, signal: Signal, stages: &[Named]) -> Chain {
         on_error: None,
         limits: StageLimits { timeout_ms: 10_000, ..StageLimits::default() },
         capabilities: None,
+        secrets: Vec::new(),
     };
     Chain::new(catalog, signal, stages.iter().map(spec).collect()).expect("valid stages")
 }

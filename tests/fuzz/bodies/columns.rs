@@ -67,7 +67,7 @@ pub(crate) fn check(data: &[u8]) {
     for read in 0..reads.len() {
         columns.gather(bytes, read, &live);
     }
-    columns.gather_table(bytes, TableOptions { text: true, numbers: true, parents: true }, &live);
+    columns.gather_table(bytes, TableOptions::ALL, &live);
     let mut texts = SeparatedTexts::default();
     columns.separated_texts(bytes, (0..columns.entries() as u32).map(|entry| (entry, entry)), 0xff, &mut texts);
     let shown = rows(signal, bytes);

@@ -52,6 +52,8 @@ struct Current {
     bytes: Bytes,
     columns: Columns,
     edits: EditPlan,
+    /// The rows that the edits leave.
+    live: LiveRows,
     tenants: Option<Tenants>,
 }
 
@@ -105,7 +107,7 @@ impl<'a> Run<'a> {
                     now = now.settle(segment);
                 }
                 self.stage(&mut now, segment, position, first_read, &tenant)?;
-                if now.edits.live_rows().is_empty() {
+                if now.live.is_empty() {
                     self.give_back(now.columns);
                     return Ok(Vec::new());
                 }
@@ -144,7 +146,7 @@ impl<'a> Run<'a> {
     ) -> Result<(), Refusal> {
         let started = Instant::now();
         let (stage, report) = (&self.plan.stages[position], &mut self.reports[position]);
-        let live = now.edits.live_rows();
+        let live = now.live.clone();
         report.rows_in += live.len() as u64;
         let call = Call {
             configured: &stage.configured,
@@ -171,10 +173,9 @@ impl<'a> Run<'a> {
         };
         report.duration += started.elapsed();
         done?;
-        let after = now.edits.live_rows();
-        if after.len() < live.len() {
+        if now.live.len() < live.len() {
             let stage = if failed { None } else { Some(stage.drops) };
-            self.count(position, stage, losses(now.tenants.as_ref(), tenant, &live, &after));
+            self.count(position, stage, losses(now.tenants.as_ref(), tenant, &live, &now.live));
         }
         Ok(())
     }
@@ -208,7 +209,7 @@ impl Current {
     fn extract(segment: &Segment, bytes: Bytes, mut columns: Columns) -> Self {
         columns.extract(&segment.projection, &bytes);
         let edits = EditPlan::new(&columns);
-        Self { bytes, columns, edits, tenants: None }
+        Self { live: edits.live_rows(), bytes, columns, edits, tenants: None }
     }
 
     /// Whether a stage would see what earlier ones changed only if the bytes are spliced before it.
@@ -224,15 +225,14 @@ impl Current {
 
     /// Applies what was planned and extracts again.
     fn settle(self, segment: &Segment) -> Self {
-        let Self { bytes, mut columns, edits, tenants } = self;
-        let live = edits.live_rows();
+        let Self { bytes, mut columns, edits, live, tenants } = self;
         let spliced = splice(&bytes, &columns, &edits);
         // Without a partition there is one part, or none if nothing is left.
         let bytes = spliced.into_iter().next().map_or_else(Bytes::new, |part| own(&bytes, part.bytes));
         columns.extract(&segment.projection, &bytes);
         let edits = EditPlan::new(&columns);
         let tenants = tenants.map(|tenants| tenants.of(&live));
-        Self { bytes, columns, edits, tenants }
+        Self { live: edits.live_rows(), bytes, columns, edits, tenants }
     }
 
     /// Does what a plugin answered.
@@ -243,9 +243,13 @@ impl Current {
                 self.bytes = bytes.into();
                 self.columns.extract(&segment.projection, &self.bytes);
                 self.edits = EditPlan::new(&self.columns);
+                self.live = self.edits.live_rows();
             }
             Verdict::Answered(answer) => {
                 self.edits = answer.plan;
+                if answer.drops {
+                    self.live = self.edits.live_rows();
+                }
                 report.edited += answer.edited;
                 if let Some((names, codes)) = answer.tenants {
                     self.tenants = Some(Tenants { names, codes });
@@ -273,7 +277,9 @@ impl Current {
             OnError::Drop => {
                 tracing::error!(stage = %name, %message, rows = live.len(), "stage failed, the batch is dropped");
                 let none = vec![0; self.edits.rows().div_ceil(64)];
-                self.edits.keep(&none).map_err(|error| Refusal::Permanent { reason: error.to_string() })
+                let dropped = self.edits.keep(&none);
+                self.live = self.edits.live_rows();
+                dropped.map_err(|error| Refusal::Permanent { reason: error.to_string() })
             }
             OnError::Reject => {
                 tracing::warn!(stage = %name, %message, "stage failed, the batch is not accepted");

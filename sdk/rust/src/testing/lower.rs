@@ -108,11 +108,17 @@ fn table_request(asked: wit::TableRequest) -> wire::TableRequest {
         exemplars: asked.exemplars,
         bodies: asked.bodies,
         nested: asked.nested,
+        search_only: asked.search_only,
     }
 }
 
 fn table(columns: &Columns, bytes: &[u8], asked: wit::TableRequest) -> Option<wit::Table> {
-    let options = wire::TableOptions { text: asked.text, numbers: asked.numbers, parents: asked.nested };
+    let options = wire::TableOptions {
+        text: asked.text,
+        numbers: asked.numbers,
+        parents: asked.nested,
+        search_only: asked.search_only,
+    };
     let table = columns.gather_table(bytes, options, &LiveRows::all(columns.rows()))?;
     Some(wit::Table {
         owners: table.owners,

@@ -30,11 +30,6 @@ impl Dictionary {
         }
     }
 
-    /// How many distinct texts there are.
-    pub(crate) fn len(&self) -> usize {
-        self.values.len()
-    }
-
     pub(crate) fn values(&self) -> &[Slice] {
         &self.values
     }
@@ -180,7 +175,7 @@ mod tests {
             assert_eq!(dictionary.value(code).map(|value| value.of(bytes.as_bytes())), Some(text.as_bytes()));
             start += text.len();
         }
-        assert_eq!(dictionary.len(), 1000);
+        assert_eq!(dictionary.values().len(), 1000);
         dictionary.clear();
         assert_eq!(dictionary.code(b"x", Slice::new(0, 1)), 1);
     }

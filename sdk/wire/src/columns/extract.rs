@@ -10,7 +10,7 @@ use crate::schema;
 use super::pair::{parse_pair, parse_value, plain_key};
 use super::store::{Raw, Store};
 use super::table::{NO_PARENT, New};
-use super::{Columns, Slice, Stored, Table};
+use super::{Columns, Slice, Stored};
 
 pub(super) fn extract(columns: &mut Columns, projection: &Projection, bytes: &[u8]) {
     prepare(columns, projection);
@@ -20,7 +20,8 @@ pub(super) fn extract(columns: &mut Columns, projection: &Projection, bytes: &[u
         [table.resources, table.scopes, table.metrics, table.records, table.events, table.links, table.exemplars, false]
     });
     let in_table = table.unwrap_or_default();
-    let mut walk = Walk { bytes, projection, columns, in_table, metric_end: 0, body_seen: false };
+    let texts_only = projection.table.is_some_and(|table| table.search_only && !table.nested);
+    let mut walk = Walk { bytes, projection, columns, in_table, texts_only, metric_end: 0, body_seen: false };
     walk.message(schema::request(projection.signal), 0, end);
     finish(columns, projection);
 }
@@ -51,7 +52,7 @@ fn prepare(columns: &mut Columns, projection: &Projection) {
         columns.stores = projection.columns.iter().map(stored).collect();
     }
     match projection.table {
-        Some(_) => columns.table.get_or_insert_with(Table::default).clear(),
+        Some(table) => columns.table.get_or_insert_default().begin(table.search_only),
         None => columns.table = None,
     }
 }
@@ -78,6 +79,8 @@ struct Walk<'a> {
     columns: &'a mut Columns,
     /// For each owner whether the table wants its attributes.
     in_table: [bool; 8],
+    /// Whether the table wants nothing but texts.
+    texts_only: bool,
     /// Where the current metric ends.
     metric_end: usize,
     /// Whether the current log record has a body already.
@@ -231,6 +234,9 @@ impl Walk<'_> {
 
     #[inline]
     fn push(&mut self, owner: u8, at: usize, key: Slice, value: Raw) {
+        if self.texts_only && value.kind != ValueKind::Text {
+            return;
+        }
         let level = match owner {
             owner::RESOURCE => Level::Resource,
             owner::SCOPE => Level::Scope,

@@ -20,7 +20,7 @@ pub(crate) struct Entry {
     pub(crate) bits: u64,
     /// Where the field that holds it starts: a `KeyValue`, a body, or an array's element. Ascends with the entries.
     pub(crate) at: u32,
-    /// The key as a position in the dictionary, from 0.
+    /// The key as a position in the dictionary, from 0; 0 for all if the table is for searches only.
     pub(crate) key_code: u32,
     pub(crate) entity: u32,
     /// The containing entry plus 1, or `NO_PARENT`.
@@ -47,6 +47,16 @@ impl Entry {
         }
     }
 
+    /// The key, if it is an attribute.
+    pub(crate) fn key<'a>(&self, bytes: &'a [u8]) -> Option<&'a str> {
+        core::str::from_utf8(self.key_bytes(bytes)?).ok()
+    }
+
+    pub(crate) fn key_bytes<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let item = Cursor::within(bytes, self.at as usize, bytes.len()).item()?;
+        Some(parse_pair(bytes, item.start, item.end).key.of(bytes))
+    }
+
     /// Where it starts, if it is an attribute of a record itself; else 0, where no attribute can start.
     pub(crate) fn own_pair(&self) -> u32 {
         if self.owner == owner::RECORD && self.parent == NO_PARENT { self.at } else { 0 }
@@ -59,14 +69,16 @@ impl Entry {
 }
 
 impl Table {
-    pub(super) fn clear(&mut self) {
+    /// Makes room for the entries of another request.
+    pub(super) fn begin(&mut self, search_only: bool) {
         self.entries.clear();
         self.keys.clear();
+        self.search_only = search_only;
     }
 
     #[inline]
     pub(super) fn push(&mut self, bytes: &[u8], new: New, nested: bool) {
-        let key_code = self.keys.code_in_sequence(bytes, new.key) - 1;
+        let key_code = if self.search_only { 0 } else { self.keys.code_in_sequence(bytes, new.key) - 1 };
         let Raw { kind, bits } = new.value;
         let entry = Entry {
             bits,

@@ -17,11 +17,21 @@ pub struct TableOptions {
     pub numbers: bool,
     /// Parents of nested entries.
     pub parents: bool,
+    /// No list at all: entries are found by searching.
+    pub search_only: bool,
 }
 
-/// The attribute table as it crosses to a plugin. All lists but `keys` have one value per entry.
+impl TableOptions {
+    /// Everything crosses.
+    pub const ALL: Self = Self { text: true, numbers: true, parents: true, search_only: false };
+}
+
+/// The attribute table as it crosses to a plugin. All lists but `keys` have one value per entry, or are empty if they
+/// were not asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GatheredTable {
+    /// How many entries there are.
+    pub entries: usize,
     /// 0 resource, 1 scope, 2 metric, 3 record, 4 span event, 5 span link, 6 exemplar, 7 log body.
     pub owners: Vec<u8>,
     /// The number of the resource, scope or metric; for all others the number of the live row.
@@ -46,7 +56,7 @@ impl GatheredTable {
     /// The original number of entry number `entry`.
     pub fn original(&self, entry: usize) -> Option<usize> {
         match &self.originals {
-            None => (entry < self.kinds.len()).then_some(entry),
+            None => (entry < self.entries).then_some(entry),
             Some(originals) => originals.get(entry).map(|&original| original as usize),
         }
     }
@@ -88,23 +98,33 @@ impl Columns {
             alive.get(row) == Some(&entry.entity)
         };
         let entries = table.entries.iter().enumerate();
-        Some(entries.filter(|(_, entry)| is_alive(entry)).map(|(index, _)| index as u32).collect())
+        let mut live = Vec::with_capacity(table.entries.len());
+        live.extend(entries.filter(|(_, entry)| is_alive(entry)).map(|(index, _)| index as u32));
+        Some(live)
     }
 
     /// Gathers the attribute table, without the entries of rows that are no longer alive. `bytes` are those it was
-    /// extracted from. None if the projection has no table.
+    /// extracted from. None if the projection has no table, or one for searches only where lists are asked for.
     pub fn gather_table(&self, bytes: &[u8], options: TableOptions, live: &LiveRows) -> Option<GatheredTable> {
         let table = self.table.as_ref()?;
         let originals = self.live_entries(live);
+        let count = originals.as_ref().map_or(table.entries.len(), Vec::len);
+        if options.search_only {
+            return Some(GatheredTable { entries: count, originals, ..GatheredTable::default() });
+        }
+        if table.search_only {
+            return None;
+        }
         let picked: Vec<Entry>;
         let entries = match &originals {
             None => &table.entries,
             Some(originals) => {
-                picked = originals.iter().filter_map(|&entry| table.entries.get(entry as usize).copied()).collect();
+                picked = super::pick(&table.entries, Some(originals));
                 &picked
             }
         };
         Some(GatheredTable {
+            entries: count,
             owners: entries.iter().map(|entry| entry.owner).collect(),
             entities: entities(entries, live),
             key_codes: entries.iter().map(|entry| entry.key_code).collect(),
@@ -136,6 +156,11 @@ impl Columns {
         texts.bytes.clear();
         texts.starts.clear();
         texts.entries.clear();
+        // Nearly all entries are texts, and these are about half of a request.
+        let most = entries.size_hint().1.unwrap_or_default();
+        texts.starts.reserve(most + 1);
+        texts.entries.reserve(most);
+        texts.bytes.reserve(bytes.len() / 2);
         for (number, original) in entries {
             let Some(slice) = self.text_slice(original) else {
                 continue;

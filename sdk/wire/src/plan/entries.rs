@@ -247,6 +247,7 @@ impl EditPlan {
     }
 
     fn touch_entries(&mut self, table: &Table, bytes: &[u8], entries: impl Iterator<Item = usize>) {
+        let mut last_key: Option<(Level, &[u8])> = None;
         for index in entries {
             let root = ancestors(table, index).last().unwrap_or(index);
             let Some(entry) = table.entries.get(root) else {
@@ -260,7 +261,11 @@ impl EditPlan {
             if entry.owner == owner::BODY {
                 self.touch_field(&Field::intrinsic(Level::Record, Intrinsic::Body));
             } else if entry.level().is_some() {
-                self.touch_key(table, bytes, level, entry);
+                let key = entry.key_bytes(bytes).map(|key| (level, key));
+                if key != last_key {
+                    last_key = key;
+                    entry.key(bytes).into_iter().for_each(|key| self.touch_key(level, key));
+                }
             }
         }
     }
@@ -272,25 +277,6 @@ impl EditPlan {
         }
         bitmap::set(touched, entity);
     }
-
-    fn touch_key(&mut self, table: &Table, bytes: &[u8], level: Level, entry: &Entry) {
-        let keys = &mut self.touched_keys[level as usize];
-        if keys.is_empty() {
-            *keys = vec![0; bitmap::words(table.keys.len())];
-        }
-        if bitmap::get(keys, entry.key_code as usize) {
-            return;
-        }
-        bitmap::set(keys, entry.key_code as usize);
-        if let Some(key) = key_of(table, bytes, entry) {
-            self.touch_field(&Field::attribute(level, key));
-        }
-    }
-}
-
-fn key_of<'a>(table: &Table, bytes: &'a [u8], entry: &Entry) -> Option<&'a str> {
-    let key = table.keys.value(entry.key_code + 1)?;
-    core::str::from_utf8(key.of(bytes)).ok()
 }
 
 /// The field that a top entry is, and its entity.
@@ -298,7 +284,7 @@ fn root_field(table: &Table, bytes: &[u8], root: usize) -> Option<(Field, usize)
     let entry = table.entries.get(root)?;
     let field = match entry.owner {
         owner::BODY => Field::intrinsic(Level::Record, Intrinsic::Body),
-        _ => Field::attribute(entry.level()?, key_of(table, bytes, entry)?),
+        _ => Field::attribute(entry.level()?, entry.key(bytes)?),
     };
     Some((field, entry.entity as usize))
 }

@@ -133,7 +133,7 @@ impl EditPlan {
     /// # Errors
     /// The field doesn't exist or can't hold the value, or the entities make no sense.
     pub fn set(&mut self, field: &Field, entities: Entities<'_>, value: EditValue<'_>) -> Result<(), EditError> {
-        self.check_field(field, Some(value))?;
+        check_value(field, self.check_field(field)?, value)?;
         entities.check(self.entities[field.level as usize])?;
         let code = self.keep_value(value);
         self.write(field, entities, |_| code);
@@ -149,14 +149,20 @@ impl EditPlan {
             return Err(EditError::WrongLength { what: "values", expected: entities.len(), found: values.len() });
         }
         Entities::List(entities).check(self.entities[field.level as usize])?;
-        self.check_field(field, None)?;
+        let scalar = self.check_field(field)?;
+        let (kept, pooled) = (self.values.len(), self.pool.len());
         for index in 0..entities.len() {
-            self.check_field(field, Some(values.get(index)?))?;
+            let checked = values.get(index).and_then(|value| check_value(field, scalar, value).map(|()| value));
+            match checked {
+                Ok(value) => _ = self.keep_value(value),
+                Err(error) => {
+                    self.values.truncate(kept);
+                    self.pool.truncate(pooled);
+                    return Err(error);
+                }
+            }
         }
-        let first = self.values.len() as u32 + 2;
-        for index in 0..entities.len() {
-            self.keep_value(values.get(index)?);
-        }
+        let first = kept as u32 + 2;
         self.write(field, Entities::List(entities), |index| first + index as u32);
         Ok(())
     }
@@ -166,7 +172,7 @@ impl EditPlan {
     /// # Errors
     /// The field doesn't exist or can't be written, or the entities make no sense.
     pub fn remove(&mut self, field: &Field, entities: Entities<'_>) -> Result<(), EditError> {
-        self.check_field(field, None)?;
+        self.check_field(field)?;
         let count = self.entities[field.level as usize];
         entities.check(count)?;
         let Selector::Attribute(key) = &field.selector else {
@@ -187,7 +193,7 @@ impl EditPlan {
     /// The signal has no such level, or the entities make no sense.
     pub fn rename(&mut self, level: Level, from: &str, to: &str, entities: Entities<'_>) -> Result<(), EditError> {
         let field = Field::attribute(level, from);
-        self.check_field(&field, None)?;
+        self.check_field(&field)?;
         let count = self.entities[level as usize];
         entities.check(count)?;
         if from == to {
@@ -218,7 +224,7 @@ impl EditPlan {
         ends: &[u32],
         replacement: &str,
     ) -> Result<(), EditError> {
-        self.check_field(field, None)?;
+        self.check_field(field)?;
         Entities::List(entities).check(self.entities[field.level as usize])?;
         let text = |entity: u32| text_in_column(columns, field, entity as usize);
         if columns.text_store(field).is_none() {
@@ -314,14 +320,14 @@ impl EditPlan {
         &mut self.intrinsics[position].codes
     }
 
-    /// Checks that the field exists, can be written and can hold the value.
-    pub(super) fn check_field(&self, field: &Field, value: Option<EditValue<'_>>) -> Result<(), EditError> {
+    /// Checks that the field exists and can be written, and says what it holds if that is not just any value.
+    fn check_field(&self, field: &Field) -> Result<Option<Scalar>, EditError> {
         let intrinsic = match &field.selector {
             Selector::Intrinsic(intrinsic) => *intrinsic,
             Selector::Attribute(_) => {
                 return match place::entity_messages(self.signal, field.level) {
                     [] => Err(EditError::NoSuchLevel(field.level)),
-                    _ => Ok(()),
+                    _ => Ok(None),
                 };
             }
         };
@@ -332,13 +338,17 @@ impl EditPlan {
             return Err(EditError::NotWritable(field.clone()));
         }
         let messages = place::entity_messages(self.signal, field.level);
-        let scalar = messages.iter().flat_map(|&message| place::places(message, intrinsic)).next();
-        match (scalar, value) {
-            (Some(place), Some(value)) if !fits(place.scalar, value) => {
-                Err(EditError::WrongValue { field: field.clone(), value: describe(value) })
-            }
-            _ => Ok(()),
+        let place = messages.iter().flat_map(|&message| place::places(message, intrinsic)).next();
+        Ok(place.map(|place| place.scalar))
+    }
+}
+
+fn check_value(field: &Field, scalar: Option<Scalar>, value: EditValue<'_>) -> Result<(), EditError> {
+    match scalar {
+        Some(scalar) if !fits(scalar, value) => {
+            Err(EditError::WrongValue { field: field.clone(), value: describe(value) })
         }
+        _ => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
 use crate::columns::{Columns, Entry};
-use crate::cursor::{Cursor, Item, keys};
+use crate::cursor::{Cursor, Item, keys, varint_width};
 use crate::field::ValueKind;
 use crate::plan::{EditPlan, Kept, Mask, REMOVED, UNCHANGED};
 
@@ -153,6 +153,11 @@ impl<'p> Patches<'p> {
                 let masks = self.masks.get(first as usize..last as usize).unwrap_or_default();
                 put_masked(plan, item, masks, out);
             }
+            Change::Mask(first, last) if plain_text(bytes, item) == Some(patch.at) => {
+                self.skip_to(item.end);
+                let masks = self.masks.get(first as usize..last as usize).unwrap_or_default();
+                put_masked_pair(plan, item, patch.at, masks, out);
+            }
             _ if item.key & 7 == crate::cursor::LEN => self.inside(bytes, plan, item, out),
             _ => {
                 self.skip_to(item.end);
@@ -173,26 +178,66 @@ impl<'p> Patches<'p> {
     }
 }
 
+/// Where the text starts in a pair of key and text in the form that every encoder writes, with lengths of one byte.
+#[inline]
+fn plain_text(bytes: &[u8], pair: &Item) -> Option<usize> {
+    let [0x0a, key_length @ 0..0x80, rest @ ..] = bytes.get(pair.start..pair.end)? else {
+        return None;
+    };
+    let [0x12, value_length @ 0..0x80, 0x0a, length @ 0..0x80, text @ ..] = rest.get(usize::from(*key_length)..)?
+    else {
+        return None;
+    };
+    let is_plain = text.len() == usize::from(*length) && *value_length == length + 2 && pair.key < 0x80;
+    is_plain.then(|| pair.end - text.len())
+}
+
+/// Writes a pair whose text starts at `text` and has ranges replaced.
+fn put_masked_pair(plan: &EditPlan, pair: &Item, text: usize, masks: &[Mask], out: &mut Out<'_>) {
+    let value = text - 4; // a key and a length each, for the value and the text in it
+    let length = masked_length(plan, (text, pair.end), masks);
+    let width = varint_width(length as u64);
+    let value_length = 1 + width + length;
+    out.put_varint(u64::from(pair.key));
+    out.put_varint((value - pair.start + 1 + varint_width(value_length as u64) + value_length) as u64);
+    out.copy(pair.start, value + 1);
+    out.put_varint(value_length as u64);
+    out.put_varint(u64::from(keys::LEN_1));
+    out.put_varint(length as u64);
+    put_masked_text(plan, (text, pair.end), masks, out);
+}
+
 /// Writes a text field with ranges replaced; overlapping ranges count as one.
 fn put_masked(plan: &EditPlan, item: &Item, masks: &[Mask], out: &mut Out<'_>) {
-    let replacement = |mask: &Mask| match plan.value(mask.replacement) {
+    let text = (item.start, item.end);
+    out.put_varint(u64::from(item.key));
+    out.put_varint(masked_length(plan, text, masks) as u64);
+    put_masked_text(plan, text, masks, out);
+}
+
+/// How long the text between two places is after its ranges were replaced.
+fn masked_length(plan: &EditPlan, (from, to): (usize, usize), masks: &[Mask]) -> usize {
+    united(masks).fold(to - from, |length, (start, end, first)| {
+        length + replacement(plan, first).len() - end.clamp(from, to).saturating_sub(start.clamp(from, to))
+    })
+}
+
+fn put_masked_text(plan: &EditPlan, (from, to): (usize, usize), masks: &[Mask], out: &mut Out<'_>) {
+    let mut at = from;
+    for (start, end, first) in united(masks) {
+        // Ranges lie in the text, unless these are other bytes than the plan's.
+        out.copy(at, start.clamp(from, to));
+        out.put(replacement(plan, first));
+        at = end.clamp(from, to);
+    }
+    out.copy(at, to);
+}
+
+fn replacement<'p>(plan: &'p EditPlan, mask: &Mask) -> &'p [u8] {
+    match plan.value(mask.replacement) {
         Some(Kept::Text(start, end)) => plan.pooled(start, end),
         _ => &[],
-    };
-    let inside = |at: usize| at.clamp(item.start, item.end); // always so, unless these are other bytes than the plan's
-    let mut length = item.end - item.start;
-    for (start, end, first) in united(masks) {
-        length = length + replacement(first).len() - inside(end).saturating_sub(inside(start));
     }
-    out.put_varint(u64::from(item.key));
-    out.put_varint(length as u64);
-    let mut at = item.start;
-    for (start, end, first) in united(masks) {
-        out.copy(at, inside(start));
-        out.put(replacement(first));
-        at = inside(end);
-    }
-    out.copy(at, item.end);
 }
 
 /// Ranges with those united that overlap; each with the mask that starts first.

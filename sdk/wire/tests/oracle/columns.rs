@@ -219,7 +219,7 @@ fn flatten_pairs_at(table: &mut Table, at: (u8, usize), pairs: &[KeyValue]) {
 }
 
 fn shown_table(columns: &Columns, bytes: &[u8], live: &LiveRows) -> Table {
-    let options = TableOptions { text: true, numbers: true, parents: true };
+    let options = TableOptions::ALL;
     let gathered = columns.gather_table(bytes, options, live).unwrap();
     let mut table = Table::new();
     let mut position = Vec::new();
@@ -352,7 +352,7 @@ proptest! {
             for read in 0..reads.len() {
                 let _ = columns.gather(&bytes, read, &live);
             }
-            let _ = columns.gather_table(&bytes, TableOptions { text: true, numbers: true, parents: true }, &live);
+            let _ = columns.gather_table(&bytes, TableOptions::ALL, &live);
         }
     }
 }
@@ -454,5 +454,5 @@ fn texts_for_patterns_lead_back_to_their_entries() {
     assert_eq!(offset, 1);
     let entry = texts.entries[text] as usize - 100;
     assert_eq!(columns.entry_text(&bytes, entry), Some("1.1"));
-    assert_eq!(columns.entry_field(&bytes, entry), Some((Level::Record, 1, "network.protocol.version")));
+    assert_eq!(columns.entry_field(&bytes, entry), Some((Level::Record, 0, "network.protocol.version")));
 }

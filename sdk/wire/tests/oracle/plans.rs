@@ -61,7 +61,7 @@ impl<'a> Planner<'a> {
             signal,
             bytes,
             columns,
-            places: places(columns, bytes),
+            places: places(signal, bytes),
             original: tree.clone(),
             tree,
             plan: EditPlan::new(columns),
@@ -453,7 +453,8 @@ fn kill<'k>(pairs: impl IntoIterator<Item = &'k mut KeyValue>) {
 }
 
 /// Where each entry of the table is in the tree.
-fn places(columns: &Columns, bytes: &[u8]) -> Vec<Place> {
+fn places(signal: Signal, bytes: &[u8]) -> Vec<Place> {
+    let columns = extract(signal, bytes);
     let options = TableOptions { parents: true, ..TableOptions::default() };
     let table = columns.gather_table(bytes, options, &LiveRows::all(columns.rows())).unwrap();
     let mut places: Vec<Place> = Vec::new();

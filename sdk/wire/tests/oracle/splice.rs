@@ -48,7 +48,7 @@ proptest! {
                 }
             }
             if !planned.plan.touches_table(&TableRequest::ALL) {
-                let options = TableOptions { text: true, numbers: true, parents: true };
+                let options = TableOptions::ALL;
                 prop_assert_eq!(
                     columns.gather_table(&bytes, options, &live),
                     after.gather_table(&spliced, options, &live)
@@ -67,6 +67,25 @@ proptest! {
             let parts = splice(&bytes, &columns, &plan);
             prop_assert_eq!(parts.len(), 1);
             prop_assert!(matches!(parts[0].bytes, Cow::Borrowed(same) if std::ptr::eq(same, bytes.as_slice())));
+        }
+    }
+
+    #[test]
+    fn a_table_for_searches_is_edited_alike((seed, size) in seeds(), odd: bool, edits: u64) {
+        for signal in SIGNALS {
+            let bytes = request(signal, seed, size, odd);
+            let full = extract(signal, &bytes);
+            let reads = crate::columns::all_reads(signal);
+            let table = TableRequest { search_only: true, ..TableRequest::ALL };
+            let mut lean = Columns::new();
+            lean.extract(&Projection::new(signal, &reads, Some(table)).unwrap(), &bytes);
+            prop_assert!(lean.gather_table(&bytes, TableOptions::ALL, &LiveRows::all(lean.rows())).is_none());
+            let planned = Planner::new(signal, &bytes, &full, edits).run().plan;
+            let planned_lean = Planner::new(signal, &bytes, &lean, edits).run().plan;
+            prop_assert_eq!(splice(&bytes, &full, &planned), splice(&bytes, &lean, &planned_lean));
+            for read in &reads {
+                prop_assert_eq!(planned.touches(&read.field), planned_lean.touches(&read.field), "{}", read.field);
+            }
         }
     }
 
