@@ -159,7 +159,7 @@ mod tests {
             tenant: "Acme",
             nanos: 1_485_467_191_000_000_000,
         };
-        IndexName::parse(pattern, "unknown", format).name(&source)
+        IndexName::parse(pattern, "unknown", format).name(&source).into_owned()
     }
 
     #[test]

@@ -115,14 +115,27 @@ impl Dictionary {
     fn hash(&self, text: &[u8]) -> u64 {
         let seed = (&raw const *self).addr() as u64;
         let mut hash = mix(seed ^ text.len() as u64);
+        let Some(end) = text.last_chunk::<8>() else {
+            return mix(hash ^ short_word(text));
+        };
         let mut rest = text;
         while let Some((word, after)) = rest.split_first_chunk::<8>() {
             hash = mix(hash ^ u64::from_le_bytes(*word));
             rest = after;
         }
-        let mut tail = [0; 8];
-        tail[..rest.len()].copy_from_slice(rest);
-        mix(hash ^ u64::from_le_bytes(tail))
+        mix(hash ^ u64::from_le_bytes(*end))
+    }
+}
+
+/// Fewer than eight bytes as one word, read where they overlap rather than copied.
+#[inline(always)]
+fn short_word(text: &[u8]) -> u64 {
+    let word = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+    match (text.first_chunk(), text.last_chunk(), text) {
+        (Some(start), Some(end), _) => word(start) | word(end) << 32,
+        (_, _, [first, .., last]) => u64::from(*first) | u64::from(text[text.len() / 2]) << 8 | u64::from(*last) << 16,
+        (_, _, [only]) => u64::from(*only),
+        _ => 0,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::place::{Place, Scalar};
 use crate::projection::{Projection, owner, step};
 use crate::schema;
 
-use super::pair::{parse_pair, parse_value, plain_key};
+use super::pair::{Pair, parse_pair, parse_value, plain_key, plain_pair};
 use super::store::{Raw, Store};
 use super::table::{NO_PARENT, New};
 use super::{Columns, Slice, Stored};
@@ -222,8 +222,22 @@ impl Walk<'_> {
         self.fill(owner, pair.key, pair.value);
     }
 
+    // Plain pairs and others don't meet again: then a pair stays in registers. A kind that is written to memory as one
+    // byte and read back as part of a word holds up the processor.
     fn table_attribute(&mut self, owner: u8, at: usize, start: usize, end: usize) {
-        let pair = parse_pair(self.bytes, start, end);
+        match plain_pair(self.bytes.get(start..end).unwrap_or_default(), start) {
+            Some(pair) => self.table_pair(owner, at, pair),
+            None => self.odd_table_attribute(owner, at, start, end),
+        }
+    }
+
+    #[inline(never)]
+    fn odd_table_attribute(&mut self, owner: u8, at: usize, start: usize, end: usize) {
+        self.table_pair(owner, at, parse_pair(self.bytes, start, end));
+    }
+
+    #[inline(always)]
+    fn table_pair(&mut self, owner: u8, at: usize, pair: Pair) {
         if let Some(wanted) = self.projection.wanted.get(usize::from(owner))
             && wanted.has_length(pair.key.length as usize)
         {
@@ -232,7 +246,7 @@ impl Walk<'_> {
         self.push(owner, at, pair.key, pair.value);
     }
 
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, owner: u8, at: usize, key: Slice, value: Raw) {
         if self.texts_only && value.kind != ValueKind::Text {
             return;

@@ -42,7 +42,7 @@ pub(crate) fn plain_key(pair: &[u8]) -> Option<&[u8]> {
 
 /// A pair in canonical form with a short value of text or a number.
 #[inline(always)]
-fn plain_pair(pair: &[u8], start: usize) -> Option<Pair> {
+pub(super) fn plain_pair(pair: &[u8], start: usize) -> Option<Pair> {
     let [0x0a, key_length @ 0..0x80, rest @ ..] = pair else {
         return None;
     };

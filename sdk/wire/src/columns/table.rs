@@ -76,7 +76,7 @@ impl Table {
         self.search_only = search_only;
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, bytes: &[u8], new: New, nested: bool) {
         let key_code = if self.search_only { 0 } else { self.keys.code_in_sequence(bytes, new.key) - 1 };
         let Raw { kind, bits } = new.value;
@@ -95,6 +95,7 @@ impl Table {
         }
     }
 
+    #[inline(never)]
     fn push_members(&mut self, bytes: &[u8], container: New, depth: usize) {
         if depth >= MAX_VALUE_NESTING {
             return;

@@ -17,6 +17,12 @@ pub(crate) struct Out<'a> {
     pub(crate) records: u32,
 }
 
+/// A varint from 0x80 to 0x3FFF: all in registers, while a varint of any width goes through a buffer.
+#[inline(always)]
+fn two_bytes(value: u64) -> [u8; 2] {
+    [value as u8 | 0x80, (value >> 7) as u8]
+}
+
 /// An open message: where its content starts, and how many bytes stand before it for the length.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Mark {
@@ -54,6 +60,9 @@ impl<'a> Out<'a> {
         if value < 0x80 {
             return self.written.push(value as u8);
         }
+        if value < 0x4000 {
+            return self.written.extend_from_slice(&two_bytes(value));
+        }
         let mut buffer = [0; 10];
         let width = encode_varint(value, &mut buffer);
         self.written.extend_from_slice(&buffer[..width]);
@@ -76,7 +85,11 @@ impl<'a> Out<'a> {
     #[inline]
     pub(crate) fn open_key(&mut self, key: u32, width: usize) -> Mark {
         self.put_varint(u64::from(key));
-        self.written.extend_from_slice(&[0; 10][..width]);
+        match width {
+            1 => self.written.push(0),
+            2 => self.written.extend_from_slice(&[0; 2]),
+            _ => self.written.extend_from_slice(&[0; 10][..width]),
+        }
         Mark { start: self.written.len(), width }
     }
 
@@ -85,6 +98,10 @@ impl<'a> Out<'a> {
     pub(crate) fn close(&mut self, mark: Mark) {
         self.flush();
         let length = self.written.len() - mark.start;
+        if mark.width == 2 && (0x80..0x4000).contains(&length) {
+            self.written[mark.start - 2..mark.start].copy_from_slice(&two_bytes(length as u64));
+            return;
+        }
         let mut buffer = [0; 10];
         let width = encode_varint(length as u64, &mut buffer);
         if width != mark.width {
