@@ -16,6 +16,7 @@ pub mod debug;
 pub mod otlp_grpc;
 pub mod otlp_http;
 pub mod otlp_json;
+pub(crate) mod otlp_refusal;
 pub mod file;
 pub(crate) mod pace;
 pub(crate) mod partial_success;
@@ -81,8 +82,17 @@ pub struct DeadLetter {
     pub items: u64,
     /// The destination's own words, at most 1 KiB of them.
     pub reason: String,
-    /// What was refused, where it is worth keeping.
-    pub document: Option<Bytes>,
+    /// What was refused, where it is not the whole batch.
+    pub document: Option<Document>,
+}
+
+/// Something that was refused, worth keeping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// As it was sent.
+    Sent(Bytes),
+    /// As an OTLP export request.
+    Otlp(Bytes),
 }
 
 /// Requests that have to be sent again: one after a while, or at once the parts of one that was too large.

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 use sluice_wire::Signal;
 
-use crate::export::DeadLetter;
 use crate::export::rolling_file::{RollingFile, Rotation};
+use crate::export::{DeadLetter, Document};
 use crate::model::Batch;
 
 /// Refused items can pile up unread: 100 MiB a file and five files bound them.
@@ -45,7 +45,7 @@ struct Line<'a> {
     /// What was refused, where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     document_base64: Option<String>,
-    /// The whole batch as an OTLP export request, where all of it was refused.
+    /// It as an OTLP export request: the whole batch, or the part that was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     otlp_base64: Option<String>,
 }
@@ -75,9 +75,13 @@ impl DeadLetters {
 }
 
 fn line(exporter: &str, batch: &Batch, letter: &DeadLetter, now: SystemTime) -> (Vec<u8>, Kept) {
-    let document = letter.document.as_deref();
+    let (document, otlp) = match &letter.document {
+        Some(Document::Sent(document)) => (Some(&document[..]), None),
+        Some(Document::Otlp(request)) => (None, Some(request)),
+        // Of a batch that was refused in part nobody knows which part it was.
+        None => (None, (letter.items == batch.items).then_some(&batch.bytes)),
+    };
     let json = document.map(<[u8]>::trim_ascii).filter(|bytes| is_json_line(bytes));
-    let whole = document.is_none() && letter.items == batch.items;
     let line = Line {
         time: jiff::Timestamp::try_from(now).unwrap_or_default().to_string(),
         exporter,
@@ -86,9 +90,9 @@ fn line(exporter: &str, batch: &Batch, letter: &DeadLetter, now: SystemTime) -> 
         items: letter.items,
         reason: &letter.reason,
         document_base64: document.filter(|_| json.is_none()).map(|bytes| BASE64.encode(bytes)),
-        otlp_base64: whole.then(|| BASE64.encode(&batch.bytes)),
+        otlp_base64: otlp.map(|request| BASE64.encode(request)),
     };
-    let kept = if document.is_some() || whole { Kept::Yes } else { Kept::No };
+    let kept = if document.is_some() || otlp.is_some() { Kept::Yes } else { Kept::No };
     let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
     if let Some(json) = json {
         // As it was sent: a parser of ours would change numbers and the order of keys.
@@ -123,7 +127,8 @@ mod tests {
     use crate::export::testing::batch;
 
     fn letter(items: u64, document: Option<&'static str>) -> DeadLetter {
-        DeadLetter { items, reason: "mapper_parsing_exception".into(), document: document.map(Bytes::from) }
+        let document = document.map(|document| Document::Sent(Bytes::from(document)));
+        DeadLetter { items, reason: "mapper_parsing_exception".into(), document }
     }
 
     #[test]
@@ -134,6 +139,11 @@ mod tests {
             (letter(1, Some("not json")), Kept::Yes, json!({"document_base64": "bm90IGpzb24="})),
             (letter(3, None), Kept::Yes, json!({"otlp_base64": "b3RscA=="})),
             (letter(2, None), Kept::No, json!({})),
+            (
+                DeadLetter { document: Some(Document::Otlp(Bytes::from("half"))), ..letter(2, None) },
+                Kept::Yes,
+                json!({"otlp_base64": "aGFsZg=="}),
+            ),
         ];
         let batch = batch(3, "otlp");
         for (letter, kept, expected) in cases {

@@ -21,7 +21,7 @@ use http::{Method, StatusCode, Uri};
 pub use request::BulkRequest;
 
 use super::client::{Authenticator, ClientError, HttpClient, Reply, Request, SendError, compress};
-use super::{Again, DeadLetter, Encoded, Exporter, Sent};
+use super::{Again, DeadLetter, Document, Encoded, Exporter, Sent};
 use crate::config::component::{BulkAction, MappingMode, OpenSearchConfig};
 use crate::model::Batch;
 use encode::{Encoder, Schema};
@@ -142,7 +142,7 @@ impl OpenSearch {
                 reply::Result::Never(why) => sent.refused.push(DeadLetter {
                     items: document.items.into(),
                     reason: why.clone(),
-                    document: Some(request.source(document)),
+                    document: Some(Document::Sent(request.source(document))),
                 }),
             }
         }
@@ -245,7 +245,7 @@ fn refuse(request: &BulkRequest, reason: &str) -> Sent<BulkRequest> {
     let letter = |document: &request::Document| DeadLetter {
         items: document.items.into(),
         reason: reason.to_owned(),
-        document: Some(request.source(document)),
+        document: Some(Document::Sent(request.source(document))),
     };
     Sent { delivered: 0, refused: documents.map(letter).collect(), again: None }
 }

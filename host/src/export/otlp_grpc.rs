@@ -12,8 +12,9 @@ use tonic::{Code, Status};
 
 use crate::config::types::{Compression, GrpcClientConfig, TlsClientConfig};
 use crate::export::client::{AGENT, ClientError, ClientTls, Connector, compress_message, static_headers};
+use crate::export::otlp_refusal::{halve, refuse};
 use crate::export::partial_success::PartialSuccess;
-use crate::export::{Again, DeadLetter, Dropped, Encoded, Exporter, Sent};
+use crate::export::{Again, Dropped, Encoded, Exporter, Sent};
 use crate::model::Batch;
 use channel::Channel;
 use message::{Message, read_reply};
@@ -47,8 +48,8 @@ pub struct OtlpGrpc {
 /// One `Export` call; a clone shares its bytes.
 #[derive(Clone, Debug)]
 pub struct Call {
-    signal: Signal,
-    items: u64,
+    /// What it was made of, to make it smaller.
+    batch: Batch,
     payload: Bytes,
     encoding: Option<HeaderValue>,
 }
@@ -92,7 +93,7 @@ impl OtlpGrpc {
     async fn call(&self, call: &Call) -> Result<Bytes, Status> {
         let mut request = Request::new(Message::new(call.payload.clone(), call.encoding.is_some()));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri(call.signal)?;
+        *request.uri_mut() = self.uri(call.batch.signal)?;
         *request.headers_mut() = self.headers.clone();
         if let Some(encoding) = &call.encoding {
             request.headers_mut().insert(GRPC_ENCODING, encoding.clone());
@@ -124,7 +125,7 @@ impl Exporter for OtlpGrpc {
     fn encode(&self, batch: &Batch) -> Encoded<Call> {
         match compress_message(self.compression, batch.bytes.clone()) {
             Ok((payload, encoding)) => {
-                let call = Call { signal: batch.signal, items: batch.items, payload, encoding };
+                let call = Call { batch: batch.clone(), payload, encoding };
                 Encoded { requests: vec![call], dropped: Vec::new() }
             }
             Err(error) => {
@@ -135,21 +136,21 @@ impl Exporter for OtlpGrpc {
     }
 
     async fn send(&self, call: Call) -> Sent<Call> {
-        let items = call.items;
+        let items = call.batch.items;
         let status = match self.call(&call).await {
-            Ok(reply) => return self.partial_success.judge(call.signal, items, &reply),
+            Ok(reply) => return self.partial_success.judge(call.batch.signal, items, &reply),
             Err(status) => status,
         };
         let reason = reason(&status);
+        if is_too_large(&status) {
+            return halve(self, &call.batch, reason);
+        }
         match retry_after(&status) {
             Some(after) => {
                 let again = Again { requests: vec![(call, items)], after, reason };
                 Sent { delivered: 0, refused: Vec::new(), again: Some(again) }
             }
-            None => {
-                let letter = DeadLetter { items, reason, document: None };
-                Sent { delivered: 0, refused: vec![letter], again: None }
-            }
+            None => refuse(&call.batch, reason),
         }
     }
 }
@@ -166,10 +167,26 @@ fn retry_after(status: &Status) -> Option<Option<Duration>> {
         | Code::OutOfRange
         | Code::Unavailable
         | Code::DataLoss => Some(delay),
-        // Without the detail it means that trying again is of no use, such as for a message that is too large.
+        // Without the detail it means that trying again is of no use.
         Code::ResourceExhausted if delay.is_some() => Some(delay),
         _ => None,
     }
+}
+
+/// Whether the destination takes smaller messages only. There is no code for that: its words have to tell, which are
+/// those of gRPC's implementations (Go, C++ and Python, Node, Java, .NET, tonic) and of our own receiver.
+fn is_too_large(status: &Status) -> bool {
+    const WORDS: [&str; 5] = [
+        "message larger than max",
+        "message after decompression larger than max",
+        "message exceeds maximum size",
+        "message exceeds the maximum configured message size",
+        "message length too large",
+    ];
+    let message = status.message().to_ascii_lowercase();
+    let is_ours = message.contains(" exceeds the limit of ") && message.ends_with(" bytes");
+    let is_about_size = is_ours || WORDS.iter().any(|words| message.contains(words));
+    is_about_size && matches!(status.code(), Code::ResourceExhausted | Code::OutOfRange)
 }
 
 fn reason(status: &Status) -> String {

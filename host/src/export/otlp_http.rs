@@ -12,8 +12,9 @@ use crate::config::component::{OtlpEncoding, OtlpHttpExporterConfig};
 use crate::config::types::{Compression, Url};
 use crate::export::client::{Authenticator, ClientError, HttpClient, Reply, Request, compress};
 use crate::export::otlp_json::to_json;
+use crate::export::otlp_refusal::{halve, refuse};
 use crate::export::partial_success::PartialSuccess;
-use crate::export::{Again, DeadLetter, Dropped, Encoded, Exporter, Sent};
+use crate::export::{Again, Dropped, Encoded, Exporter, Sent};
 use crate::model::Batch;
 
 #[cfg(test)]
@@ -21,6 +22,8 @@ mod tests;
 
 const PROTOBUF: &str = "application/x-protobuf";
 const JSON: &str = "application/json";
+/// How the Collector's receiver refuses a body over its `max_request_body_size`: with status 400 and these words.
+const TOO_LARGE_FOR_THE_COLLECTOR: &str = "request body too large";
 
 /// Sends OTLP over HTTP.
 pub struct OtlpHttp {
@@ -31,11 +34,11 @@ pub struct OtlpHttp {
     partial_success: PartialSuccess,
 }
 
-/// One request of so many items; a clone shares its bytes.
+/// One request; a clone shares its bytes.
 #[derive(Clone, Debug)]
 pub struct Post {
-    signal: Signal,
-    items: u64,
+    /// What it was made of, to make it smaller.
+    batch: Batch,
     request: Request,
 }
 
@@ -92,15 +95,15 @@ impl OtlpHttp {
         if let Some(content_encoding) = content_encoding {
             request = request.header(CONTENT_ENCODING, content_encoding);
         }
-        Ok(Post { signal: batch.signal, items: batch.items, request })
+        Ok(Post { batch: batch.clone(), request })
     }
 
     fn judge(&self, post: Post, reply: Reply) -> Sent<Post> {
-        let items = post.items;
+        let items = post.batch.items;
         if reply.status.is_success() {
             let (rejected, message) = match is_json(&reply) {
                 true => partial_success_of_json(&reply.body),
-                false => return self.partial_success.judge(post.signal, items, &reply.body),
+                false => return self.partial_success.judge(post.batch.signal, items, &reply.body),
             };
             return self.partial_success.judge_parsed(items, rejected, message);
         }
@@ -111,7 +114,9 @@ impl OtlpHttp {
                 let again = Again { requests: vec![(post, items)], after, reason };
                 Sent { delivered: 0, refused: Vec::new(), again: Some(again) }
             }
-            _ => refuse(items, reason),
+            413 => halve(self, &post.batch, reason),
+            400 if reason.contains(TOO_LARGE_FOR_THE_COLLECTOR) => halve(self, &post.batch, reason),
+            _ => refuse(&post.batch, reason),
         }
     }
 }
@@ -130,17 +135,13 @@ impl Exporter for OtlpHttp {
         match self.client.send(post.request.clone()).await {
             Ok(reply) => self.judge(post, reply),
             Err(error) if error.is_retryable() => {
-                let items = post.items;
+                let items = post.batch.items;
                 let again = Again { requests: vec![(post, items)], after: None, reason: error.to_string() };
                 Sent { delivered: 0, refused: Vec::new(), again: Some(again) }
             }
-            Err(error) => refuse(post.items, error.to_string()),
+            Err(error) => refuse(&post.batch, error.to_string()),
         }
     }
-}
-
-fn refuse(items: u64, reason: String) -> Sent<Post> {
-    Sent { delivered: 0, refused: vec![DeadLetter { items, reason, document: None }], again: None }
 }
 
 impl Endpoints {

@@ -18,7 +18,7 @@ pub(crate) use names::Naming;
 pub use request::WriteRequest;
 
 use super::client::{Authenticator, ClientError, HttpClient, Reply, Request, SendError};
-use super::{Again, DeadLetter, Encoded, Exporter, Sent};
+use super::{Again, DeadLetter, Document, Encoded, Exporter, Sent};
 use crate::config::component::{PrometheusRemoteWriteConfig, TranslationStrategy};
 use crate::model::Batch;
 
@@ -184,7 +184,7 @@ fn again(requests: Vec<WriteRequest>, after: Option<std::time::Duration>, reason
 }
 
 fn refuse(request: &WriteRequest, reason: String) -> Sent<WriteRequest> {
-    let dead = DeadLetter { items: request.items(), reason, document: Some(request.body.clone()) };
+    let dead = DeadLetter { items: request.items(), reason, document: Some(Document::Sent(request.body.clone())) };
     Sent { delivered: 0, refused: vec![dead], again: None }
 }
 

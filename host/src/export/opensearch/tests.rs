@@ -221,7 +221,7 @@ fn only_what_failed_for_now_is_sent_again_and_what_failed_for_good_is_told() {
     let sent = exporter.answered(request.clone(), &reply(200, body));
     assert_eq!(sent.delivered, 2);
     assert_eq!(sent.refused[0].reason, "status 400: mapper_parsing_exception: no number");
-    assert_eq!(sent.refused[0].document, Some(request.source(&request.documents[2])));
+    assert_eq!(sent.refused[0].document, Some(Document::Sent(request.source(&request.documents[2]))));
     let again = sent.again.expect("sent again");
     let (later, items) = &again.requests[0];
     assert_eq!((*items, again.reason.as_str()), (1, "status 429: rejected: queue"));

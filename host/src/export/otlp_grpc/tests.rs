@@ -11,8 +11,9 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use super::*;
 use crate::config::types::{Headers, Secret, Url};
-use crate::export::testing::batch;
 use crate::export::testing::server::{Body, Server, reply, with_trailers};
+use crate::export::testing::{batch, samples};
+use crate::export::{DeadLetter, Document};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -155,8 +156,40 @@ async fn tells_failures_that_pass_from_those_that_stay() {
                 assert_eq!((again.after, &again.reason), (after, &reason));
                 assert_eq!(again.requests.iter().map(|(_, items)| *items).collect::<Vec<_>>(), [4]);
             }
-            None => assert_eq!(sent.refused, [DeadLetter { items: 4, reason, document: None }]),
+            None => {
+                let document = Some(Document::Otlp(Bytes::from("x")));
+                assert_eq!(sent.refused, [DeadLetter { items: 4, reason, document }]);
+            }
         }
+    }
+}
+
+#[tokio::test]
+async fn halves_what_is_too_large_down_to_a_single_record() {
+    use Code::{OutOfRange, ResourceExhausted};
+    let words = [
+        (ResourceExhausted, "grpc: received message larger than max (5242880 vs. 4194304)"),
+        (ResourceExhausted, "grpc: received message after decompression larger than max 4194304"),
+        (ResourceExhausted, "SERVER: Received message larger than max (5242880 vs. 4194304)"),
+        (ResourceExhausted, "gRPC message exceeds maximum size 4194304: 5242880"),
+        (ResourceExhausted, "Received message exceeds the maximum configured message size."),
+        (OutOfRange, "Error, decoded message length too large: found 5242880 bytes, the limit is: 4194304 bytes"),
+        (ResourceExhausted, "message of 5242880 bytes exceeds the limit of 4194304 bytes"),
+        (ResourceExhausted, "decompressed body exceeds the limit of 4194304 bytes"),
+    ];
+    for (code, message) in words {
+        let server = Server::start(move |_| answer(b"", &Status::new(code, message))).await;
+        let exporter = exporter(&server);
+        let again = send(&exporter, &samples::spans(5)).await.again.expect(message);
+        assert_eq!((again.reason, again.after), (format!("{code:?}: {message}"), None));
+        assert_eq!(again.requests.iter().map(|(_, items)| *items).collect::<Vec<_>>(), [3, 2]);
+        let payloads: Vec<&[u8]> = again.requests.iter().map(|(call, _)| &call.payload[..]).collect();
+        let names = ["span 0", "span 1", "span 2", "span 3", "span 4"];
+        assert_eq!(samples::span_names(&payloads.concat()), names);
+
+        let one = send(&exporter, &samples::spans(1)).await;
+        assert_eq!((one.refused[0].items, one.again.is_none()), (1, true), "{message}");
+        assert_eq!(one.refused[0].document, Some(Document::Otlp(samples::spans(1).bytes)));
     }
 }
 

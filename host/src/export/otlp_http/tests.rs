@@ -12,6 +12,7 @@ use super::*;
 use crate::config::types::HttpClientConfig;
 use crate::export::testing::server::{Server, reply};
 use crate::export::testing::{batch, samples};
+use crate::export::{DeadLetter, Document};
 
 fn config(server: &Server) -> OtlpHttpExporterConfig {
     let client = HttpClientConfig {
@@ -78,7 +79,7 @@ async fn tells_failures_that_pass_from_those_that_stay() {
         assert_eq!((again.after, again.requests[0].1), (Some(Duration::from_secs(7)), 3));
         assert!(again.reason.starts_with(&format!("status {status} ")) && again.reason.ends_with(": busy"));
     }
-    for status in [301, 400, 401, 403, 404, 408, 413, 500, 501] {
+    for status in [301, 400, 401, 403, 404, 408, 500, 501] {
         let server = Server::start(move |_| reply(status, "no")).await;
         let sent = send(&exporter(&config(&server)), &batch(3, "x")).await;
         assert_eq!((sent.refused.len(), sent.refused[0].items, sent.again.is_none()), (1, 3, true), "{status}");
@@ -86,6 +87,24 @@ async fn tells_failures_that_pass_from_those_that_stay() {
     let mut unreachable = config(&Server::start(|_| reply(200, "")).await);
     unreachable.client.endpoint = Url::new("http://127.0.0.1:1");
     assert!(send(&exporter(&unreachable), &batch(1, "x")).await.again.is_some());
+}
+
+#[tokio::test]
+async fn halves_what_is_too_large_down_to_a_single_record() {
+    for (status, words) in [(413, "at most 1 MB"), (400, "http: request body too large")] {
+        let server = Server::start(move |_| reply(status, words)).await;
+        let exporter = exporter(&config(&server));
+        let again = send(&exporter, &samples::spans(3)).await.again.expect(words);
+        assert!(again.reason.ends_with(words), "{}", again.reason);
+        assert_eq!(again.requests.iter().map(|(_, items)| *items).collect::<Vec<_>>(), [2, 1]);
+        let bodies: Vec<&[u8]> = again.requests.iter().map(|(post, _)| &post.request.body[..]).collect();
+        assert_eq!(samples::span_names(&bodies.concat()), ["span 0", "span 1", "span 2"]);
+
+        let last = exporter.send(again.requests[1].0.clone()).await;
+        assert_eq!((last.refused[0].items, last.again.is_none()), (1, true), "{words}");
+        let Some(Document::Otlp(part)) = &last.refused[0].document else { panic!("{last:?}") };
+        assert_eq!(samples::span_names(part), ["span 2"]);
+    }
 }
 
 #[tokio::test]

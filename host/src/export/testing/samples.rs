@@ -18,6 +18,10 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
+use prost::Message;
+
+use super::batch;
+use crate::model::Batch;
 
 pub(crate) const TRACE_ID: [u8; 16] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
 pub(crate) const SPAN_ID: [u8; 8] = [17, 18, 19, 20, 21, 22, 23, 24];
@@ -69,6 +73,21 @@ pub(crate) fn traces() -> ExportTraceServiceRequest {
         schema_url: "https://schema/resource".into(),
     };
     ExportTraceServiceRequest { resource_spans: vec![full, ResourceSpans::default()] }
+}
+
+/// A batch of so many spans named `span 0`, `span 1` ...
+pub(crate) fn spans(count: usize) -> Batch {
+    let span = |i| Span { name: format!("span {i}"), ..Span::default() };
+    let scope_spans = vec![ScopeSpans { spans: (0..count).map(span).collect(), ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    batch(count as u64, ExportTraceServiceRequest { resource_spans }.encode_to_vec())
+}
+
+/// The names of the spans in a request.
+pub(crate) fn span_names(request: &[u8]) -> Vec<String> {
+    let request = ExportTraceServiceRequest::decode(request).expect("traces");
+    let scopes = request.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+    scopes.flat_map(|scope| scope.spans).map(|span| span.name).collect()
 }
 
 pub(crate) fn logs() -> ExportLogsServiceRequest {
