@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -142,12 +143,12 @@ impl Running {
         tracing::info!(signal = name, "shutting down");
         self.health.set_not_ready();
         drop(stop);
+        let leftovers = Leftovers { destinations: self.destinations, telemetry: self.telemetry };
         let drain = Drain {
             serving,
             batchers: self.batchers,
             pipelines: self.pipelines,
-            destinations: self.destinations,
-            telemetry: self.telemetry,
+            leftovers: &leftovers,
             deadline: Instant::now() + self.shutdown_timeout,
         };
         let code = tokio::select! {
@@ -155,6 +156,7 @@ impl Running {
             code = drain.run() => code,
             name = signals.next() => {
                 tracing::error!(signal = name, "second signal: ending at once, what is on its way is lost");
+                leftovers.abandon();
                 ExitCode::FAILURE
             }
         };
@@ -164,16 +166,21 @@ impl Running {
 }
 
 /// What is left to do after the first signal, in the order of the flow.
-struct Drain {
+struct Drain<'a> {
     serving: Vec<JoinHandle<()>>,
     batchers: Vec<JoinHandle<()>>,
     pipelines: pipelines::Graph,
-    destinations: Vec<Arc<Destination>>,
-    telemetry: Telemetry,
+    leftovers: &'a Leftovers,
     deadline: Instant,
 }
 
-impl Drain {
+/// Where items can be when the process ends.
+struct Leftovers {
+    destinations: Vec<Arc<Destination>>,
+    telemetry: Telemetry,
+}
+
+impl Drain<'_> {
     async fn run(self) -> ExitCode {
         for receiver in self.serving {
             // A receiver has a deadline of its own; this one is for all together.
@@ -184,9 +191,16 @@ impl Drain {
         for batcher in self.batchers {
             let _ = tokio::time::timeout_at(self.deadline, batcher).await;
         }
+        self.leftovers.drain(self.deadline).await
+    }
+}
+
+impl Leftovers {
+    /// Empties all queues side by side: a destination that takes nothing must not cost the others their time.
+    async fn drain(&self, deadline: Instant) -> ExitCode {
+        let queues = self.destinations.iter().map(|destination| destination.queue.drain(deadline));
         let mut left = 0;
-        for destination in &self.destinations {
-            let here = destination.queue.drain(self.deadline).await;
+        for (destination, here) in self.destinations.iter().zip(join_all(queues).await) {
             if here.items > 0 {
                 tracing::error!(exporter = %destination.id, items = here.items, batches = here.batches, "not exported");
             }
@@ -199,6 +213,17 @@ impl Drain {
         }
         tracing::error!(items = left, in_flight, "shutdown left items behind");
         ExitCode::FAILURE
+    }
+
+    /// Says what nobody will export any more.
+    fn abandon(&self) {
+        for destination in &self.destinations {
+            let items = destination.queue.gauges().items;
+            if items > 0 {
+                tracing::error!(exporter = %destination.id, items, "not exported");
+            }
+        }
+        tracing::error!(in_flight = self.telemetry.ledger.in_flight(), "shutdown left items behind");
     }
 }
 

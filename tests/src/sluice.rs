@@ -142,8 +142,24 @@ impl Sluice {
     ///
     /// # Errors
     /// Says how it ended, if it left something behind.
-    pub fn end(mut self) -> Result<String> {
+    pub fn end(self) -> Result<String> {
         self.process.terminate()?;
+        self.ended()
+    }
+
+    /// Ends the process as an orchestrator without patience does, by a second signal while it drains.
+    ///
+    /// # Errors
+    /// Says how it ended.
+    pub fn end_twice(mut self) -> Result<String> {
+        self.process.terminate()?;
+        let limit = Duration::from_secs(10);
+        self.process.wait_until("shutting down", limit, |process| process.log().contains("shutting down"))?;
+        self.process.terminate()?;
+        self.ended()
+    }
+
+    fn ended(mut self) -> Result<String> {
         let status = self.process.wait(Duration::from_secs(30))?;
         ensure!(status.success(), "sluice ended with {status}\n{}", self.process.log());
         Ok(self.process.log())

@@ -44,6 +44,42 @@ fn a_sending_queue_joins_and_cuts_batches() -> Result<()> {
 }
 
 #[test]
+fn a_dead_destination_costs_the_others_nothing_when_the_process_stops() -> Result<()> {
+    let capture = Capture::start()?;
+    // What waits for more of its kind goes out when its queue is told to end, not before.
+    let queue = "sending_queue: {batch: {min_size: 40, flush_timeout: 1h}}";
+    let exporters = format!(
+        "otlphttp/a: {{endpoint: 'http://127.0.0.1:1', compression: none}}\n  \
+         otlphttp/b: {{endpoint: '{}', compression: none, {queue}}}",
+        capture.url
+    );
+    let pipelines = "  shutdown_timeout: 500ms\n  \
+                     pipelines: {logs: {receivers: [otlp], exporters: [otlphttp/a, otlphttp/b]}}\n";
+    let sluice = Sluice::start(&(config(&exporters) + pipelines))?;
+    send(&sluice, Signal::Logs, 7)?;
+    let error = sluice.end().expect_err("one exporter has nowhere to send").to_string();
+    assert_eq!(capture.take("/v1/logs").len(), 1, "{error}");
+    for line in ["not exported exporter=otlphttp/a items=7 batches=1", "shutdown left items behind items=7 in_flight=0"]
+    {
+        assert!(error.contains(line), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_second_signal_ends_the_process_and_says_what_was_left() -> Result<()> {
+    let exporter = "otlphttp: {endpoint: 'http://127.0.0.1:1', compression: none}";
+    let pipelines = "  pipelines: {logs: {receivers: [otlp], exporters: [otlphttp]}}\n";
+    let sluice = Sluice::start(&(config(exporter) + pipelines))?;
+    send(&sluice, Signal::Logs, 7)?;
+    let error = sluice.end_twice().expect_err("one exporter has nowhere to send").to_string();
+    for line in ["second signal", "not exported exporter=otlphttp items=7", "shutdown left items behind in_flight=7"] {
+        assert!(error.contains(line), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
 fn remote_write_sends_requests_of_a_batch_side_by_side() -> Result<()> {
     for key in ["max_batch_request_parallelism: 3", "remote_write_queue: {num_consumers: 3}"] {
         let capture = Capture::answering_together(3)?;
