@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tracing::{info, warn};
 
 use super::connection::{self, Phase, Shared};
-use super::listen::Listener;
+use super::listen::{BoundAddress, Listener};
 use super::tls::ServerTls;
 use super::windows::Windows;
 
@@ -45,7 +45,7 @@ impl Server {
             tokio::select! {
                 biased;
                 _ = phase.wait_for(|phase| *phase != Phase::Serving) => {}
-                () = reload(server.shared.tls.clone()) => {}
+                () = reload(server.shared.tls.clone(), server.listener.address()) => {}
                 () = server.accept(&mut connections) => {}
             }
         }
@@ -95,7 +95,7 @@ async fn finish(connections: &mut JoinSet<()>) {
 }
 
 /// Looks at the certificate files now and then; never ends.
-async fn reload(tls: Option<Arc<ServerTls>>) {
+async fn reload(tls: Option<Arc<ServerTls>>, endpoint: BoundAddress) {
     let Some(tls) = tls else {
         return std::future::pending().await;
     };
@@ -108,13 +108,13 @@ async fn reload(tls: Option<Arc<ServerTls>>) {
         match spawn_blocking(move || reader.reload()).await {
             Ok(Ok(true)) => {
                 broken = false;
-                info!("certificates were read again");
+                info!(%endpoint, "certificates were read again");
             }
             Ok(Ok(false)) => broken = false,
             // Said once, not with every look.
             Ok(Err(error)) if !broken => {
                 broken = true;
-                warn!(%error, "changed certificates are of no use, the old ones stay");
+                warn!(%endpoint, %error, "changed certificates are of no use, the old ones stay");
             }
             Ok(Err(_)) | Err(_) => {}
         }

@@ -45,6 +45,9 @@ impl ListenAddress {
     /// # Errors
     /// Says what is wrong, if it has no port or a port that is none.
     pub fn host_and_port(&self) -> Result<(&str, u16), String> {
+        if self.0.starts_with('/') || self.0.starts_with("unix:") {
+            return Err(self.unix_advice());
+        }
         let Some((host, port)) = self.0.rsplit_once(':') else {
             return Err(format!("{:?} has no port; write host:port, for example \"localhost:4317\"", self.0));
         };
@@ -60,6 +63,10 @@ impl ListenAddress {
         Ok((host, port))
     }
 
+    fn unix_advice(&self) -> String {
+        format!("{:?} is not host:port; for a Unix socket write its path, and transport: unix", self.0)
+    }
+
     /// Checks it against what carries the connections.
     ///
     /// # Errors
@@ -67,6 +74,7 @@ impl ListenAddress {
     pub fn check(&self, transport: Transport) -> Result<(), String> {
         match transport {
             _ if self.0.is_empty() => Err("must not be empty".into()),
+            Transport::Unix if self.0.starts_with("unix:") => Err(self.unix_advice()),
             Transport::Unix => Ok(()),
             Transport::Tcp | Transport::Tcp4 | Transport::Tcp6 => self.host_and_port().map(drop),
         }
@@ -180,6 +188,18 @@ mod tests {
         for text in ["localhost", "4317", "localhost:", "localhost:65536", "::1:4317", "http://localhost:4317", ""] {
             assert!(ListenAddress::new(text).host_and_port().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn tells_how_to_listen_on_a_unix_socket() {
+        for text in ["/run/otlp.sock", "unix:///run/otlp.sock", "unix:/run/otlp.sock"] {
+            let address = ListenAddress::new(text);
+            let message = address.check(Transport::Tcp).expect_err(text);
+            assert!(message.contains("write its path, and transport: unix"), "{message}");
+        }
+        assert_eq!(ListenAddress::new("/run/otlp.sock").check(Transport::Unix), Ok(()));
+        let message = ListenAddress::new("unix:///run/otlp.sock").check(Transport::Unix).expect_err("no path");
+        assert!(message.contains("write its path, and transport: unix"), "{message}");
     }
 
     #[test]
