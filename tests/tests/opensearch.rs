@@ -28,15 +28,19 @@ exporters:
 service:
   pipelines:
     traces: {receivers: [otlp], exporters: [opensearch]}
-    logs: {receivers: [otlp], exporters: [opensearch]}
 ";
+const LOGS: &str = "    logs: {receivers: [otlp], exporters: [opensearch]}\n";
 
 /// 2026-01-31T10:20:30.123456789Z.
 const TIME: u64 = 1_769_854_830_123_456_789;
 const MINUTE: u64 = 60_000_000_000;
 
 fn start(opensearch: &Server, more: &[&str]) -> Result<Sluice> {
-    let sluice = Sluice::start(&CONFIG.replace("OPENSEARCH", &opensearch.url).replace("MORE", &more.join("\n    ")));
+    start_with(&(CONFIG.to_owned() + LOGS), opensearch, more)
+}
+
+fn start_with(config: &str, opensearch: &Server, more: &[&str]) -> Result<Sluice> {
+    let sluice = Sluice::start(&config.replace("OPENSEARCH", &opensearch.url).replace("MORE", &more.join("\n    ")));
     sluice.with_context(|| opensearch.log())
 }
 
@@ -405,7 +409,8 @@ fn check_trace(trace: &Value, now: u64) -> Result<()> {
 fn jaeger_shows_services_operations_and_the_whole_trace() -> Result<()> {
     let Some(opensearch) = parts::opensearch()? else { return Ok(()) };
     for prefix in ["", "edge"] {
-        let sluice = start(&opensearch, &["mapping: {mode: jaeger}", &format!("index_prefix: '{prefix}'")])?;
+        let more = ["mapping: {mode: jaeger}", &format!("index_prefix: '{prefix}'")];
+        let sluice = start_with(CONFIG, &opensearch, &more)?;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_millis() as u64 * 1_000_000;
         let request = checkout(now);
         // Sent twice, as after a lost answer: Jaeger must not show anything double.

@@ -146,11 +146,16 @@ impl Checker<'_> {
         let component = components::find(kind, id.component_type())?;
         // A standard stage may have been replaced by a plugin that takes more; the plugin itself says what it takes.
         let is_native = matches!(component.support, components::Support::Native(_));
-        if !is_native || component.signals.contains(&pipeline.signal()) {
+        let (signals, condition) = match self.config.exporters.get(id).filter(|_| kind == Kind::Exporter) {
+            Some(ExporterConfig::OpenSearch(config)) => config.mapping.mode.signals(),
+            _ => (component.signals, ""),
+        };
+        if !is_native || signals.contains(&pipeline.signal()) {
             return None;
         }
-        let taken = component.signals.iter().map(|signal| signal_name(*signal)).collect::<Vec<_>>().join(" and ");
-        Some(format!("{kind} \"{id}\" does not support {}; it takes {taken}", signal_name(pipeline.signal())))
+        let taken = signals.iter().map(|signal| signal_name(*signal)).collect::<Vec<_>>().join(" and ");
+        let signal = signal_name(pipeline.signal());
+        Some(format!("{kind} \"{id}\" does not support {signal}{condition}; it takes {taken}"))
     }
 
     /// A connector has to be an exporter of one pipeline and a receiver of another.

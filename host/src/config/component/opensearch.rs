@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sluice_wire::Signal;
 
 use super::Check;
 use super::shared::check_compression;
@@ -34,7 +35,8 @@ pub struct OpenSearchConfig {
     pub traces_index: String,
     /// What stands for an attribute that is not there. Default: unknown.
     pub traces_index_fallback: String,
-    /// Date suffix of the index, for example `yyyy.MM.dd`. Default: none.
+    /// Date suffix of the index, for example `yyyy.MM.dd`: of `yyyy`, `yy`, `MM`, `dd`, `HH`, `mm`, `ss`, or in Go's
+    /// way, `2006.01.02`. Default: none.
     pub traces_index_time_format: String,
     /// Index for logs; as `traces_index`.
     pub logs_index: String,
@@ -150,6 +152,17 @@ pub enum MappingMode {
     Jaeger,
 }
 
+impl MappingMode {
+    /// The signals that can be written in this schema, and what has to be said of the others.
+    pub(crate) fn signals(self) -> (&'static [Signal], &'static str) {
+        match self {
+            Self::Ss4o | Self::Ecs | Self::FlattenAttributes => (&[Signal::Traces, Signal::Logs], ""),
+            Self::Jaeger => (&[Signal::Traces], " with mapping::mode jaeger"),
+            Self::Bodymap => (&[Signal::Logs], " with mapping::mode bodymap"),
+        }
+    }
+}
+
 impl OpenSearchConfig {
     /// Whether documents get ids from their content.
     pub fn deterministic_ids(&self) -> bool {
@@ -191,10 +204,61 @@ impl Check for OpenSearchConfig {
             findings.error("max_bulk_size", "must be greater than zero");
         }
         self.check_indices(findings);
+        self.check_effects(findings);
+        for (key, format) in [
+            ("traces_index_time_format", &self.traces_index_time_format),
+            ("logs_index_time_format", &self.logs_index_time_format),
+        ] {
+            if let Err(message) = check_time_format(format) {
+                findings.error(key, message);
+            }
+        }
+    }
+}
+
+/// Whether a date suffix holds a date, and no letters that mean nothing: they would stand in every name as they are.
+fn check_time_format(format: &str) -> Result<(), String> {
+    const KNOWN: [&str; 14] = ["yyyy", "2006", "yy", "06", "MM", "01", "dd", "02", "HH", "15", "mm", "04", "ss", "05"];
+    let rest = KNOWN.iter().fold(format.to_owned(), |rest, known| rest.replace(known, "\0"));
+    let is_quoted = |at: usize| rest[..at].matches('\'').count() % 2 == 1;
+    let unknown = rest.char_indices().find(|(at, c)| (c.is_alphabetic() || *c == '%') && !is_quoted(*at));
+    match unknown {
+        Some((_, c)) => Err(format!("{format:?}: {c:?} is no part of a date; use yyyy, yy, MM, dd, HH, mm and ss")),
+        None if !format.is_empty() && !rest.contains('\0') => {
+            Err(format!("{format:?} has no date in it; use yyyy, yy, MM, dd, HH, mm and ss, for example yyyy.MM.dd"))
+        }
+        None => Ok(()),
     }
 }
 
 impl OpenSearchConfig {
+    /// Keys that change nothing in the mode that is chosen.
+    fn check_effects(&self, findings: &mut Findings) {
+        let MappingConfig { mode, timestamp_field, unix_timestamp, dedot, .. } = &self.mapping;
+        let only_in = |mode: &str| format!("has no effect: it belongs to mapping::mode {mode}");
+        if !matches!(mode, MappingMode::Ecs | MappingMode::FlattenAttributes) {
+            let set = [
+                ("timestamp_field", !timestamp_field.is_empty()),
+                ("unix_timestamp", *unix_timestamp),
+                ("dedot", *dedot),
+            ];
+            for (key, _) in set.iter().filter(|(_, is_set)| *is_set) {
+                findings.warn(&format!("mapping::{key}"), only_in("ecs and flatten_attributes"));
+            }
+        }
+        if *mode != MappingMode::Jaeger {
+            if self.manage_index_template == Some(true) {
+                findings.warn("manage_index_template", only_in("jaeger; the other modes install no templates"));
+            }
+            return;
+        }
+        let indices =
+            [("traces_index", &self.traces_index), ("traces_index_time_format", &self.traces_index_time_format)];
+        for (key, _) in indices.iter().filter(|(_, value)| !value.is_empty()) {
+            findings.warn(key, "has no effect: Jaeger's indices have names of their own; use index_prefix");
+        }
+    }
+
     /// Index names are lower case, and placeholders are closed.
     fn check_indices(&self, findings: &mut Findings) {
         let names = [

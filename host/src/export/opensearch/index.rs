@@ -98,27 +98,32 @@ fn find<'a>(attributes: impl Iterator<Item = KeyValue<'a>>, key: &str) -> Option
     Some(as_string(found.value())).filter(|value| !value.is_empty())
 }
 
-/// A date in the letters that OpenSearch's users know: `yyyy`, `yy`, `MM`, `dd`, `HH`, `mm`, `ss`. Others stay.
+/// A date in the letters that OpenSearch's users know: `yyyy`, `yy`, `MM`, `dd`, `HH`, `mm`, `ss`. The Collector turns
+/// them into Go's, so those go as well: `2006`, `06`, `01`, `02`, `15`, `04`, `05`. Everything else stays.
 fn date(nanos: u64, format: &str) -> String {
     let seconds = nanos / 1_000_000_000;
     let (year, month, day) = civil(seconds / 86_400);
     let two = |number: u64| format!("{:02}", number % 100);
     let fields = [
-        ("yyyy", format!("{year:04}")),
-        ("yy", two(year)),
-        ("MM", two(month)),
-        ("dd", two(day)),
-        ("HH", two(seconds / 3600 % 24)),
-        ("mm", two(seconds / 60 % 60)),
-        ("ss", two(seconds % 60)),
+        (["yyyy", "2006"], format!("{year:04}")),
+        (["yy", "06"], two(year)),
+        (["MM", "01"], two(month)),
+        (["dd", "02"], two(day)),
+        (["HH", "15"], two(seconds / 3600 % 24)),
+        (["mm", "04"], two(seconds / 60 % 60)),
+        (["ss", "05"], two(seconds % 60)),
     ];
+    let field = |rest: &str| {
+        let mut found = fields.iter().flat_map(|(spellings, value)| spellings.map(|spelling| (spelling, value)));
+        found.find(|(spelling, _)| rest.starts_with(spelling))
+    };
     let mut out = String::new();
     let mut rest = format;
     while let Some(first) = rest.chars().next() {
-        match fields.iter().find(|(letters, _)| rest.starts_with(letters)) {
-            Some((letters, value)) => {
+        match field(rest) {
+            Some((spelling, value)) => {
                 out.push_str(value);
-                rest = &rest[letters.len()..];
+                rest = &rest[spelling.len()..];
             }
             None => {
                 out.push(first);
@@ -170,6 +175,8 @@ mod tests {
             ("%{no.such}-x", "", "unknown-x"),
             ("logs", "yyyy.MM.dd", "logs-2017.01.26"),
             ("logs", "yyyy-MM-dd'T'HH", "logs-2017-01-26't'21"),
+            ("logs", "yy_MMddHHmmss", "logs-17_0126214631"),
+            ("logs", "2006.01.02-15.04.05", "logs-2017.01.26-21.46.31"),
         ];
         for (pattern, format, expected) in cases {
             assert_eq!(name(pattern, format), expected, "{pattern}");
