@@ -150,10 +150,10 @@ impl Check for HttpServerConfig {
             findings.within("tls", |findings| tls.check(findings));
         }
         for (index, name) in self.compression_algorithms.iter().flatten().enumerate() {
-            if !["", "gzip", "zstd", "none"].contains(&name.as_str()) {
+            if !["", "gzip", "zstd", "zlib", "deflate", "snappy", "x-snappy-framed"].contains(&name.as_str()) {
                 findings.error(
                     &format!("compression_algorithms::{index}"),
-                    format!("{name:?} is not supported; gzip and zstd are"),
+                    format!("{name:?} is not supported; gzip, zstd, zlib, deflate and snappy are"),
                 );
             }
         }

@@ -248,6 +248,18 @@ async fn follows_configured_paths_and_encodings() {
 }
 
 #[tokio::test]
+async fn starts_with_every_encoding_that_a_configuration_may_name() {
+    // What the check of the configuration lets through (tests/cases/config/blocks.yaml).
+    let names = ["", "gzip", "zstd", "zlib", "deflate", "snappy", "x-snappy-framed"];
+    let mut plan = Plan::default();
+    plan.http.server.compression_algorithms = Some(names.map(str::to_owned).to_vec());
+    let running = plan.start().await;
+    let gz = [PROTOBUF, ("content-encoding", "gzip")];
+    let response = post(&running.http, request("/v1/traces", &gz, Chunks::of(gzip(&traces(1))))).await;
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[tokio::test]
 async fn speaks_http2_on_the_same_port() {
     let running = start().await;
     let mut client = h2(&running.http).await;
