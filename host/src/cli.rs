@@ -15,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app;
 use crate::config::{self, Config, ConfigErrors, Sources};
+use crate::telemetry::logs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -175,6 +176,8 @@ fn validate(sources: ConfigArgs) -> ExitCode {
         Ok(config) => config,
         Err(errors) => return fail(&errors),
     };
+    // What plugins say when they are configured.
+    logs::init_for_command();
     if let Err(mut errors) = app::check_plugins(&config) {
         errors.warnings.splice(0..0, config.warnings);
         return fail(&errors);

@@ -33,6 +33,13 @@ pub fn init(config: &LogsConfig) {
     }
 }
 
+/// Shows warnings on standard error for a command that ends at once, whatever the configuration says about logging.
+pub fn init_for_command() {
+    let builder = fmt().with_env_filter(EnvFilter::new("warn")).with_writer(std::io::stderr);
+    // It fails only when logging runs already.
+    drop(builder.without_time().with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init());
+}
+
 /// Where to write, and the files that can't be written to.
 fn writer(paths: &[String]) -> (BoxMakeWriter, Vec<String>) {
     let mut all: Option<BoxMakeWriter> = None;
