@@ -231,6 +231,27 @@ impl Config {
         problems
     }
 
+    /// What is allowed, but hardly meant.
+    pub(crate) fn surprises(&self) -> Vec<&'static str> {
+        let is_hmac = matches!(self.hash_function, HashFunction::HmacSha256 | HashFunction::HmacSha512);
+        let keeps_none = !self.allow_all_keys
+            && self.allowed_keys.is_empty()
+            && self.ignored_keys.is_empty()
+            && self.ignored_key_patterns.is_empty();
+        let surprises = [
+            (keeps_none, "allow_all_keys is false and allowed_keys is empty: every attribute is removed"),
+            (
+                self.allow_all_keys && !self.allowed_keys.is_empty(),
+                "allowed_keys has no effect: allow_all_keys keeps all attributes",
+            ),
+            (
+                !is_hmac && !self.hmac_key.0.is_empty(),
+                "hmac_key has no effect: hash_function is neither hmac-sha256 nor hmac-sha512",
+            ),
+        ];
+        surprises.into_iter().filter(|(is_so, _)| *is_so).map(|(_, message)| message).collect()
+    }
+
     fn hmac_key_problem(&self) -> Option<Problem> {
         let (name, least) = match self.hash_function {
             HashFunction::HmacSha256 => ("hmac-sha256", 32),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sluice_sdk::{
     Batch, ConfigErrors, Descriptor, Drops, Failure, OnError, Outcome, Pattern, Setup, Signal, Stage, TableRequest,
-    Writes,
+    Writes, log,
 };
 
 use crate::config::{Config, Summary};
@@ -31,6 +31,7 @@ impl Stage for Redaction {
     fn configure(config: Config, setup: &mut Setup) -> Result<Self, ConfigErrors> {
         let mut errors = ConfigErrors::new();
         config.problems().into_iter().for_each(|(path, message)| errors.push(path, message));
+        config.surprises().into_iter().for_each(log::warn);
         let replacement = Replacement::new(&config);
         let steps = steps(&config, setup, &mut errors);
         let keys = KeyRules {

@@ -12,6 +12,27 @@ fn removes_everything_by_default() {
 }
 
 #[test]
+fn warns_of_what_is_hardly_meant() {
+    let cases = [
+        ("{}", "every attribute is removed"),
+        (r#"{"allow_all_keys":true,"allowed_keys":["a"]}"#, "allowed_keys has no effect"),
+        (r#"{"allow_all_keys":true,"hmac_key":"k","hash_function":"md5"}"#, "hmac_key has no effect"),
+    ];
+    for (json, expected) in cases {
+        let surprises = parse(json).expect(json).surprises();
+        assert!(surprises.len() == 1 && surprises[0].contains(expected), "{json}: {surprises:?}");
+    }
+    for json in [
+        r#"{"allow_all_keys":true}"#,
+        r#"{"allowed_keys":["a"]}"#,
+        r#"{"ignored_key_patterns":["a"]}"#,
+        r#"{"allow_all_keys":true,"hash_function":"hmac-sha256","hmac_key":"k"}"#,
+    ] {
+        assert!(parse(json).expect(json).surprises().is_empty(), "{json}");
+    }
+}
+
+#[test]
 fn reads_hash_functions_in_any_case() {
     for (name, expected) in [
         ("", HashFunction::None),
