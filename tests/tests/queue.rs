@@ -56,6 +56,10 @@ fn a_dead_destination_costs_the_others_nothing_when_the_process_stops() -> Resul
     let pipelines = "  shutdown_timeout: 500ms\n  \
                      pipelines: {logs: {receivers: [otlp], exporters: [otlphttp/a, otlphttp/b]}}\n";
     let sluice = Sluice::start(&(config(&exporters) + pipelines))?;
+    for counter in ["sent", "send_failed", "enqueue_failed"] {
+        let line = format!("otelcol_exporter_{counter}_log_records{{exporter=\"otlphttp/a\"}} 0\n");
+        assert!(sluice.metrics()?.contains(&line), "an alarm needs {line} before the first failure");
+    }
     send(&sluice, Signal::Logs, 7)?;
     let error = sluice.end().expect_err("one exporter has nowhere to send").to_string();
     assert_eq!(capture.take("/v1/logs").len(), 1, "{error}");

@@ -205,7 +205,9 @@ impl Builder<'_> {
     /// Builds a pipeline from its end, and gives the segment that it begins with.
     fn head(&mut self, pipeline: &PipelineConfig, signal: Signal, name: &str) -> Result<Segment, StartError> {
         let exporters = pipeline.exporters.iter().filter_map(|id| self.destinations.get(id).cloned());
-        let mut next = Next::Exporters(FanOut::new(exporters.collect(), self.telemetry.clone()));
+        let exporters: Vec<_> = exporters.collect();
+        exporters.iter().for_each(|exporter| self.telemetry.metrics.will_export(signal, &exporter.id.to_string()));
+        let mut next = Next::Exporters(FanOut::new(exporters, self.telemetry.clone()));
         let mut stages = Vec::new();
         let mut depth = 0;
         for id in pipeline.processors.iter().rev() {

@@ -154,6 +154,14 @@ impl Metrics {
         self.exporter.get(what as usize, signal).with_label_values(&[exporter]).inc_by(items);
     }
 
+    /// Shows the counters of an exporter before there is anything to count: one that appears with its first failure has
+    /// no increase that an alarm could see.
+    pub fn will_export(&self, signal: Signal, exporter: &str) {
+        for what in [Exported::Sent, Exported::SendFailed, Exported::EnqueueFailed] {
+            self.exported(what, signal, exporter, 0);
+        }
+    }
+
     /// All metrics in the Prometheus text format.
     ///
     /// # Errors
