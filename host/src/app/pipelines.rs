@@ -300,18 +300,13 @@ fn placed(stages: &[(&ComponentId, &PluginConfig)], error: &crate::stage::StageC
     stage.map_or_else(|| error.to_string(), |(_, plugin)| plugin.error(&error.path, &error.message).to_string())
 }
 
-/// Tells what a look at the plugin directory led to.
+/// Counts what a look at the plugin directory led to; the reloader itself writes the log.
 fn observe(reload: &Reload, metrics: &crate::telemetry::Metrics) {
     for change in &reload.changes {
         metrics.plugin_reloads.with_label_values(&[change.plugin.as_str(), "swapped"]).inc();
-        tracing::info!(
-            stage = %change.stage, plugin = %change.plugin, version = %change.version, sha256 = %change.digest,
-            origin = %change.origin, "plugin replaced"
-        );
     }
     for error in &reload.errors {
         metrics.plugin_reloads.with_label_values(&[error.stage.as_str(), "refused"]).inc();
-        tracing::warn!(stage = %error.stage, %error, "plugin refused, the running version stays");
     }
 }
 
