@@ -149,6 +149,8 @@ impl Running {
             batchers: self.batchers,
             pipelines: self.pipelines,
             leftovers: &leftovers,
+            // A batch processor may wait for a queue that never empties; the others' exporters must not pay for it.
+            flow_deadline: Instant::now() + self.shutdown_timeout * 3 / 4,
             deadline: Instant::now() + self.shutdown_timeout,
         };
         let code = tokio::select! {
@@ -171,6 +173,8 @@ struct Drain<'a> {
     batchers: Vec<JoinHandle<()>>,
     pipelines: pipelines::Graph,
     leftovers: &'a Leftovers,
+    /// When the exporters' queues close, whatever is still before them.
+    flow_deadline: Instant,
     deadline: Instant,
 }
 
@@ -184,12 +188,12 @@ impl Drain<'_> {
     async fn run(self) -> ExitCode {
         for receiver in self.serving {
             // A receiver has a deadline of its own; this one is for all together.
-            let _ = tokio::time::timeout_at(self.deadline, receiver).await;
+            let _ = tokio::time::timeout_at(self.flow_deadline, receiver).await;
         }
         // Nothing comes in any more: without senders the batchers drain and end.
         drop(self.pipelines);
         for batcher in self.batchers {
-            let _ = tokio::time::timeout_at(self.deadline, batcher).await;
+            let _ = tokio::time::timeout_at(self.flow_deadline, batcher).await;
         }
         self.leftovers.drain(self.deadline).await
     }

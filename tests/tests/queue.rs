@@ -71,6 +71,28 @@ fn a_dead_destination_costs_the_others_nothing_when_the_process_stops() -> Resul
 }
 
 #[test]
+fn a_batch_processor_that_waits_for_a_full_queue_costs_other_exporters_nothing() -> Result<()> {
+    let capture = Capture::start()?;
+    let exporters = format!(
+        "otlphttp/a: {{endpoint: 'http://127.0.0.1:1', sending_queue: {{queue_size: 1}}}}\n  \
+         otlphttp/b: {{endpoint: '{}', compression: none, sending_queue: {{batch: {{min_size: 40, flush_timeout: 1h}}}}}}\n\
+         processors: {{batch: {{send_batch_size: 1, timeout: 0s}}}}",
+        capture.url
+    );
+    let pipelines = "  shutdown_timeout: 1s\n  pipelines:\n    \
+                     logs: {receivers: [otlp], processors: [batch], exporters: [otlphttp/a]}\n    \
+                     traces: {receivers: [otlp], exporters: [otlphttp/b]}\n";
+    let sluice = Sluice::start(&(config(&exporters) + pipelines))?;
+    for _ in 0..2 {
+        send(&sluice, Signal::Logs, 5)?;
+    }
+    send(&sluice, Signal::Traces, 7)?;
+    let error = sluice.end().expect_err("one exporter has nowhere to send").to_string();
+    assert_eq!(capture.take("/v1/traces").len(), 1, "{error}");
+    Ok(())
+}
+
+#[test]
 fn a_second_signal_ends_the_process_and_says_what_was_left() -> Result<()> {
     let exporter = "otlphttp: {endpoint: 'http://127.0.0.1:1', compression: none}";
     let pipelines = "  pipelines: {logs: {receivers: [otlp], exporters: [otlphttp]}}\n";
