@@ -1,6 +1,6 @@
 //! What a queue's settings do in the running process: batches that are joined, requests side by side.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use sluice_tests::{Capture, Sluice, web};
 use sluice_wire::{Signal, sample};
 
@@ -89,6 +89,37 @@ fn a_batch_processor_that_waits_for_a_full_queue_costs_other_exporters_nothing()
     send(&sluice, Signal::Traces, 7)?;
     let error = sluice.end().expect_err("one exporter has nowhere to send").to_string();
     assert_eq!(capture.take("/v1/traces").len(), 1, "{error}");
+    Ok(())
+}
+
+/// What a sender is told when exporters without queues fail: nothing listens at port 1, and nobody has that path.
+#[test]
+fn a_sender_hears_from_the_destination_when_there_is_no_queue() -> Result<()> {
+    let dead = "http://127.0.0.1:1";
+    let refusing = "http://127.0.0.1:{{http}}/nobody";
+    let capture = Capture::start()?;
+    for (endpoints, status) in [
+        (vec![dead], 429),
+        (vec![refusing], 400),
+        (vec![refusing, dead, dead], 429),
+        (vec![refusing, refusing], 400),
+        (vec![dead, &capture.url], 200),
+    ] {
+        let (mut exporters, mut names) = (String::new(), Vec::new());
+        for (number, endpoint) in endpoints.iter().enumerate() {
+            let settings = "compression: none, sending_queue: {enabled: false}, retry_on_failure: {enabled: false}";
+            exporters += &format!("otlphttp/{number}: {{endpoint: '{endpoint}', {settings}}}\n  ");
+            names.push(format!("otlphttp/{number}"));
+        }
+        let names = names.join(", ");
+        let pipelines = format!("  pipelines: {{logs: {{receivers: [otlp], exporters: [{names}]}}}}\n");
+        let sluice = Sluice::start(&(config(&exporters) + &pipelines))?;
+        let url = format!("http://127.0.0.1:{}/v1/logs", sluice.port("http"));
+        let reply = web::post(&url, "application/x-protobuf", &sample::request(Signal::Logs, 7))?;
+        assert_eq!(reply.status, status, "{endpoints:?}: {}", reply.body);
+        // The books of what failed are kept by the exporters alone.
+        sluice.stop().with_context(|| format!("{endpoints:?}"))?;
+    }
     Ok(())
 }
 

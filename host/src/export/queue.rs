@@ -76,8 +76,10 @@ pub struct Outcome {
     pub exported: u64,
     /// Items that it refused for good.
     pub refused: u64,
-    /// Items that were given up or can't be expressed for it.
+    /// Items that can't be expressed for it, or that nobody knows about.
     pub dropped: u64,
+    /// Items that were given up though it might take them another time.
+    pub given_up: u64,
     /// The last failure, in the destination's words.
     pub reason: Option<String>,
 }
@@ -87,6 +89,7 @@ impl Outcome {
         self.exported += other.exported;
         self.refused += other.refused;
         self.dropped += other.dropped;
+        self.given_up += other.given_up;
         self.reason = other.reason.or(self.reason.take());
     }
 }

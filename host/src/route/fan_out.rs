@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::export::queue::Queue;
+use crate::export::queue::{Outcome, Queue};
 use crate::export::report::Report;
-use crate::model::{Batch, Refusal};
+use crate::model::{Batch, Refusal, Signal, TenantId};
 use crate::telemetry::metrics::Exported;
-use crate::telemetry::{Entry, Telemetry};
+use crate::telemetry::{Entry, Ledger, Telemetry};
 
 /// How long a request of which a part is already in the queue waits for room for the rest, before the sender is told
 /// to send it all again.
@@ -42,32 +43,47 @@ impl FanOut {
         Self { destinations: destinations.into(), telemetry }
     }
 
-    /// Hands the parts of one request to all exporters. It is accepted when one of them has it; copies that found
-    /// their queue full are dropped then, and counted.
+    /// Hands the parts of one request to all exporters, and waits for the answers of those that are to be waited for.
+    /// It is accepted when one of them has it; copies that found their queue full are dropped then, and counted.
+    /// `debt` is what has to be booked if no exporter takes the request; those that do book its end themselves.
     ///
     /// # Errors
-    /// Refuses when no exporter has room; then nothing was handed on, or the sender must send everything again.
-    pub async fn deliver(&self, batches: Vec<Batch>) -> Result<(), Refusal> {
+    /// Refuses when no exporter has room, and when all that took it failed.
+    pub(super) async fn deliver(&self, batches: Vec<Batch>, debt: &mut Debt<'_>) -> Result<(), Refusal> {
         if batches.is_empty() {
+            debt.settle();
             return Ok(());
         }
-        let mut taken = 0;
-        let mut full = Vec::new();
-        let mut failed = None;
+        let (mut taken, mut full) = (Vec::new(), Vec::new());
         for destination in self.destinations.iter() {
-            match destination.take(&batches).await {
-                Ok(()) => taken += 1,
-                Err(Refusal::Busy { .. }) => full.push(destination),
-                Err(refusal) => failed = Some(refusal),
+            match destination.take(&batches, &self.telemetry.ledger).await {
+                Some(results) => {
+                    // At once and not in the end, which a sender that goes away does not wait for.
+                    if !taken.is_empty() {
+                        self.book_copies(&batches, 1);
+                    }
+                    debt.settle();
+                    taken.push((destination, results));
+                }
+                None => full.push(destination),
             }
         }
-        match (taken, failed) {
-            (0, Some(refusal)) => Err(refusal),
-            (0, None) => Err(busy(&full)),
-            _ => {
-                self.book(&batches, &full);
-                Ok(())
-            }
+        if taken.is_empty() {
+            return Err(busy(&full));
+        }
+        let waited_for = taken.len();
+        let mut failures = Vec::new();
+        for (destination, results) in taken {
+            failures.extend(destination.answer(results).await.err());
+        }
+        if failures.len() < waited_for {
+            self.drop_copies(&batches, &full);
+            return Ok(());
+        }
+        let again = failures.iter().position(|failure| matches!(failure, Refusal::Busy { .. }));
+        match (again, full.is_empty()) {
+            (None, false) => Err(busy(&full)),
+            (again, _) => Err(failures.swap_remove(again.unwrap_or(0))),
         }
     }
 
@@ -82,22 +98,29 @@ impl FanOut {
             }
         }
         if taken > 0 {
-            return self.book(&[batch], &full);
+            self.book_copies(std::slice::from_ref(&batch), taken - 1);
+            return self.drop_copies(&[batch], &full);
         }
         // All are full: the first to have room saves the batch.
         let pushes = full.iter().map(|destination| Box::pin(destination.queue.push(batch.clone())));
         let (first, index, _) = futures_util::future::select_all(pushes).await;
         full.remove(index);
         match first {
-            Ok(()) => self.book(&[batch], &full),
+            Ok(()) => self.drop_copies(&[batch], &full),
             Err(batch) => self.drop_copy(&batch, "shutdown"),
         }
     }
 
-    fn book(&self, batches: &[Batch], full: &[&Arc<Destination>]) {
+    fn book_copies(&self, batches: &[Batch], copies: u64) {
         for batch in batches {
-            let copies = self.destinations.len() as u64 - 1;
             self.telemetry.ledger.book(&batch.tenant, batch.signal, Entry::Duplicated, batch.items * copies);
+        }
+    }
+
+    /// Drops the copies for full queues.
+    fn drop_copies(&self, batches: &[Batch], full: &[&Arc<Destination>]) {
+        self.book_copies(batches, full.len() as u64);
+        for batch in batches {
             for destination in full {
                 let metrics = &self.telemetry.metrics;
                 metrics.exported(Exported::EnqueueFailed, batch.signal, &destination.id, batch.items);
@@ -121,26 +144,79 @@ fn busy(full: &[&Arc<Destination>]) -> Refusal {
 }
 
 impl Destination {
-    async fn take(self: &Arc<Self>, batches: &[Batch]) -> Result<(), Refusal> {
+    /// Takes all parts of a request; none if there is no room. Gives what there is to wait for.
+    async fn take(&self, batches: &[Batch], ledger: &Ledger) -> Option<Vec<oneshot::Receiver<Outcome>>> {
         let mut results = Vec::new();
         for (index, batch) in batches.iter().enumerate() {
             let room = if self.block_on_overflow || index > 0 { PATIENCE } else { Duration::ZERO };
-            if self.wait_for_result {
-                let result = self.queue.try_push_for_result(batch.clone()).map_err(|_| busy(&[self]))?;
-                results.push(result);
-            } else if self.queue.try_push(batch.clone()).is_err() {
-                let pushed = timeout(room, self.queue.push(batch.clone())).await;
-                pushed.map_err(|_| busy(&[self]))?.map_err(|_| busy(&[self]))?;
+            let is_in = if self.wait_for_result {
+                self.queue.try_push_for_result(batch.clone()).map(|result| results.push(result)).is_ok()
+            } else {
+                self.queue.try_push(batch.clone()).is_ok()
+                    || matches!(timeout(room, self.queue.push(batch.clone())).await, Ok(Ok(())))
+            };
+            if !is_in {
+                // The parts before this one are in the queue all the same: copies that nobody counts on.
+                for batch in &batches[..index] {
+                    ledger.book(&batch.tenant, batch.signal, Entry::Duplicated, batch.items);
+                }
+                return None;
             }
         }
+        Some(results)
+    }
+
+    /// Waits for what became of a request.
+    async fn answer(&self, results: Vec<oneshot::Receiver<Outcome>>) -> Result<(), Refusal> {
         for result in results {
-            let outcome = result.await.map_err(|_| busy(&[self]))?;
+            // Without an answer the process is going down.
+            let outcome = result.await.map_err(|_| self.failed("shutting down".into()))?;
+            let reason = outcome.reason.unwrap_or_else(|| "the destination refused it".into());
+            if outcome.given_up > 0 {
+                return Err(self.failed(reason));
+            }
             if outcome.exported == 0 && outcome.refused + outcome.dropped > 0 {
-                let reason = outcome.reason.unwrap_or_else(|| "the destination refused it".into());
                 return Err(Refusal::Permanent { reason: format!("{}: {reason}", self.id) });
             }
         }
         Ok(())
+    }
+
+    /// It may work later.
+    fn failed(&self, reason: String) -> Refusal {
+        Refusal::Busy { reason: format!("{}: {reason}", self.id), retry_after: RETRY_AFTER }
+    }
+}
+
+/// What a request owes the ledger until somebody has taken it. A sender that goes away meanwhile has it back.
+pub(super) struct Debt<'a> {
+    ledger: &'a Ledger,
+    items: Vec<(TenantId, Signal, u64)>,
+}
+
+impl<'a> Debt<'a> {
+    /// What these batches owe.
+    pub(super) fn new(ledger: &'a Ledger, batches: &[Batch]) -> Self {
+        let items = batches.iter().map(|batch| (batch.tenant.clone(), batch.signal, batch.items)).collect();
+        Self { ledger, items }
+    }
+
+    /// Somebody has it.
+    fn settle(&mut self) {
+        self.items.clear();
+    }
+
+    /// Nobody has it, for a reason.
+    pub(super) fn reject(&mut self, reason: &'static str) {
+        for (tenant, signal, items) in self.items.drain(..) {
+            self.ledger.book(&tenant, signal, Entry::Rejected(reason), items);
+        }
+    }
+}
+
+impl Drop for Debt<'_> {
+    fn drop(&mut self) {
+        self.reject("cancelled");
     }
 }
 

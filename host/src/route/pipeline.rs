@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fan_out::FanOut;
+use super::fan_out::{Debt, FanOut};
 use crate::batch::BatchHandle;
 use crate::model::{Batch, Refusal, Signal, TenantId};
 use crate::stage::{Chain, LeftOut, StageReport};
@@ -64,17 +64,22 @@ impl Segment {
     /// Refuses what a stage refuses, and everything when no exporter has room. What is refused is booked as such.
     pub async fn consume(&self, batch: Batch) -> Result<(), Refusal> {
         let batches = self.run(batch)?;
-        let sizes: Vec<_> = batches.iter().map(|batch| (batch.tenant.clone(), batch.signal, batch.items)).collect();
-        let refused = match &self.next {
-            Next::Exporters(fan_out) => fan_out.deliver(batches).await.map_err(|refusal| (refusal, sizes)),
-            Next::Batcher(batcher) => batcher.push(batches).await.map_err(|refused| refused.into_parts(sizes)),
-        };
-        refused.map_err(|(refusal, sizes)| {
-            for (tenant, signal, items) in sizes {
-                self.telemetry.ledger.book(&tenant, signal, Entry::Rejected(reason(&refusal)), items);
+        match &self.next {
+            Next::Exporters(fan_out) => {
+                let mut debt = Debt::new(&self.telemetry.ledger, &batches);
+                let delivered = fan_out.deliver(batches, &mut debt).await;
+                delivered.inspect_err(|refusal| debt.reject(reason(refusal)))
             }
-            refusal
-        })
+            Next::Batcher(batcher) => {
+                let sizes = batches.iter().map(|batch| (batch.tenant.clone(), batch.signal, batch.items)).collect();
+                let Err(refused) = batcher.push(batches).await else { return Ok(()) };
+                let (refusal, sizes): (_, Vec<_>) = refused.into_parts(sizes);
+                for (tenant, signal, items) in sizes {
+                    self.telemetry.ledger.book(&tenant, signal, Entry::Rejected(reason(&refusal)), items);
+                }
+                Err(refusal)
+            }
+        }
     }
 
     /// The same for a batch that nobody can be asked to send again: it waits for room, and what a stage refuses is

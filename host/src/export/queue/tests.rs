@@ -272,7 +272,13 @@ async fn balances_the_ledger_even_if_an_exporter_miscounts() {
 async fn tells_a_waiting_sender_what_became_of_its_batch() {
     let bench = Bench::new(settings(), [failure(), Answer::Refused]);
     let outcome = bench.queue.try_push_for_result(text_batch("aa,b,-c")).expect("taken").await.expect("outcome");
-    let expected = Outcome { exported: 1, refused: 2, dropped: 2, reason: Some("bad".into()) };
+    let expected = Outcome { exported: 1, refused: 2, dropped: 2, given_up: 0, reason: Some("bad".into()) };
+    assert_eq!(outcome, expected);
+
+    let retry = RetryPolicy { enabled: false, ..settings().retry };
+    let bench = Bench::new(QueueSettings { retry, ..settings() }, [failure()]);
+    let outcome = bench.queue.try_push_for_result(text_batch("aa,b")).expect("taken").await.expect("outcome");
+    let expected = Outcome { exported: 1, given_up: 2, reason: Some("busy".into()), ..Outcome::default() };
     assert_eq!(outcome, expected);
 }
 

@@ -156,17 +156,21 @@ impl<'a> Tally<'a> {
     }
 
     fn dropped(&mut self, items: u64, reason: &'static str) {
+        self.outcome.dropped += self.book_dropped(items, reason);
+    }
+
+    fn book_dropped(&mut self, items: u64, reason: &'static str) -> u64 {
         let items = self.take(items);
         if items > 0 {
-            self.outcome.dropped += items;
             self.shared.report.dropped(self.batch, items, reason);
         }
+        items
     }
 
     fn given_up<R>(&mut self, again: &Again<R>, reason: &'static str) {
         let items = again.requests.iter().map(|(_, items)| items).sum();
         self.shared.journal.lost(items, reason, &again.reason);
-        self.dropped(items, reason);
+        self.outcome.given_up += self.book_dropped(items, reason);
         self.outcome.reason = Some(again.reason.clone());
     }
 
@@ -179,7 +183,10 @@ impl<'a> Tally<'a> {
         let reason = if cut_short { reasons::SHUTDOWN } else { reasons::UNACCOUNTED };
         let detail = if cut_short { "the process ends" } else { "the exporter lost count of them" };
         self.shared.journal.lost(left, reason, detail);
-        self.dropped(left, reason);
+        match cut_short {
+            true => self.outcome.given_up += self.book_dropped(left, reason),
+            false => self.dropped(left, reason),
+        }
         self.outcome.reason.get_or_insert_with(|| detail.to_owned());
         (self.outcome, if cut_short { left } else { 0 })
     }
