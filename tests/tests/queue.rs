@@ -124,6 +124,25 @@ fn a_sender_hears_from_the_destination_when_there_is_no_queue() -> Result<()> {
 }
 
 #[test]
+fn a_sender_is_told_when_a_batch_processor_waits_for_a_full_queue() -> Result<()> {
+    let exporter = "otlphttp: {endpoint: 'http://127.0.0.1:1', sending_queue: {queue_size: 1}}\n\
+                    processors: {batch: {send_batch_size: 1, timeout: 0s}}";
+    let pipelines = "  shutdown_timeout: 500ms\n  \
+                     pipelines: {logs: {receivers: [otlp], processors: [batch], exporters: [otlphttp]}}\n";
+    let sluice = Sluice::start(&(config(exporter) + pipelines))?;
+    // One waits in the queue, one in the batch processor.
+    for _ in 0..2 {
+        send(&sluice, Signal::Logs, 5)?;
+    }
+    let url = format!("http://127.0.0.1:{}/v1/logs", sluice.port("http"));
+    let reply = web::post(&url, "application/x-protobuf", &sample::request(Signal::Logs, 7))?;
+    assert_eq!(reply.status, 429, "{}", reply.body);
+    let error = sluice.end().expect_err("the exporter has nowhere to send").to_string();
+    assert!(error.contains("in_flight=0"), "{error}");
+    Ok(())
+}
+
+#[test]
 fn a_second_signal_ends_the_process_and_says_what_was_left() -> Result<()> {
     let exporter = "otlphttp: {endpoint: 'http://127.0.0.1:1', compression: none}";
     let pipelines = "  pipelines: {logs: {receivers: [otlp], exporters: [otlphttp]}}\n";

@@ -5,13 +5,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout_at;
 
 use super::batcher::{Batcher, Limits, Trigger};
 use crate::model::{Batch, Refusal};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Entry, Telemetry};
 
 /// How many requests may wait for the batcher; what they hold is bounded by the memory budget.
 const INBOX: usize = 64;
+
+/// How long a request waits for a batcher whose exporters take nothing: senders give up after five or ten seconds.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// When a sender may try again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Batches that the batcher did not take, by their position among those that were pushed.
 #[derive(Debug)]
@@ -49,11 +55,40 @@ impl BatchHandle {
     /// Refuses when the batcher is stopping or has too many metadata combinations.
     pub async fn push(&self, batches: Vec<Batch>) -> Answer {
         let (reply, answer) = oneshot::channel();
-        let stopping =
-            || Refused::all(Refusal::Busy { reason: "shutting down".into(), retry_after: Duration::from_secs(1) });
         self.inbox.send((batches, reply)).await.map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())?
     }
+
+    /// The same for a sender that can come again: waits a moment only. `is_in` is called when the batches have left the
+    /// caller's hands; if nobody waits for them any more when the batcher comes to them, it books them as rejected.
+    ///
+    /// # Errors
+    /// As [`Self::push`]; and when the batcher waits for exporters that take nothing.
+    pub async fn offer(&self, batches: Vec<Batch>, is_in: impl FnOnce()) -> Answer {
+        let deadline = Instant::now() + PATIENCE;
+        let room = timeout_at(deadline.into(), self.inbox.reserve()).await;
+        let room = room.map_err(|_| Refused::all(busy()))?.map_err(|_| stopping())?;
+        let (reply, mut answer) = oneshot::channel();
+        is_in();
+        room.send((batches, reply));
+        match timeout_at(deadline.into(), &mut answer).await {
+            Ok(answered) => answered.map_err(|_| stopping())?,
+            Err(_) => {
+                answer.close();
+                // It may have come at the last moment.
+                answer.try_recv().unwrap_or_else(|_| Err(Refused { refusal: busy(), positions: Some(Vec::new()) }))
+            }
+        }
+    }
+}
+
+fn stopping() -> Refused {
+    Refused::all(Refusal::Busy { reason: "shutting down".into(), retry_after: RETRY_AFTER })
+}
+
+fn busy() -> Refusal {
+    let reason = "the batch processor waits for room in the queues of its exporters".into();
+    Refusal::Busy { reason, retry_after: RETRY_AFTER }
 }
 
 /// Starts a batcher that sends to `next`; it drains and ends when the last handle is dropped.
@@ -108,6 +143,13 @@ where
     Fut: Future<Output = ()>,
 {
     async fn take(&self, batcher: &mut Batcher, batches: Vec<Batch>, reply: oneshot::Sender<Answer>) {
+        if reply.is_closed() {
+            // The sender has been told to come again, or has gone away.
+            for batch in batches {
+                self.telemetry.ledger.book(&batch.tenant, batch.signal, Entry::Rejected("cancelled"), batch.items);
+            }
+            return;
+        }
         let mut full = Vec::new();
         let mut positions = Vec::new();
         let mut refused = None;

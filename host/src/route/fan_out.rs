@@ -202,7 +202,7 @@ impl<'a> Debt<'a> {
     }
 
     /// Somebody has it.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.items.clear();
     }
 

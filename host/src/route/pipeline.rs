@@ -64,15 +64,16 @@ impl Segment {
     /// Refuses what a stage refuses, and everything when no exporter has room. What is refused is booked as such.
     pub async fn consume(&self, batch: Batch) -> Result<(), Refusal> {
         let batches = self.run(batch)?;
+        let mut debt = Debt::new(&self.telemetry.ledger, &batches);
         match &self.next {
             Next::Exporters(fan_out) => {
-                let mut debt = Debt::new(&self.telemetry.ledger, &batches);
                 let delivered = fan_out.deliver(batches, &mut debt).await;
                 delivered.inspect_err(|refusal| debt.reject(reason(refusal)))
             }
             Next::Batcher(batcher) => {
                 let sizes = batches.iter().map(|batch| (batch.tenant.clone(), batch.signal, batch.items)).collect();
-                let Err(refused) = batcher.push(batches).await else { return Ok(()) };
+                let Err(refused) = batcher.offer(batches, || debt.settle()).await else { return Ok(()) };
+                debt.settle();
                 let (refusal, sizes): (_, Vec<_>) = refused.into_parts(sizes);
                 for (tenant, signal, items) in sizes {
                     self.telemetry.ledger.book(&tenant, signal, Entry::Rejected(reason(&refusal)), items);
