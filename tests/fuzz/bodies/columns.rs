@@ -42,8 +42,10 @@ fn rows(signal: Signal, bytes: &[u8]) -> usize {
             let count = |data| match data {
                 Data::None => 0,
                 Data::Gauge { points } | Data::Sum { points, .. } => points.count(),
-                Data::Histogram { points, .. } => points.map(|point| point.bucket_counts().count().min(1)).count(),
-                Data::ExponentialHistogram { points, .. } => points.map(|point| point.positive().offset()).count(),
+                Data::Histogram { points, .. } => points.inspect(|point| _ = point.bucket_counts().count()).count(),
+                Data::ExponentialHistogram { points, .. } => {
+                    points.inspect(|point| _ = point.positive().offset()).count()
+                }
                 Data::Summary { points } => points.count(),
             };
             scopes.flat_map(|scope| scope.metrics()).map(|metric| count(metric.data())).sum()
