@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sluice_sdk::ConfigErrors;
 
-use crate::capture::Template;
 use crate::name;
+use crate::template::Template;
 
 /// Longest names that can be allowed; what they are made part of (indices, directories) ends at 255 bytes.
 const LONGEST_NAME: u32 = 200;
@@ -80,8 +80,8 @@ pub enum Place {
 pub struct RuleConfig {
     /// The pattern, which the whole value must match.
     pub regex: String,
-    /// The tenant's name; `$0` stands for the value, `$1` or `${name}` for the group of a pattern of the form fixed
-    /// text, one group, fixed text; `$$` for a dollar sign.
+    /// The tenant's name; `$1`, `${1}` or `${name}` stands for a group of the pattern, `$0` for the value, `$$` for a
+    /// dollar sign.
     pub tenant: String,
 }
 
@@ -240,8 +240,8 @@ mod tests {
                 r#"mapping["a"]: a tenant's name must not contain '/'"#,
             ),
             (
-                format!(r#"{{{source}, "rules": [{{"regex": "a|(b)", "tenant": "$1"}}]}}"#),
-                "rules[0].tenant: $1 needs a pattern",
+                format!(r#"{{{source}, "rules": [{{"regex": "a|(b)", "tenant": "$2"}}]}}"#),
+                "rules[0].tenant: the pattern has no group \"2\"",
             ),
             (
                 format!(r#"{{{source}, "rules": [{{"regex": "a", "tenant": ""}}]}}"#),

@@ -1,11 +1,11 @@
 //! The standard stage `tenant_label`: finds out whose telemetry it is, labels it, and splits the batch by tenant.
 
 mod assign;
-mod capture;
 mod config;
 mod name;
 mod resolve;
 mod source;
+mod template;
 
 use sluice_sdk::{Batch, ConfigErrors, Descriptor, Drops, Failure, OnError, Outcome, Setup, Stage};
 

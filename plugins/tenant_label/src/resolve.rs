@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use sluice_sdk::{ConfigErrors, Pattern, Setup, Texts};
 
-use crate::capture::Template;
 use crate::config::{OnInvalid, TenantLabelConfig, Unmapped};
 use crate::name;
+use crate::template::Template;
 
 /// How many values are remembered from batch to batch, so that their rules need not run again.
 const REMEMBERED: usize = 4096;
@@ -86,7 +86,9 @@ impl Resolver {
         let mut names: Vec<Option<String>> = vec![None; open.len()];
         for (pattern, template) in &self.rules {
             for i in pattern.is_match_all(&texts).iter_ones() {
-                names[i].get_or_insert_with(|| template.expand(open[i]));
+                if names[i].is_none() {
+                    names[i] = template.expand(open[i]);
+                }
             }
         }
         self.remembered.extend(open.into_iter().map(str::to_owned).zip(names));
