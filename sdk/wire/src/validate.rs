@@ -1,6 +1,6 @@
 //! Checks the wire format of a request in one pass and counts what is in it.
 
-mod utf8;
+mod plain;
 
 use crate::Signal;
 use crate::cursor::long_varint;
@@ -118,6 +118,8 @@ struct Checker<'a> {
     open: [Open; MAX_OPEN],
     depth: usize,
     values: usize,
+    /// Pairs before it are checked one by one: together they were not plain.
+    one_by_one_to: usize,
     count: Count,
 }
 
@@ -133,6 +135,7 @@ impl<'a> Checker<'a> {
             open: [Open::default(); MAX_OPEN],
             depth: 0,
             values: 0,
+            one_by_one_to: 0,
             count: Count::default(),
         }
     }
@@ -178,8 +181,8 @@ impl<'a> Checker<'a> {
             action::TEXT => self.text()?,
             action::MESSAGE.. => {
                 let end = self.content()?;
-                if action == action::MESSAGE + schema::KEY_VALUE && self.is_plain_pair(end) {
-                    self.at = end;
+                if action == action::MESSAGE + schema::KEY_VALUE {
+                    self.pairs(key, end)?;
                 } else {
                     self.enter(action - action::MESSAGE, end)?;
                 }
@@ -272,18 +275,56 @@ impl<'a> Checker<'a> {
     fn text(&mut self) -> Result<(), WireError> {
         let end = self.content()?;
         let text = &self.body[self.at..end];
-        if !utf8::is_ascii(text) {
-            utf8::check(text).map_err(|valid| WireError { offset: self.at + valid, reason: Reason::NotUtf8 })?;
+        if !plain::is_ascii(text) {
+            plain::check(text).map_err(|valid| WireError { offset: self.at + valid, reason: Reason::NotUtf8 })?;
         }
         self.at = end;
         Ok(())
     }
 
-    /// Whether the pair up to `end` is one of those that make up nearly all attributes: a key, then a value that is
-    /// text or a number, in the order and width that every encoder writes, with ASCII only. If so, it is valid.
-    #[inline(always)]
-    fn is_plain_pair(&self, end: usize) -> bool {
-        utf8::is_plain_pair(&self.body[self.at..end])
+    /// Checks the pair up to `end`, and those that follow it under the same key as long as they are like nearly all
+    /// attributes: a key, then a value that is text or a number, in the order and width that every encoder writes. Their
+    /// text is looked at in one go; if it is more than ASCII, the pairs are checked again one by one.
+    fn pairs(&mut self, key: u32, end: usize) -> Result<(), WireError> {
+        let first = (self.at, end);
+        let (mut at, mut end) = first;
+        // What lies before is known to be plain.
+        let mut plain_to = at;
+        loop {
+            match plain::value(&self.body[at..end]) {
+                Some(plain::Value::Text) => {}
+                Some(plain::Value::Number(value)) => {
+                    if !plain::is_ascii(&self.body[plain_to..at + value]) {
+                        return self.one_by_one(first, end);
+                    }
+                    plain_to = end;
+                }
+                None if at == first.0 => return self.enter(schema::KEY_VALUE, end),
+                None => {
+                    end = at - 2; // its key and length
+                    break;
+                }
+            }
+            let [next_key, length @ 0..0x80, rest @ ..] = &self.body[end..] else { break };
+            if at < self.one_by_one_to || u32::from(*next_key) != key || rest.len() < usize::from(*length) {
+                break;
+            }
+            at = end + 2;
+            end = at + usize::from(*length);
+        }
+        if plain_to < end && !plain::is_ascii(&self.body[plain_to..end]) {
+            return self.one_by_one(first, end);
+        }
+        self.at = end;
+        Ok(())
+    }
+
+    /// Starts over with the first of some pairs.
+    #[cold]
+    fn one_by_one(&mut self, (start, end): (usize, usize), to: usize) -> Result<(), WireError> {
+        self.one_by_one_to = self.one_by_one_to.max(to);
+        self.at = start;
+        self.enter(schema::KEY_VALUE, end)
     }
 
     fn enter(&mut self, message: u8, end: usize) -> Result<(), WireError> {
