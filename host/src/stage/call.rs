@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use sluice_wire::{Columns, EditPlan, LiveRows, ValueKind};
 
 use super::answer::{Answer, AnswerError, Asked};
@@ -19,7 +18,7 @@ use crate::model::Context;
 pub(super) struct Call<'a> {
     pub(super) configured: &'a Configured,
     pub(super) columns: &'a Columns,
-    pub(super) bytes: &'a Bytes,
+    pub(super) bytes: &'a [u8],
     /// What earlier stages planned; nothing of it concerns what this one reads.
     pub(super) edits: &'a EditPlan,
     pub(super) live: &'a LiveRows,

@@ -184,8 +184,7 @@ impl contract::regex::Host for Guest {
     }
 
     fn find_in_table(&mut self, pattern: u32, entries: Option<Vec<u64>>) -> wasmtime::Result<contract::regex::Matches> {
-        let pattern = self.pattern(pattern)?;
-        let found = pattern.find(self.table.fit_for(&pattern), entries.as_deref(), self.bounds());
+        let found = self.pattern(pattern)?.find(&self.table, entries.as_deref(), self.bounds());
         found.map(matches).map_err(|overrun| self.overrun(overrun))
     }
 

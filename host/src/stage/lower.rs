@@ -1,11 +1,10 @@
 //! Turns the columns of a batch into what one plugin gets: its own columns, for the rows that are still there.
 
-use bytes::Bytes;
-use sluice_wire::{BytesColumn, Columns, Gathered, GatheredTable, LiveRows, NumberColumn, Texts};
+use sluice_wire::{BytesColumn, Columns, Gathered, GatheredTable, LiveRows, NumberColumn, SeparatedTexts, Texts};
 
 use super::bindings::sluice::plugin::types;
 use super::declared::Declared;
-use super::patterns::Haystack;
+use super::patterns::{Haystack, SEPARATOR};
 use crate::model::Context;
 
 /// A batch as one plugin gets it.
@@ -50,14 +49,15 @@ impl Lowered {
     }
 
     /// The texts of the table, for patterns to search.
-    pub(super) fn haystack(&self, columns: &Columns, bytes: &Bytes) -> Haystack {
+    pub(super) fn haystack(&self, columns: &Columns, bytes: &[u8]) -> Haystack {
         let entries = self.table.as_ref().map_or(0, |table| table.entries);
         let numbered = |entry: u32| {
             let original = self.table.as_ref().and_then(|table| table.original(entry as usize));
             original.map(|original| (entry, original as u32))
         };
-        let texts = columns.text_ranges((0..entries as u32).filter_map(numbered));
-        Haystack::in_request(bytes.clone(), texts, entries)
+        let mut texts = SeparatedTexts::default();
+        columns.separated_texts(bytes, (0..entries as u32).filter_map(numbered), SEPARATOR, &mut texts);
+        Haystack::from_separated(texts, entries)
     }
 
     /// Calls with the batch in the contract's terms.

@@ -1,67 +1,43 @@
 //! Regular expressions over whole columns of text.
 //!
-//! One search over all values lets the literal prefilters of the regex crate skip most of the text. The texts of the
-//! attribute table are searched where they are, in the request: what lies within one value is a match of that value, since
-//! a pattern that does not look around itself can't tell where the value begins or ends; where a match goes beyond a
-//! value, that value is searched by itself.
-//!
-//! A pattern with ASCII word boundaries needs values with a separator between them. The separator, 0xFF, is in no UTF-8
-//! text, no pattern in Unicode mode matches it, and it is no word character. Other patterns run value by value.
+//! One search over all values with a separator between them lets the literal prefilters of the regex crate skip most
+//! of the text. The separator, 0xFF, is in no UTF-8 text, and no pattern in Unicode mode matches it; so a match never
+//! spans two values. What looks around itself could see the separator: such a pattern runs value by value.
 
 mod short;
 
 use std::ops::Range;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use regex::bytes::Regex;
 use regex_syntax::hir::{Hir, LookSet};
-use sluice_wire::TextRanges;
+use sluice_wire::SeparatedTexts;
 
 use short::ShortPattern;
 
 /// The byte after each value.
-const SEPARATOR: u8 = 0xFF;
+pub(super) const SEPARATOR: u8 = 0xFF;
 /// Unselected values of so many bytes at most are searched along with their neighbours, rather than starting anew.
-const GAP_BYTES: usize = 256;
+const GAP_BYTES: usize = 128;
 /// The deadline is checked after so many bytes: the slowest patterns take 100 ns a byte.
 const PIECE_BYTES: u32 = 16 << 10;
-/// After so many matches that go beyond a value, the rest of a piece is searched value by value: each of them may have
-/// cost a search of all of the piece.
-const MAX_CROSSINGS: usize = 16;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
     regex: Regex,
-    reach: Reach,
-    /// A faster way to search across values.
+    whole_column: bool,
+    /// A faster way for whole columns.
     short: Option<Box<ShortPattern>>,
 }
 
-/// How many values can be searched at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reach {
-    /// One.
-    Value,
-    /// Those with separators between them.
-    Separated,
-    /// Those with anything between them.
-    Anything,
-}
-
-/// Values one after the other.
+/// Values one after the other, a separator after each.
 #[derive(Debug, Default)]
 pub(super) struct Haystack {
-    // Value `i` is bytes[starts[i] .. ends[i]].
-    starts: Vec<u32>,
-    ends: Vec<u32>,
-    bytes: Bytes,
-    /// Whether nothing but a separator stands between two values, and one after the last.
-    is_separated: bool,
-    /// The same with separators, once a pattern needs them.
-    separated: OnceLock<Box<Self>>,
+    // Value `i` is bytes[offsets[i] .. offsets[i + 1] - 1]; there is one more offset than there are values.
+    offsets: Vec<u32>,
+    bytes: Vec<u8>,
     /// The number that each value is known by, ascending; none if it is the position.
     numbers: Option<Vec<u32>>,
     /// All numbers are below it.
@@ -69,7 +45,7 @@ pub(super) struct Haystack {
 }
 
 /// Where a pattern matches; one entry per match.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     /// The numbers that the values are known by, ascending.
     pub(super) values: Vec<u32>,
@@ -103,9 +79,9 @@ impl Pattern {
     pub(super) fn new(pattern: &str) -> Result<Arc<Self>, String> {
         let hir = regex_syntax::ParserBuilder::new().build().parse(pattern).map_err(|error| error.to_string())?;
         let regex = Regex::new(pattern).map_err(|error| error.to_string())?;
-        let reach = reach(&hir);
-        let short = (reach == Reach::Anything).then(|| ShortPattern::new(&hir)).flatten().map(Box::new);
-        Ok(Arc::new(Self { regex, reach, short }))
+        let whole_column = is_safe_across_values(&hir);
+        let short = whole_column.then(|| ShortPattern::new(&hir)).flatten().map(Box::new);
+        Ok(Arc::new(Self { regex, whole_column, short }))
     }
 
     /// Which values match, as bits.
@@ -141,29 +117,19 @@ impl Pattern {
         Ok(found)
     }
 
-    /// Whether several values can be searched at once.
-    fn spans(&self, haystack: &Haystack) -> bool {
-        match self.reach {
-            Reach::Value => false,
-            Reach::Separated => haystack.is_separated,
-            Reach::Anything => true,
-        }
-    }
-
-    /// The values are separated.
     fn is_match_in_piece(&self, haystack: &Haystack, values: Range<usize>, words: &mut [u64]) {
-        if !self.spans(haystack) {
+        if !self.whole_column {
             for i in values.filter(|i| self.regex.is_match(haystack.value(*i))) {
                 words[i / 64] |= 1 << (i % 64);
             }
             return;
         }
-        let (mut value, mut from) = (values.start, haystack.starts[values.start] as usize);
-        let piece = &haystack.bytes[..haystack.ends[values.end - 1] as usize];
-        while let Some(found) = piece.get(from..).and_then(|_| self.find_at(piece, from)) {
+        let (mut value, mut from) = (values.start, haystack.offsets[values.start] as usize);
+        let piece = &haystack.bytes[..haystack.offsets[values.end] as usize];
+        while let Some(found) = self.find_at(piece, from) {
             value = haystack.value_at(found.start, value);
             words[value / 64] |= 1 << (value % 64);
-            from = haystack.ends[value] as usize + 1;
+            from = haystack.offsets[value + 1] as usize;
         }
     }
 
@@ -175,63 +141,31 @@ impl Pattern {
         selects: impl Fn(usize) -> bool,
         found: &mut Found,
     ) {
-        let mut rest = values.clone();
-        if self.spans(haystack) {
-            rest = self.find_across(haystack, values, &selects, found);
+        if !self.whole_column {
+            for value in values.filter(|value| selects(*value)) {
+                let number = haystack.number(value);
+                let text = haystack.value(value);
+                let matches = self.regex.find_iter(text).filter(|m| is_between_characters(text, m.start(), m.end()));
+                matches.for_each(|m| found.push(number, m.start(), m.end()));
+            }
+            return;
         }
-        for value in rest.filter(|value| selects(*value)) {
-            let number = haystack.number(value);
-            let text = haystack.value(value);
-            let matches = self.regex.find_iter(text).filter(|m| is_between_characters(text, m.start(), m.end()));
-            matches.for_each(|m| found.push(number, m.start(), m.end()));
-        }
-    }
-
-    /// Searches values together; gives those that are still to be searched one by one.
-    fn find_across(
-        &self,
-        haystack: &Haystack,
-        values: Range<usize>,
-        selects: impl Fn(usize) -> bool,
-        found: &mut Found,
-    ) -> Range<usize> {
-        let mut push = |value: usize, m: &Range<usize>| {
+        let mut value = values.start;
+        let start = haystack.offsets[values.start] as usize;
+        let end = haystack.offsets[values.end] as usize;
+        let text = &haystack.bytes[start..end];
+        let mut from = 0;
+        while let Some(m) = self.find_at(text, from) {
+            value = haystack.value_at(start + m.start, value);
             if selects(value) {
-                let base = haystack.starts[value] as usize;
+                let base = haystack.offsets[value] as usize - start;
                 found.push(haystack.number(value), m.start - base, m.end - base);
             }
-        };
-        let bytes = &haystack.bytes[..haystack.ends[values.end - 1] as usize];
-        let (mut value, mut from) = (values.start, haystack.starts[values.start] as usize);
-        let mut crossings = 0;
-        while let Some(m) = self.find_at(bytes, from) {
-            value = haystack.value_at(m.start, value);
-            let (start, end) = (haystack.starts[value] as usize, haystack.ends[value] as usize);
-            if start <= m.start && m.end <= end {
-                push(value, &m);
-                from = m.end;
-                continue;
-            }
-            if m.end <= start {
-                from = m.end;
-                continue;
-            }
-            // The match is none of this value's, but may hide one.
-            from = from.max(start);
-            while let Some(m) = self.find_at(&bytes[..end], from) {
-                push(value, &m);
-                from = m.end;
-            }
-            from = end;
-            crossings += 1;
-            if crossings == MAX_CROSSINGS {
-                return value + 1..values.end;
-            }
+            from = m.end;
         }
-        values.end..values.end
     }
 
-    /// The next match of a pattern that spans values; it is never empty.
+    /// The next match of a pattern that is safe across values; it is never empty.
     fn find_at(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
         match &self.short {
             Some(short) => short.find_at(text, from),
@@ -256,36 +190,22 @@ impl Bounds {
 
 impl Haystack {
     /// Takes the texts of the attribute table, which has so many entries.
-    pub(super) fn in_request(bytes: Bytes, texts: TextRanges, entries: usize) -> Self {
-        let TextRanges { starts, ends, entries: numbers } = texts;
-        Self { starts, ends, bytes, numbers: Some(numbers), end: entries, ..Self::default() }
+    pub(super) fn from_separated(texts: SeparatedTexts, entries: usize) -> Self {
+        let SeparatedTexts { bytes, starts: mut offsets, entries: numbers } = texts;
+        offsets.push(bytes.len() as u32);
+        Self { offsets, bytes, numbers: Some(numbers), end: entries }
     }
 
-    /// Puts a separator after each value; the numbers are the positions.
-    fn separate<'v>(values: impl Iterator<Item = &'v [u8]>) -> Self {
-        let mut bytes = Vec::new();
-        let mut haystack = Self { is_separated: true, ..Self::default() };
-        for value in values {
-            // A batch and the texts of a guest are far below 4 GiB.
-            haystack.starts.push(bytes.len() as u32);
-            bytes.extend_from_slice(value);
-            haystack.ends.push(bytes.len() as u32);
-            bytes.push(SEPARATOR);
+    /// Appends a value.
+    pub(super) fn push(&mut self, value: &[u8]) {
+        if self.offsets.is_empty() {
+            self.offsets.push(0);
         }
-        haystack.bytes = bytes.into();
-        haystack.end = haystack.len();
-        haystack
-    }
-
-    /// The same values in the form in which a pattern finds them fastest.
-    pub(super) fn fit_for(&self, pattern: &Pattern) -> &Self {
-        if pattern.reach != Reach::Separated || self.is_separated {
-            return self;
-        }
-        self.separated.get_or_init(|| {
-            let values = (0..self.len()).map(|i| self.value(i));
-            Box::new(Self { numbers: self.numbers.clone(), end: self.end, ..Self::separate(values) })
-        })
+        self.bytes.extend_from_slice(value);
+        self.bytes.push(SEPARATOR);
+        // A batch and the texts of a guest are far below 4 GiB.
+        self.offsets.push(self.bytes.len() as u32);
+        self.end = self.len();
     }
 
     /// Takes texts from a guest: offsets that ascend within the bytes, which are UTF-8 between any two.
@@ -293,12 +213,15 @@ impl Haystack {
     /// # Errors
     /// What is wrong with them.
     pub(super) fn from_guest(offsets: &[u32], bytes: &[u8]) -> Result<Self, &'static str> {
-        let value = |pair: &[u32]| {
-            let text = bytes.get(pair[0] as usize..pair[1] as usize).ok_or("offsets do not ascend within the bytes")?;
-            std::str::from_utf8(text).map(str::as_bytes).map_err(|_| "a text is not UTF-8")
-        };
-        let values = offsets.windows(2).map(value).collect::<Result<Vec<_>, _>>()?;
-        Ok(Self::separate(values.into_iter()))
+        let mut haystack = Self::default();
+        haystack.offsets.reserve(offsets.len());
+        haystack.bytes.reserve(bytes.len() + offsets.len());
+        for pair in offsets.windows(2) {
+            let value =
+                bytes.get(pair[0] as usize..pair[1] as usize).ok_or("offsets do not ascend within the bytes")?;
+            haystack.push(std::str::from_utf8(value).map_err(|_| "a text is not UTF-8")?.as_bytes());
+        }
+        Ok(haystack)
     }
 
     /// The text with a number: empty if that has none.
@@ -330,8 +253,8 @@ impl Haystack {
             if from >= run.end {
                 return None;
             }
-            let limit = self.starts[from].saturating_add(PIECE_BYTES);
-            let fitting = self.ends[from..run.end].partition_point(|end| *end <= limit);
+            let limit = self.offsets[from].saturating_add(PIECE_BYTES);
+            let fitting = self.offsets[from + 1..=run.end].partition_point(|end| *end <= limit);
             let piece = from..from + fitting.max(1);
             from = piece.end;
             Some(piece)
@@ -340,18 +263,18 @@ impl Haystack {
 
     /// How many values there are.
     pub(super) fn len(&self) -> usize {
-        self.starts.len()
+        self.offsets.len().saturating_sub(1)
     }
 
     /// A value.
     pub(super) fn value(&self, i: usize) -> &[u8] {
-        &self.bytes[self.starts[i] as usize..self.ends[i] as usize]
+        &self.bytes[self.offsets[i] as usize..self.offsets[i + 1] as usize - 1]
     }
 
-    /// The value in which a byte lies, or else the next one; it is not before `from`.
+    /// The value in which a byte lies; it is not before `from`.
     fn value_at(&self, byte: usize, from: usize) -> usize {
         // Matches come in order and often stand close together, so look nearby before searching.
-        let ends = &self.ends[from..];
+        let ends = &self.offsets[from + 1..];
         let mut reach = 1;
         while reach < ends.len() && ends[reach] as usize <= byte {
             reach *= 2;
@@ -369,22 +292,18 @@ impl Found {
     }
 }
 
-/// How many values a pattern can search at once, so that what it finds is what it finds in each.
+/// Whether the matches over separated values are those of each value.
 ///
 /// A pattern that parses in Unicode mode matches valid UTF-8 only, never the separator. An empty match could lie behind
 /// the last value; an anchor or a Unicode word boundary looks at the neighbouring byte, or makes the search slow when
 /// that is no UTF-8. For an ASCII word boundary the separator is what the end of the text is: no word character.
-fn reach(hir: &Hir) -> Reach {
+fn is_safe_across_values(hir: &Hir) -> bool {
     let properties = hir.properties();
     let looks = properties.look_set();
-    if !properties.is_utf8() || properties.minimum_len().is_none_or(|len| len == 0) {
-        return Reach::Value;
-    }
-    if looks == LookSet::empty() {
-        return Reach::Anything;
-    }
     let ascii_words = looks.contains_word_ascii() && !looks.contains_word_unicode() && !looks.contains_anchor();
-    if ascii_words { Reach::Separated } else { Reach::Value }
+    properties.is_utf8()
+        && properties.minimum_len().is_some_and(|len| len > 0)
+        && (looks == LookSet::empty() || ascii_words)
 }
 
 /// Stretches of selected values; short unselected ones in between are taken along.
@@ -392,7 +311,7 @@ fn runs(haystack: &Haystack, selects: impl Fn(usize) -> bool) -> Vec<Range<usize
     let mut runs: Vec<Range<usize>> = Vec::new();
     for i in (0..haystack.len()).filter(|i| selects(*i)) {
         match runs.last_mut() {
-            Some(run) if (haystack.starts[i] - haystack.ends[run.end - 1]) as usize <= GAP_BYTES => run.end = i + 1,
+            Some(run) if (haystack.offsets[i] - haystack.offsets[run.end]) as usize <= GAP_BYTES => run.end = i + 1,
             _ => runs.push(i..i + 1),
         }
     }

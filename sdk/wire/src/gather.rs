@@ -9,7 +9,7 @@ use crate::bitmap;
 use crate::columns::{Columns, Slice, Store};
 use crate::field::{Encoding, Level};
 
-pub use table::{GatheredTable, TableOptions, TextRanges};
+pub use table::{GatheredTable, SeparatedTexts, TableOptions};
 
 /// The rows that are still alive, by their original numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -33,7 +33,7 @@ pub use field::{
     Encoding, Field, Intrinsic, Level, Natural, Read, Selector, TableRequest, UnknownIntrinsic, ValueKind,
 };
 pub use gather::{
-    BytesColumn, DictionaryColumn, Gathered, GatheredTable, LiveRows, NumberColumn, TableOptions, TextRanges, Texts,
+    BytesColumn, DictionaryColumn, Gathered, GatheredTable, LiveRows, NumberColumn, SeparatedTexts, TableOptions, Texts,
 };
 pub use plan::{EditError, EditPlan, EditValue, EditValues, Entities};
 pub use projection::{MAX_COLUMNS, Projection, ProjectionError};

@@ -2,8 +2,8 @@
 
 use sluice_wire::view::{Data, LogsView, MetricsView, TracesView};
 use sluice_wire::{
-    Columns, Encoding, Field, Intrinsic, Level, LiveRows, Projection, Read, Signal, TableOptions, TableRequest,
-    validate,
+    Columns, Encoding, Field, Intrinsic, Level, LiveRows, Projection, Read, SeparatedTexts, Signal, TableOptions,
+    TableRequest, validate,
 };
 
 use super::input::Input;
@@ -70,9 +70,8 @@ pub(crate) fn check(data: &[u8]) {
         columns.gather(bytes, read, &live);
     }
     columns.gather_table(bytes, TableOptions::ALL, &live);
-    let texts = columns.text_ranges((0..columns.entries() as u32).map(|entry| (entry, entry)));
-    assert!(texts.starts.iter().zip(&texts.ends).all(|(start, end)| start <= end));
-    assert!(texts.ends.iter().zip(texts.starts.iter().skip(1)).all(|(end, next)| end <= next));
+    let mut texts = SeparatedTexts::default();
+    columns.separated_texts(bytes, (0..columns.entries() as u32).map(|entry| (entry, entry)), 0xff, &mut texts);
     let shown = rows(signal, bytes);
     if let Ok(summary) = validate(signal, bytes) {
         assert_eq!(columns.rows(), summary.records as usize);

@@ -62,15 +62,23 @@ impl GatheredTable {
     }
 }
 
-/// Where texts of the table lie in the request.
+/// Texts of the table one after the other, with a separator after each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TextRanges {
-    /// The first byte of each text; ascending.
+pub struct SeparatedTexts {
+    /// The texts and separators.
+    pub bytes: Vec<u8>,
+    /// Where each text starts; ascending.
     pub starts: Vec<u32>,
-    /// The first byte after it.
-    pub ends: Vec<u32>,
     /// The entry that each text comes from, by the number that it was asked for.
     pub entries: Vec<u32>,
+}
+
+impl SeparatedTexts {
+    /// The text in which an offset lies, as a position in `entries`, and the offset in that text.
+    pub fn locate(&self, offset: usize) -> Option<(usize, usize)> {
+        let text = self.starts.partition_point(|&start| start as usize <= offset).checked_sub(1)?;
+        Some((text, offset - *self.starts.get(text)? as usize))
+    }
 }
 
 impl Columns {
@@ -135,20 +143,33 @@ impl Columns {
         Texts::gather(bytes, entries.map(text))
     }
 
-    /// Where the texts of some entries lie in the request, for pattern matching. Entries come as pairs of the number that
-    /// the caller knows them by and the original number, ascending; those that are not text are left out.
-    pub fn text_ranges(&self, entries: impl Iterator<Item = (u32, u32)>) -> TextRanges {
+    /// Gathers the texts of some entries for pattern matching, each followed by `separator`, a byte that is no UTF-8.
+    /// Entries come as pairs of the number that the caller knows them by and the original number; those that are not
+    /// text are left out.
+    pub fn separated_texts(
+        &self,
+        bytes: &[u8],
+        entries: impl Iterator<Item = (u32, u32)>,
+        separator: u8,
+        texts: &mut SeparatedTexts,
+    ) {
+        texts.bytes.clear();
+        texts.starts.clear();
+        texts.entries.clear();
+        // Nearly all entries are texts, and these are about half of a request.
         let most = entries.size_hint().1.unwrap_or_default();
-        let list = || Vec::with_capacity(most);
-        let mut texts = TextRanges { starts: list(), ends: list(), entries: list() };
+        texts.starts.reserve(most + 1);
+        texts.entries.reserve(most);
+        texts.bytes.reserve(bytes.len() / 2);
         for (number, original) in entries {
-            if let Some(slice) = self.text_slice(original) {
-                texts.starts.push(slice.start);
-                texts.ends.push(slice.start + slice.length);
-                texts.entries.push(number);
-            }
+            let Some(slice) = self.text_slice(original) else {
+                continue;
+            };
+            texts.starts.push(texts.bytes.len() as u32);
+            texts.entries.push(number);
+            texts.bytes.extend_from_slice(slice.of(bytes));
+            texts.bytes.push(separator);
         }
-        texts
     }
 
     fn text_slice(&self, entry: u32) -> Option<Slice> {
