@@ -1,6 +1,7 @@
 //! Builds the standard stages for WASM and lists them for `src/stage/embedded.rs`.
 //!
-//! `SLUICE_PRECOMPILED_DIR` names a directory of `<name>.cwasm` files, code compiled ahead of time, to embed as well.
+//! `SLUICE_PRECOMPILED_DIR` names a directory of `<name>.cwasm` files, code compiled ahead of time, to embed as well if
+//! the `<name>.wasm` beside it, from which it was compiled, is the component that is embedded.
 //! `SLUICE_SKIP_GUESTS=1` embeds nothing; it saves time while working on other parts of the host.
 
 use std::env;
@@ -80,19 +81,23 @@ fn build(root: &Path, names: &[String]) -> PathBuf {
     target.join(GUEST_TARGET).join("release")
 }
 
+/// Code that was compiled from this very component.
+fn code_of(component: &Path, directory: &Path, name: &str) -> Option<PathBuf> {
+    let (code, origin) = (directory.join(format!("{name}.cwasm")), directory.join(format!("{name}.wasm")));
+    for path in [&code, &origin] {
+        println!("cargo:rerun-if-changed={}", path.display());
+    }
+    let same = fs::read(origin).ok()? == fs::read(component).ok()?;
+    (same && code.exists()).then_some(code)
+}
+
 fn embedded(names: &[String], components: &Path) -> String {
     let precompiled = env::var_os("SLUICE_PRECOMPILED_DIR").filter(|directory| !directory.is_empty());
     let mut list = String::from("&[\n");
     for name in names {
         let component = components.join(format!("{name}.wasm"));
-        let code = precompiled.as_ref().map(|directory| Path::new(directory).join(format!("{name}.cwasm")));
-        let code = match code {
-            Some(path) => {
-                println!("cargo:rerun-if-changed={}", path.display());
-                format!("Some(include_bytes!({path:?}))")
-            }
-            None => "None".to_owned(),
-        };
+        let code = precompiled.as_ref().and_then(|directory| code_of(&component, Path::new(directory), name));
+        let code = code.map_or_else(|| "None".to_owned(), |path| format!("Some(include_bytes!({path:?}))"));
         writeln!(list, "    Embedded {{ name: {name:?}, component: include_bytes!({component:?}), code: {code} }},")
             .unwrap_or_else(|error| panic!("a string takes any text: {error}"));
     }

@@ -34,7 +34,7 @@ pub use chain::{
 };
 pub use code_cache::Digest;
 pub use component::{Descriptor, Drops, Inspection, LoadError, OnError, Origin, Plugin};
-pub use embedded::precompile_standard_stages;
+pub use embedded::{Precompiled, precompile_standard_stages};
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use instance::CallError;
 pub use limits::StageLimits;

@@ -9,19 +9,23 @@ use crate::{setup, shell};
 /// Builds `target/release/sluice` and gives its path.
 ///
 /// The first pass embeds the stages as WebAssembly. Only the finished host knows how to compile them for its own
-/// engine, so it does that, and the second pass embeds the machine code, too.
+/// engine, so it does that, and the second pass embeds the machine code, too. Where nothing changed since, the first pass
+/// has that code already, and neither does anything.
 pub(crate) fn run() -> Result<PathBuf> {
     setup::wasm_target()?;
     let binary = shell::target().join("release").join("sluice");
-    shell::step("building the host and the standard stages");
-    shell::run(shell::cargo().args(["build", "--release", "--package", "sluice"]))?;
     let ahead = shell::target().join("precompiled");
     std::fs::create_dir_all(&ahead)?;
+    let pass = || {
+        let mut cargo = shell::cargo();
+        shell::run(cargo.args(["build", "--release", "--package", "sluice"]).env("SLUICE_PRECOMPILED_DIR", &ahead))
+    };
+    shell::step("building the host and the standard stages");
+    pass()?;
     shell::step("compiling the standard stages ahead of time");
     shell::run(std::process::Command::new(&binary).args(["plugin", "precompile", "--output"]).arg(&ahead))?;
-    shell::run(
-        shell::cargo().args(["build", "--release", "--package", "sluice"]).env("SLUICE_PRECOMPILED_DIR", &ahead),
-    )?;
+    shell::step("embedding the compiled stages");
+    pass()?;
     let size = std::fs::metadata(&binary)?.len();
     shell::step(&format!("{} ({:.1} MB)", binary.display(), size as f64 / 1e6));
     Ok(binary)

@@ -83,10 +83,19 @@ fn pack(engine: Engine, file: &Path, output: &Path) -> Result<String, String> {
 
 fn precompile(engine: &Engine, output: &Path) -> Result<String, String> {
     let mut printed = String::new();
-    for (name, code) in precompile_standard_stages(engine)? {
-        let path = output.join(format!("{name}.cwasm"));
-        std::fs::write(&path, &code).map_err(|error| format!("{}: {error}", path.display()))?;
-        printed.push_str(&format!("{} ({} bytes)\n", path.display(), code.len()));
+    for stage in precompile_standard_stages(engine)? {
+        let path = output.join(format!("{}.cwasm", stage.name));
+        write_if_changed(&path.with_extension("wasm"), stage.component)?;
+        write_if_changed(&path, &stage.code)?;
+        printed.push_str(&format!("{} ({} bytes)\n", path.display(), stage.code.len()));
     }
     Ok(printed)
+}
+
+/// A file that stays as it is does not make the next build build anything.
+fn write_if_changed(path: &Path, content: &[u8]) -> Result<(), String> {
+    if std::fs::read(path).is_ok_and(|before| before == content) {
+        return Ok(());
+    }
+    std::fs::write(path, content).map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -33,10 +33,25 @@ impl Embedded {
     }
 }
 
-/// The standard stages by name, compiled for any machine of this architecture; what `SLUICE_PRECOMPILED_DIR` takes.
+/// A standard stage, compiled for any machine of this architecture.
+#[derive(Clone, Debug)]
+pub struct Precompiled {
+    /// Its component type.
+    pub name: &'static str,
+    /// What it was compiled from.
+    pub component: &'static [u8],
+    /// The machine code.
+    pub code: Vec<u8>,
+}
+
+/// The standard stages in the form that `SLUICE_PRECOMPILED_DIR` takes.
 ///
 /// # Errors
 /// If one of them is no valid component, which the build would have shown.
-pub fn precompile_standard_stages(engine: &Engine) -> Result<Vec<(&'static str, Vec<u8>)>, String> {
-    EMBEDDED.iter().map(|stage| Ok((stage.name, engine.precompile(stage.component)?))).collect()
+pub fn precompile_standard_stages(engine: &Engine) -> Result<Vec<Precompiled>, String> {
+    let precompile = |stage: &Embedded| {
+        let Embedded { name, component, .. } = *stage;
+        Ok(Precompiled { name, component, code: engine.precompile(component)? })
+    };
+    EMBEDDED.iter().map(precompile).collect()
 }
