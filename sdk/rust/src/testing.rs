@@ -1,9 +1,36 @@
 //! Runs a stage natively on OTLP bytes, as the host runs its component: validate, project, call, check, splice.
 //!
-//! ```ignore
-//! let mut harness = Harness::<DropRoutes>::new(r#"{"routes": ["/health"]}"#, Signal::Traces)?;
-//! let processed = harness.process(&request)?;
-//! assert_eq!(processed.kept.count_ones(), 3);
+//! ```
+//! # use sluice_sdk::{Batch, Bitmap, ConfigErrors, Descriptor, Failure, Field, Outcome, Setup, Signal, Stage, Text};
+//! use sluice_sdk::testing::{Harness, wire::LogsWriter};
+//! # #[derive(serde::Deserialize, schemars::JsonSchema)]
+//! # struct Config { level: String }
+//! # struct DropLevel { level: String, text: Text }
+//! # impl Stage for DropLevel {
+//! #     type Config = Config;
+//! #     const DESCRIPTOR: Descriptor = Descriptor::new("drop_level");
+//! #     fn configure(config: Config, setup: &mut Setup) -> Result<Self, ConfigErrors> {
+//! #         Ok(Self { level: config.level, text: setup.text(Field::record("level")) })
+//! #     }
+//! #     fn process(&mut self, batch: &Batch) -> Result<Outcome, Failure> {
+//! #         let levels = batch.text(self.text);
+//! #         let mut outcome = Outcome::unchanged();
+//! #         outcome.keep(Bitmap::from_fn(batch.rows(), |row| levels.get(row) != Some(&*self.level)));
+//! #         Ok(outcome)
+//! #     }
+//! # }
+//!
+//! let mut request = LogsWriter::default();
+//! request.resource_logs(|resource_logs| {
+//!     resource_logs.scope_logs(|scope_logs| {
+//!         for level in ["info", "debug", "info"] {
+//!             scope_logs.log_record(|record| record.attribute("level", |value| value.text(level)));
+//!         }
+//!     });
+//! });
+//! let mut harness = Harness::<DropLevel>::new(r#"{"level": "debug"}"#, Signal::Logs).expect("a valid configuration");
+//! let processed = harness.process(&request.finish()).expect("an answer");
+//! assert_eq!(processed.kept.count_ones(), 2);
 //! ```
 
 mod apply;

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Instant;
 
+use sha2::{Digest, Sha256};
 use sluice_wire::Signal;
 use sluice_wire::view::{LogRecord, LogsView, Span, TracesView, Value};
 
@@ -53,6 +54,8 @@ struct Bulk<'a> {
     batch: &'a Batch,
     packer: Packer,
     source: Vec<u8>,
+    /// Whose records these are and what is around them, hashed.
+    origin: Sha256,
     dropped: Vec<Dropped>,
     /// Service documents that are in this batch already.
     announced: HashSet<ServiceKey>,
@@ -66,6 +69,7 @@ impl Encoder {
             batch,
             packer: Packer::new(self.max_bytes),
             source: Vec::with_capacity(2048),
+            origin: Sha256::new(),
             dropped: Vec::new(),
             announced: HashSet::new(),
         };
@@ -103,6 +107,7 @@ impl Bulk<'_> {
                     }
                     Schema::Ss4o | Schema::Ecs(_) => {
                         let writer = ss4o::Writer::new(&around, &self.encoder.stream(), "span");
+                        self.begin(&around, &writer);
                         scope.spans().for_each(|span| self.span(&span, &around, &writer));
                     }
                 }
@@ -134,10 +139,12 @@ impl Bulk<'_> {
             tenant: self.batch.tenant.as_str(),
             nanos: span.start_time_unix_nano(),
         });
-        self.document(&name);
+        self.document(&name, span.bytes());
     }
 
     fn logs_of<'b>(&mut self, logs: impl Iterator<Item = LogRecord<'b>>, around: &Surroundings<'b>) {
+        let ss4o_writer = ss4o::Writer::new(around, &self.encoder.stream(), "record");
+        self.begin(around, &ss4o_writer);
         match &self.encoder.schema {
             Schema::Ecs(layout) => {
                 let mut writer = ecs::Writer::new(around, layout);
@@ -150,10 +157,7 @@ impl Bulk<'_> {
                     self.drop(1, "body_is_no_map", detail);
                 }
             }),
-            Schema::Ss4o => {
-                let writer = ss4o::Writer::new(around, &self.encoder.stream(), "record");
-                logs.for_each(|log| self.log(&log, around, |json| writer.log(json, &log)));
-            }
+            Schema::Ss4o => logs.for_each(|log| self.log(&log, around, |json| ss4o_writer.log(json, &log))),
             Schema::Jaeger { .. } => {
                 let detail = "mapping::mode jaeger takes no logs".to_owned();
                 self.drop(logs.count() as u64, "unsupported_signal", detail);
@@ -171,12 +175,29 @@ impl Bulk<'_> {
             tenant: self.batch.tenant.as_str(),
             nanos: time_of(log),
         });
-        self.document(&name);
+        self.document(&name, log.bytes());
     }
 
-    /// Adds what stands in `source` as a document with an id made from it.
-    fn document(&mut self, index: &str) {
-        let id = self.encoder.ids.then(|| document_id(&self.source));
+    /// Takes note of what is around the documents to come.
+    fn begin(&mut self, around: &Surroundings<'_>, writer: &ss4o::Writer<'_>) {
+        self.origin = Sha256::new();
+        let [resource, scope] = writer.shared();
+        for part in [
+            self.batch.tenant.as_str().as_bytes(),
+            around.resource_schema_url.as_bytes(),
+            around.scope_schema_url.as_bytes(),
+            resource,
+            scope,
+        ] {
+            self.origin.update((part.len() as u64).to_le_bytes());
+            self.origin.update(part);
+        }
+    }
+
+    /// Adds what stands in `source` as a document. Its id is made from the record's encoding and what is around it: equal
+    /// records of a tenant are one document, others are different for all that matters.
+    fn document(&mut self, index: &str, record: &[u8]) {
+        let id = self.encoder.ids.then(|| hex::encode(&self.origin.clone().chain_update(record).finalize()[..16]));
         let (action, source) = (self.encoder.action, &self.source);
         self.packer.add(
             1,
@@ -235,12 +256,6 @@ impl Bulk<'_> {
             None => {}
         }
     }
-}
-
-/// 128 bits of the content: equal documents are one, others are different for all that matters.
-fn document_id(source: &[u8]) -> String {
-    use sha2::Digest;
-    hex::encode(&sha2::Sha256::digest(source)[..16])
 }
 
 fn action_line(out: &mut Vec<u8>, action: &str, index: &str, id: Option<&str>) {

@@ -49,6 +49,11 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Resource and scope, as they stand in each document.
+    pub(super) fn shared(&self) -> [&[u8]; 2] {
+        [&self.resource, &self.scope]
+    }
+
     /// Writes a span.
     pub(super) fn span(&self, json: &mut Json<'_>, span: &Span<'_>) {
         json.begin_object();

@@ -43,6 +43,8 @@ impl<'a> Label<'a> {
 pub(crate) struct LabelNames<'a> {
     naming: Naming,
     known: HashMap<&'a str, Option<Rc<str>>>,
+    /// Keys and names of the attributes of the point before: the next one often has the same in the same order.
+    before: Vec<(&'a str, Rc<str>)>,
 }
 
 /// An attribute whose name has nothing that Prometheus would take.
@@ -52,7 +54,7 @@ pub(crate) struct BadLabel(pub(crate) String);
 impl<'a> LabelNames<'a> {
     /// Names in this way.
     pub(crate) fn new(naming: Naming) -> Self {
-        Self { naming, known: HashMap::new() }
+        Self { naming, known: HashMap::new(), before: Vec::new() }
     }
 
     /// The name of a key.
@@ -60,6 +62,19 @@ impl<'a> LabelNames<'a> {
         let naming = self.naming;
         let name = self.known.entry(key).or_insert_with(|| label_name(naming, key).map(Rc::from));
         name.clone().ok_or_else(|| BadLabel(key.to_owned()))
+    }
+
+    /// The name of a key that stands at a position.
+    fn name_in_sequence(&mut self, position: usize, key: &'a str) -> Result<Rc<str>, BadLabel> {
+        if let Some((known, name)) = self.before.get(position)
+            && *known == key
+        {
+            return Ok(Rc::clone(name));
+        }
+        let name = self.name(key)?;
+        self.before.truncate(position);
+        self.before.push((key, Rc::clone(&name)));
+        Ok(name)
     }
 
     /// Adds attributes as labels: those without a value are left out, and of several whose names become one the
@@ -71,11 +86,12 @@ impl<'a> LabelNames<'a> {
     ) -> Result<(), BadLabel> {
         let mut found: Vec<(Rc<str>, &'a str, Cow<'a, str>)> = Vec::with_capacity(12);
         for attribute in attributes {
-            let value = as_string(attribute.value());
-            if matches!(attribute.value(), Value::Empty) || value.is_empty() {
+            let (key, value) = (attribute.key(), attribute.value());
+            let text = as_string(value);
+            if matches!(value, Value::Empty) || text.is_empty() {
                 continue;
             }
-            found.push((self.name(attribute.key())?, attribute.key(), value));
+            found.push((self.name_in_sequence(found.len(), key)?, key, text));
         }
         found.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1)));
         let start = labels.len();

@@ -120,6 +120,11 @@ impl<'a> From<&'a [u8]> for LogRecord<'a> {
 }
 
 impl<'a> LogRecord<'a> {
+    /// The encoded message.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// When it happened.
     pub fn time_unix_nano(&self) -> u64 {
         self.time_unix_nano

@@ -162,6 +162,11 @@ impl<'a> From<&'a [u8]> for Span<'a> {
 }
 
 impl<'a> Span<'a> {
+    /// The encoded message.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// The trace's id; 16 bytes unless the sender made a mistake.
     pub fn trace_id(&self) -> &'a [u8] {
         self.trace_id
