@@ -1,5 +1,6 @@
 //! JSON, written straight into the request: no tree, no allocation per value.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use sluice_wire::view::{KeyValue, Value};
@@ -146,8 +147,8 @@ impl<'a> Json<'a> {
     /// Attributes as members of the object that is open. OpenSearch refuses a name that stands twice, so of several
     /// with one key the last is written.
     pub(super) fn members<'b>(&mut self, attributes: impl Iterator<Item = KeyValue<'b>>) {
-        for (key, value) in last_of_each(attributes) {
-            self.key(key);
+        for (key, value) in settled(attributes, |value| matches!(value, Value::Map(_))) {
+            self.key(&key);
             self.value(value);
         }
     }
@@ -159,10 +160,45 @@ impl<'a> Json<'a> {
     }
 }
 
-/// Attributes without those whose key comes again later.
-pub(super) fn last_of_each<'a>(
+/// Attributes as OpenSearch takes them in one object. Of several with one key the last stays. Dots in names make objects
+/// there, and a name can't be a value and an object at a time: where there are `tenant` and `tenant.id`, and `tenant` is
+/// no object, it becomes `tenant.value`.
+pub(super) fn settled<'a>(
     attributes: impl Iterator<Item = KeyValue<'a>>,
-) -> impl Iterator<Item = (&'a str, Value<'a>)> {
+    is_object: impl Fn(&Value<'_>) -> bool,
+) -> Vec<(Cow<'a, str>, Value<'a>)> {
+    let pairs = last_of_each(attributes);
+    let has_members = |name: &str| {
+        let is_member = |key: &str| key.as_bytes().get(name.len()) == Some(&b'.') && key.starts_with(name);
+        pairs.iter().any(|(key, _)| is_member(key))
+    };
+    let renamed: Vec<String> = match pairs.len() {
+        0..=FEW => {
+            let is_both = |(key, value): &&(&str, Value<'_>)| !is_object(value) && has_members(key);
+            pairs.iter().filter(is_both).map(|(key, _)| (*key).to_owned()).collect()
+        }
+        _ => {
+            // Each part before a dot is an object.
+            let dots = |key: &'a str| key.match_indices('.').map(move |(at, _)| &key[..at]);
+            let objects: HashSet<&str> = pairs.iter().flat_map(|(key, _)| dots(key)).collect();
+            let is_both = |(key, value): &&(&str, Value<'_>)| !is_object(value) && objects.contains(key);
+            pairs.iter().filter(is_both).map(|(key, _)| (*key).to_owned()).collect()
+        }
+    };
+    if renamed.is_empty() {
+        return pairs.into_iter().map(|(key, value)| (Cow::Borrowed(key), value)).collect();
+    }
+    let new: HashSet<String> = renamed.iter().map(|key| format!("{key}.value")).collect();
+    let rename = |(key, value): (&'a str, Value<'a>)| match renamed.iter().any(|old| old == key) {
+        true => Some((Cow::Owned(format!("{key}.value")), value)),
+        false if new.contains(key) => None, // the name is taken
+        false => Some((Cow::Borrowed(key), value)),
+    };
+    pairs.into_iter().filter_map(rename).collect()
+}
+
+/// Attributes without those whose key comes again later.
+fn last_of_each<'a>(attributes: impl Iterator<Item = KeyValue<'a>>) -> Vec<(&'a str, Value<'a>)> {
     let mut pairs: Vec<_> = attributes.map(|attribute| (attribute.key(), attribute.value())).collect();
     if pairs.len() <= FEW {
         let is_last = |i: usize| pairs[i + 1..].iter().all(|(later, _)| *later != pairs[i].0);
@@ -175,7 +211,7 @@ pub(super) fn last_of_each<'a>(
         pairs.retain(|(key, _)| seen.insert(*key));
         pairs.reverse();
     }
-    pairs.into_iter()
+    pairs
 }
 
 /// So many keys are faster compared one by one than put into a set.

@@ -2,7 +2,7 @@
 
 use sluice_wire::view::{KeyValue, LogRecord, Resource, Scope, Span};
 
-use super::json::{Json, last_of_each};
+use super::json::{Json, settled};
 use crate::export::text::as_string;
 
 /// What documents of one resource and scope share.
@@ -236,8 +236,8 @@ fn scope(json: &mut Json<'_>, around: &Surroundings<'_>) {
 /// The schema has only texts here.
 fn resource(json: &mut Json<'_>, around: &Surroundings<'_>) {
     json.begin_object();
-    for (key, value) in last_of_each(around.resource.attributes()) {
-        json.key(key);
+    for (key, value) in settled(around.resource.attributes(), |_| false) {
+        json.key(&key);
         json.text(&as_string(value));
     }
     json.end_object();

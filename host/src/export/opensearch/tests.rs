@@ -271,3 +271,30 @@ fn requests_stay_within_the_limit_and_lose_nothing() {
     assert!(encoded.requests.iter().all(|request| request.body.len() <= 4096));
     assert_eq!(encoded.requests.iter().map(BulkRequest::items).sum::<u64>(), 100);
 }
+
+#[test]
+fn a_value_where_others_need_an_object_becomes_a_member_of_it() {
+    let text = |key: &str| format!(r#"{{"key":"{key}","value":{{"stringValue":"v"}}}}"#);
+    let log = |keys: &[String]| {
+        let attributes = keys.iter().map(|key| text(key)).collect::<Vec<_>>().join(",");
+        let json = format!(
+            r#"{{"resourceLogs":[{{"resource":{{"attributes":[{attributes}]}},
+                "scopeLogs":[{{"logRecords":[{{"attributes":[{attributes}]}}]}}]}}]}}"#
+        );
+        let mut documents = encode(&config(), Signal::Logs, from_json(Signal::Logs, &json));
+        let (_, mut document) = documents.remove(0);
+        document["attributes"].as_object_mut().expect("an object").remove("data_stream");
+        assert_eq!(document["attributes"], document["resource"]);
+        document["resource"].clone()
+    };
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    let few = names(&["tenant", "tenant.id", "a.b", "a.bc", "ab", "a"]);
+    let expected = json!({"tenant.value": "v", "tenant.id": "v", "a.b": "v", "a.bc": "v", "ab": "v", "a.value": "v"});
+    assert_eq!(log(&few), expected);
+    assert_eq!(log(&names(&["t", "t.value", "t.x"])), json!({"t.value": "v", "t.x": "v"}));
+    let mut many = few.clone();
+    many.extend((0..30).map(|number| format!("more{number}")));
+    let written = log(&many);
+    assert_eq!((written.get("tenant.value"), written.get("tenant")), (Some(&json!("v")), None));
+    assert_eq!(written.as_object().map(serde_json::Map::len), Some(36));
+}
