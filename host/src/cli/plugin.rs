@@ -52,21 +52,11 @@ pub(super) fn run(arguments: &PluginArgs) -> Result<String, String> {
 
 fn inspect(engine: Engine, file: &Path) -> Result<String, String> {
     let inspected = Catalog::new(engine, None).inspect(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let descriptor = &inspected.descriptor;
-    let page = serde_json::json!({
-        "name": descriptor.name,
-        "aliases": descriptor.aliases,
-        "version": descriptor.version,
-        "description": descriptor.description,
-        "signals": descriptor.signals.iter().map(|signal| signal.name()).collect::<Vec<_>>(),
-        "drops": descriptor.drops,
-        "on_error": descriptor.on_error,
-        "capabilities": inspected.capabilities,
-        "sha256": inspected.digest.to_string(),
-        "size_bytes": inspected.size_bytes,
-        "known_from": if inspected.is_read { "its section, no code was run" } else { "running describe" },
-        "config_schema": descriptor.config_schema,
-    });
+    let mut page = inspected.descriptor.to_json();
+    page["capabilities"] = serde_json::json!(inspected.capabilities);
+    page["sha256"] = inspected.digest.to_string().into();
+    page["size_bytes"] = inspected.size_bytes.into();
+    page["known_from"] = if inspected.is_read { "its section, no code was run" } else { "running describe" }.into();
     serde_json::to_string_pretty(&page).map(|page| page + "\n").map_err(|error| error.to_string())
 }
 

@@ -305,6 +305,20 @@ fn describe(engine: &Engine, pre: &PluginPre<Guest>) -> Result<Descriptor, LoadE
 }
 
 impl Descriptor {
+    /// What a plugin's section holds, and `sluice plugin inspect` shows.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "name": self.name,
+            "aliases": self.aliases,
+            "version": self.version,
+            "description": self.description,
+            "signals": self.signals.iter().map(|signal| signal.name()).collect::<Vec<_>>(),
+            "drops": self.drops,
+            "on_error": self.on_error,
+            "config_schema": self.config_schema,
+        })
+    }
+
     fn from_guest(described: types::Descriptor) -> Result<Self, String> {
         let types::Descriptor { name, aliases, version, description, config_schema, .. } = described;
         if config_schema.len() > MAX_SCHEMA {

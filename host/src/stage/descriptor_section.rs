@@ -55,17 +55,7 @@ pub(super) fn read(component: &[u8]) -> Result<Option<Descriptor>, String> {
 
 /// The component with this descriptor in a section at its end, instead of any that it has.
 pub(super) fn write(component: &[u8], descriptor: &Descriptor) -> Vec<u8> {
-    let page = serde_json::json!({
-        "name": descriptor.name,
-        "aliases": descriptor.aliases,
-        "version": descriptor.version,
-        "description": descriptor.description,
-        "signals": descriptor.signals.iter().map(|signal| signal.name()).collect::<Vec<_>>(),
-        "drops": descriptor.drops,
-        "on_error": descriptor.on_error,
-        "config_schema": descriptor.config_schema,
-    });
-    let content = page.to_string();
+    let content = descriptor.to_json().to_string();
     let mut body = Vec::with_capacity(content.len() + 32);
     leb128(NAME.len(), &mut body);
     body.extend_from_slice(NAME.as_bytes());

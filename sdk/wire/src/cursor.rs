@@ -200,6 +200,18 @@ pub(crate) fn long_varint(bytes: &[u8]) -> Option<(u64, usize)> {
     None
 }
 
+/// Key length and value of a `KeyValue` in plain form: a key, then a value, with lengths below 128 and nothing else.
+#[inline(always)]
+pub(crate) fn plain_pair(pair: &[u8]) -> Option<(u8, &[u8])> {
+    let [0x0a, key_length @ 0..0x80, rest @ ..] = pair else {
+        return None;
+    };
+    let [0x12, value_length @ 0..0x80, value @ ..] = rest.get(usize::from(*key_length)..)? else {
+        return None;
+    };
+    (value.len() == usize::from(*value_length)).then_some((*key_length, value))
+}
+
 /// How many bytes a varint takes.
 #[inline(always)]
 pub(crate) fn varint_width(value: u64) -> usize {

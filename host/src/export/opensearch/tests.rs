@@ -298,3 +298,24 @@ fn a_value_where_others_need_an_object_becomes_a_member_of_it() {
     assert_eq!((written.get("tenant.value"), written.get("tenant")), (Some(&json!("v")), None));
     assert_eq!(written.as_object().map(serde_json::Map::len), Some(36));
 }
+
+#[test]
+fn equal_records_of_others_have_ids_of_their_own() {
+    let ids = |tenant: &str, config: &OpenSearchConfig, resource: &str, scope: &str| {
+        let json = format!(
+            r#"{{"resourceLogs":[{{"resource":{{"attributes":[{{"key":"k","value":{{"stringValue":"{resource}"}}}}]}},
+                "scopeLogs":[{{"scope":{{"name":"{scope}"}},"logRecords":[{{"timeUnixNano":"5"}}]}}]}}]}}"#
+        );
+        let batch = Batch { tenant: TenantId::new(tenant), ..batch(Signal::Logs, from_json(Signal::Logs, &json)) };
+        let encoded = exporter(config).encode(&batch);
+        lines(&encoded)[0].0["create"]["_id"].as_str().expect("an id").to_owned()
+    };
+    let mut ecs = config();
+    ecs.mapping.mode = MappingMode::Ecs;
+    for config in [config(), ecs] {
+        let id = |tenant, resource, scope| ids(tenant, &config, resource, scope);
+        assert_eq!(id("acme", "r", "s"), id("acme", "r", "s"));
+        let all = [id("acme", "r", "s"), id("globex", "r", "s"), id("acme", "other", "s"), id("acme", "r", "other")];
+        assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), 4, "{all:?}");
+    }
+}

@@ -43,15 +43,7 @@ pub(crate) fn plain_key(pair: &[u8]) -> Option<&[u8]> {
 /// A pair in canonical form with a short value of text or a number.
 #[inline(always)]
 pub(super) fn plain_pair(pair: &[u8], start: usize) -> Option<Pair> {
-    let [0x0a, key_length @ 0..0x80, rest @ ..] = pair else {
-        return None;
-    };
-    let Some([0x12, value_length @ 0..0x80, value @ ..]) = rest.get(usize::from(*key_length)..) else {
-        return None;
-    };
-    if value.len() != usize::from(*value_length) {
-        return None;
-    }
+    let (key_length, value) = crate::cursor::plain_pair(pair)?;
     let value = match value {
         [0x0a, length, text @ ..] if text.len() == usize::from(*length) => {
             let end = start + pair.len();
@@ -64,7 +56,7 @@ pub(super) fn plain_pair(pair: &[u8], start: usize) -> Option<Pair> {
         [0x10, truth @ 0..=1] => Raw { kind: ValueKind::Boolean, bits: u64::from(*truth) },
         _ => return None,
     };
-    Some(Pair { key: Slice { start: start as u32 + 2, length: u32::from(*key_length) }, value })
+    Some(Pair { key: Slice { start: start as u32 + 2, length: u32::from(key_length) }, value })
 }
 
 #[inline(never)]

@@ -1,5 +1,7 @@
 //! Tells plain ASCII, and pairs in plain form, from the rest as fast as safe code can: nearly all telemetry is plain.
 
+use crate::cursor::plain_pair;
+
 const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
 /// Whether all bytes are ASCII.
@@ -51,22 +53,14 @@ pub(super) enum Value {
 /// Looks at the form of a pair: key, then a text or a number, with all lengths below 128 and nothing else.
 #[inline(always)]
 pub(super) fn value(pair: &[u8]) -> Option<Value> {
-    let [0x0a, key_length @ 0..0x80, rest @ ..] = pair else {
-        return None;
-    };
-    let Some([0x12, value_length @ 0..0x80, value @ ..]) = rest.get(usize::from(*key_length)..) else {
-        return None;
-    };
-    if value.len() != usize::from(*value_length) {
-        return None;
-    }
+    let (key_length, value) = plain_pair(pair)?;
     let is_valid = match value {
         [0x0a, length, text @ ..] => return (text.len() == usize::from(*length)).then_some(Value::Text),
         [0x10 | 0x18, number @ ..] => is_varint(number),
         [0x21, number @ ..] => number.len() == 8,
         _ => false,
     };
-    is_valid.then_some(Value::Number(usize::from(*key_length) + 2))
+    is_valid.then_some(Value::Number(usize::from(key_length) + 2))
 }
 
 /// Whether the bytes are one varint of at most nine bytes.
