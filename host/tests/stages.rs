@@ -17,3 +17,5 @@ mod limits;
 mod loading;
 #[path = "stages/reload.rs"]
 mod reload;
+#[path = "stages/standard.rs"]
+mod standard;
