@@ -58,10 +58,12 @@ impl Call<'_> {
     pub(super) fn make(&self, report: &mut StageReport) -> Option<Verdict> {
         let configured = self.configured;
         let lowered = Lowered::gather(self.columns, self.bytes, &configured.declared, self.first_read, self.live);
-        let mut texts =
-            if configured.searches_table() { lowered.haystack(self.columns, self.bytes) } else { Haystack::default() };
+        let texts = match configured.searches_table() {
+            true => lowered.haystack(self.columns, self.bytes, self.live),
+            false => Haystack::default(),
+        };
         for instance in [Configured::take, Configured::fresh] {
-            match self.attempt(instance(configured), &lowered, &mut texts, &mut report.in_plugin) {
+            match self.attempt(instance(configured), &lowered, &texts, &mut report.in_plugin) {
                 Ok(verdict) => return Some(verdict),
                 Err(failure) => report.failures.push(failure),
             }
@@ -74,13 +76,13 @@ impl Call<'_> {
         &self,
         instance: Result<Instance, CallError>,
         lowered: &Lowered,
-        texts: &mut Haystack,
+        texts: &Haystack,
         in_plugin: &mut Duration,
     ) -> Result<Verdict, StageFailure> {
         let mut instance = instance.map_err(|error| StageFailure::of_call(&error))?;
         let guest = instance.guest();
         guest.now_unix_nano = self.received_unix_nano;
-        guest.table = std::mem::take(texts);
+        guest.table = texts.clone();
         let beside = Beside { bytes: self.bytes, context: self.context, received_unix_nano: self.received_unix_nano };
         let answered = lowered.with_batch(&self.configured.declared, beside, |batch| {
             let called = Instant::now();
@@ -88,7 +90,7 @@ impl Call<'_> {
             *in_plugin += called.elapsed();
             answered
         });
-        *texts = std::mem::take(&mut instance.guest().table);
+        instance.guest().table = Haystack::default();
         let verdict = match answered.map_err(|error| StageFailure::of_call(&error))? {
             Ok(outcome) => self.check(lowered, outcome).map_err(|error| StageFailure::of_answer(&error))?,
             Err(types::Failure::Refused(reason)) => Verdict::Refused(self.configured.shared.shown(&reason)),

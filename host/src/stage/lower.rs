@@ -1,10 +1,12 @@
 //! Turns the columns of a batch into what one plugin gets: its own columns, for the rows that are still there.
 
-use sluice_wire::{BytesColumn, Columns, Gathered, GatheredTable, LiveRows, NumberColumn, SeparatedTexts, Texts};
+use std::sync::Arc;
+
+use sluice_wire::{BytesColumn, Columns, Gathered, GatheredTable, LiveRows, NumberColumn, Texts};
 
 use super::bindings::sluice::plugin::types;
 use super::declared::Declared;
-use super::patterns::{Haystack, SEPARATOR};
+use super::patterns::Haystack;
 use crate::model::Context;
 
 /// A batch as one plugin gets it.
@@ -49,15 +51,17 @@ impl Lowered {
     }
 
     /// The texts of the table, for patterns to search.
-    pub(super) fn haystack(&self, columns: &Columns, bytes: &[u8]) -> Haystack {
+    pub(super) fn haystack(&self, columns: &Columns, bytes: &[u8], live: &LiveRows) -> Haystack {
+        if let Some(texts) = columns.table_texts() {
+            return Haystack::of_table(Arc::clone(texts), live.clone());
+        }
         let entries = self.table.as_ref().map_or(0, |table| table.entries);
         let numbered = |entry: u32| {
             let original = self.table.as_ref().and_then(|table| table.original(entry as usize));
             original.map(|original| (entry, original as u32))
         };
-        let mut texts = SeparatedTexts::default();
-        columns.separated_texts(bytes, (0..entries as u32).filter_map(numbered), SEPARATOR, &mut texts);
-        Haystack::from_separated(texts, entries)
+        let (texts, numbers) = columns.separated_texts(bytes, (0..entries as u32).filter_map(numbered));
+        Haystack::of_entries(texts, numbers, entries)
     }
 
     /// Calls with the batch in the contract's terms.

@@ -1,7 +1,7 @@
 //! Regular expressions over whole columns of text.
 //!
 //! One search over all values with a separator between them lets the literal prefilters of the regex crate skip most
-//! of the text. The separator, 0xFF, is in no UTF-8 text, and no pattern in Unicode mode matches it; so a match never
+//! of the text. The separator is in no UTF-8 text, and no pattern in Unicode mode matches it; so a match never
 //! spans two values. What looks around itself could see the separator: such a pattern runs value by value.
 
 mod short;
@@ -12,15 +12,13 @@ use std::time::Instant;
 
 use regex::bytes::Regex;
 use regex_syntax::hir::{Hir, LookSet};
-use sluice_wire::SeparatedTexts;
+use sluice_wire::{LiveRows, SeparatedTexts, TableTexts};
 
 use short::ShortPattern;
 
-/// The byte after each value.
-pub(super) const SEPARATOR: u8 = 0xFF;
 /// Unselected values of so many bytes at most are searched along with their neighbours, rather than starting anew.
 const GAP_BYTES: usize = 128;
-/// The deadline is checked after so many bytes: the slowest patterns take 100 ns a byte.
+/// The deadline is checked after about so many bytes: the slowest patterns take 100 ns a byte.
 const PIECE_BYTES: u32 = 16 << 10;
 
 /// A compiled pattern.
@@ -33,15 +31,20 @@ pub(super) struct Pattern {
 }
 
 /// Values one after the other, a separator after each.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Haystack {
-    // Value `i` is bytes[offsets[i] .. offsets[i + 1] - 1]; there is one more offset than there are values.
-    offsets: Vec<u32>,
-    bytes: Vec<u8>,
+    values: Values,
     /// The number that each value is known by, ascending; none if it is the position.
-    numbers: Option<Vec<u32>>,
+    numbers: Option<Arc<[u32]>>,
     /// All numbers are below it.
     end: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Values {
+    Own(Arc<SeparatedTexts>),
+    /// Those of a table, of which some may not be alive.
+    OfTable(Arc<TableTexts>, LiveRows),
 }
 
 /// Where a pattern matches; one entry per match.
@@ -107,10 +110,15 @@ impl Pattern {
             let number = haystack.number(value) as usize;
             selected.is_none_or(|words| words.get(number / 64).is_some_and(|word| word >> (number % 64) & 1 == 1))
         };
-        let everything = std::iter::once(0..haystack.len());
-        let runs = if selected.is_some() { runs(haystack, selects) } else { everything.collect() };
+        let runs = if selected.is_some() { runs(haystack, selects) } else { haystack.live_runs() };
+        let offsets = haystack.texts().offsets();
+        let mut unchecked = PIECE_BYTES;
         for piece in runs.into_iter().flat_map(|run| haystack.pieces(run)) {
-            bounds.check(found.values.len())?;
+            if unchecked >= PIECE_BYTES {
+                bounds.check(found.values.len())?;
+                unchecked = 0;
+            }
+            unchecked += offsets[piece.end] - offsets[piece.start];
             self.find_in_piece(haystack, piece, selects, &mut found);
         }
         bounds.check(found.values.len())?;
@@ -124,12 +132,14 @@ impl Pattern {
             }
             return;
         }
-        let (mut value, mut from) = (values.start, haystack.offsets[values.start] as usize);
-        let piece = &haystack.bytes[..haystack.offsets[values.end] as usize];
+        let texts = haystack.texts();
+        let offsets = texts.offsets();
+        let (mut value, mut from) = (values.start, offsets[values.start] as usize);
+        let piece = &texts.bytes()[..offsets[values.end] as usize];
         while let Some(found) = self.find_at(piece, from) {
-            value = haystack.value_at(found.start, value);
+            value = value_at(offsets, found.start, value);
             words[value / 64] |= 1 << (value % 64);
-            from = haystack.offsets[value + 1] as usize;
+            from = offsets[value + 1] as usize;
         }
     }
 
@@ -141,6 +151,7 @@ impl Pattern {
         selects: impl Fn(usize) -> bool,
         found: &mut Found,
     ) {
+        let selects = |value: usize| selects(value) && haystack.is_live(value);
         if !self.whole_column {
             for value in values.filter(|value| selects(*value)) {
                 let number = haystack.number(value);
@@ -151,14 +162,15 @@ impl Pattern {
             return;
         }
         let mut value = values.start;
-        let start = haystack.offsets[values.start] as usize;
-        let end = haystack.offsets[values.end] as usize;
-        let text = &haystack.bytes[start..end];
+        let texts = haystack.texts();
+        let offsets = texts.offsets();
+        let (start, end) = (offsets[values.start] as usize, offsets[values.end] as usize);
+        let text = &texts.bytes()[start..end];
         let mut from = 0;
         while let Some(m) = self.find_at(text, from) {
-            value = haystack.value_at(start + m.start, value);
+            value = value_at(offsets, start + m.start, value);
             if selects(value) {
-                let base = haystack.offsets[value] as usize - start;
+                let base = offsets[value] as usize - start;
                 found.push(haystack.number(value), m.start - base, m.end - base);
             }
             from = m.end;
@@ -189,23 +201,21 @@ impl Bounds {
 }
 
 impl Haystack {
-    /// Takes the texts of the attribute table, which has so many entries.
-    pub(super) fn from_separated(texts: SeparatedTexts, entries: usize) -> Self {
-        let SeparatedTexts { bytes, starts: mut offsets, entries: numbers } = texts;
-        offsets.push(bytes.len() as u32);
-        Self { offsets, bytes, numbers: Some(numbers), end: entries }
+    /// Takes the texts of an attribute table that has no others.
+    pub(super) fn of_table(texts: Arc<TableTexts>, live: LiveRows) -> Self {
+        let end = texts.texts().len();
+        Self { values: Values::OfTable(texts, live), numbers: None, end }
     }
 
-    /// Appends a value.
-    pub(super) fn push(&mut self, value: &[u8]) {
-        if self.offsets.is_empty() {
-            self.offsets.push(0);
-        }
-        self.bytes.extend_from_slice(value);
-        self.bytes.push(SEPARATOR);
-        // A batch and the texts of a guest are far below 4 GiB.
-        self.offsets.push(self.bytes.len() as u32);
-        self.end = self.len();
+    /// Takes those entries of an attribute table that are texts; in all it has so many.
+    pub(super) fn of_entries(texts: SeparatedTexts, numbers: Vec<u32>, entries: usize) -> Self {
+        Self { values: Values::Own(Arc::new(texts)), numbers: Some(numbers.into()), end: entries }
+    }
+
+    /// Takes texts as they are.
+    fn of(texts: SeparatedTexts) -> Self {
+        let end = texts.len();
+        Self { values: Values::Own(Arc::new(texts)), numbers: None, end }
     }
 
     /// Takes texts from a guest: offsets that ascend within the bytes, which are UTF-8 between any two.
@@ -213,15 +223,13 @@ impl Haystack {
     /// # Errors
     /// What is wrong with them.
     pub(super) fn from_guest(offsets: &[u32], bytes: &[u8]) -> Result<Self, &'static str> {
-        let mut haystack = Self::default();
-        haystack.offsets.reserve(offsets.len());
-        haystack.bytes.reserve(bytes.len() + offsets.len());
+        let mut texts = SeparatedTexts::default();
         for pair in offsets.windows(2) {
             let value =
                 bytes.get(pair[0] as usize..pair[1] as usize).ok_or("offsets do not ascend within the bytes")?;
-            haystack.push(std::str::from_utf8(value).map_err(|_| "a text is not UTF-8")?.as_bytes());
+            texts.push(std::str::from_utf8(value).map_err(|_| "a text is not UTF-8")?.as_bytes());
         }
-        Ok(haystack)
+        Ok(Self::of(texts))
     }
 
     /// The text with a number: empty if that has none.
@@ -236,7 +244,7 @@ impl Haystack {
             None => Some(number as usize),
             Some(numbers) => numbers.binary_search(&number).ok(),
         };
-        Ok(value.map_or(&[], |value| self.value(value)))
+        Ok(value.filter(|value| self.is_live(*value)).map_or(&[], |value| self.value(value)))
     }
 
     fn number(&self, value: usize) -> u32 {
@@ -253,35 +261,66 @@ impl Haystack {
             if from >= run.end {
                 return None;
             }
-            let limit = self.offsets[from].saturating_add(PIECE_BYTES);
-            let fitting = self.offsets[from + 1..=run.end].partition_point(|end| *end <= limit);
+            let offsets = self.texts().offsets();
+            let limit = offsets[from].saturating_add(PIECE_BYTES);
+            let fitting = offsets[from + 1..=run.end].partition_point(|end| *end <= limit);
             let piece = from..from + fitting.max(1);
             from = piece.end;
             Some(piece)
         })
     }
 
+    fn texts(&self) -> &SeparatedTexts {
+        match &self.values {
+            Values::Own(texts) => texts,
+            Values::OfTable(table, _) => table.texts(),
+        }
+    }
+
+    /// Stretches of values without most of those that may not be found.
+    fn live_runs(&self) -> Vec<Range<usize>> {
+        match &self.values {
+            Values::OfTable(table, live) if !live.is_all() => table.live_runs(live),
+            _ => std::iter::once(0..self.len()).collect(),
+        }
+    }
+
+    /// Whether a value is one of those that may be found.
+    fn is_live(&self, value: usize) -> bool {
+        match &self.values {
+            Values::Own(_) => true,
+            Values::OfTable(table, live) => table.is_live(value, live),
+        }
+    }
+
     /// How many values there are.
     pub(super) fn len(&self) -> usize {
-        self.offsets.len().saturating_sub(1)
+        self.texts().len()
     }
 
     /// A value.
     pub(super) fn value(&self, i: usize) -> &[u8] {
-        &self.bytes[self.offsets[i] as usize..self.offsets[i + 1] as usize - 1]
+        let (offsets, bytes) = (self.texts().offsets(), self.texts().bytes());
+        &bytes[offsets[i] as usize..offsets[i + 1] as usize - 1]
     }
+}
 
-    /// The value in which a byte lies; it is not before `from`.
-    fn value_at(&self, byte: usize, from: usize) -> usize {
-        // Matches come in order and often stand close together, so look nearby before searching.
-        let ends = &self.offsets[from + 1..];
-        let mut reach = 1;
-        while reach < ends.len() && ends[reach] as usize <= byte {
-            reach *= 2;
-        }
-        let near = &ends[reach / 2..ends.len().min(reach + 1)];
-        from + reach / 2 + near.partition_point(|end| *end as usize <= byte)
+impl Default for Values {
+    fn default() -> Self {
+        Self::Own(Arc::default())
     }
+}
+
+/// The value in which a byte lies; it is not before `from`.
+fn value_at(offsets: &[u32], byte: usize, from: usize) -> usize {
+    // Matches come in order and often stand close together, so look nearby before searching.
+    let ends = &offsets[from + 1..];
+    let mut reach = 1;
+    while reach < ends.len() && ends[reach] as usize <= byte {
+        reach *= 2;
+    }
+    let near = &ends[reach / 2..ends.len().min(reach + 1)];
+    from + reach / 2 + near.partition_point(|end| *end as usize <= byte)
 }
 
 impl Found {
@@ -308,10 +347,11 @@ fn is_safe_across_values(hir: &Hir) -> bool {
 
 /// Stretches of selected values; short unselected ones in between are taken along.
 fn runs(haystack: &Haystack, selects: impl Fn(usize) -> bool) -> Vec<Range<usize>> {
+    let offsets = haystack.texts().offsets();
     let mut runs: Vec<Range<usize>> = Vec::new();
     for i in (0..haystack.len()).filter(|i| selects(*i)) {
         match runs.last_mut() {
-            Some(run) if (haystack.offsets[i] - haystack.offsets[run.end]) as usize <= GAP_BYTES => run.end = i + 1,
+            Some(run) if (offsets[i] - offsets[run.end]) as usize <= GAP_BYTES => run.end = i + 1,
             _ => runs.push(i..i + 1),
         }
     }

@@ -8,7 +8,9 @@ mod extract;
 mod pair;
 mod store;
 mod table;
+mod texts;
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::Signal;
@@ -20,6 +22,7 @@ pub(crate) use extract::{data_message, is_replaced};
 pub(crate) use pair::parse_pair;
 pub(crate) use store::Store;
 pub(crate) use table::{Entry, NO_PARENT};
+pub use texts::{SEPARATOR, SeparatedTexts, TableTexts};
 
 /// A piece of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,12 +89,19 @@ pub(crate) struct Stored {
 }
 
 /// The attribute table before it is gathered.
+#[derive(Clone, Debug)]
+pub(crate) enum Table {
+    Entries(Entries),
+    /// All that a table for searches only needs.
+    Texts(Arc<TableTexts>),
+}
+
+/// The entries of an attribute table.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Table {
+pub(crate) struct Entries {
     pub(crate) entries: Vec<Entry>,
-    /// The distinct keys; none if the table is for searches only.
+    /// The distinct keys.
     pub(crate) keys: Dictionary,
-    pub(crate) search_only: bool,
 }
 
 impl Columns {
@@ -169,7 +179,7 @@ impl Columns {
 
     /// How many entries the attribute table has; 0 if it was not asked for.
     pub fn entries(&self) -> usize {
-        self.table.as_ref().map_or(0, |table| table.entries.len())
+        self.table.as_ref().map_or(0, Table::len)
     }
 
     /// One value of the column for the projection's read number `read`, as text; `bytes` are those extracted from.
@@ -214,20 +224,28 @@ impl Columns {
     /// for what is no attribute of an entity: events, links, exemplars, bodies and nested values.
     pub fn entry_field<'a>(&self, bytes: &'a [u8], entry: usize) -> Option<(Level, usize, &'a str)> {
         let table = self.table.as_ref()?;
-        let entry = table.entries.get(entry).filter(|entry| entry.parent == NO_PARENT)?;
+        let entry = table.entry(entry).filter(|entry| entry.parent == NO_PARENT)?;
         Some((entry.level()?, entry.entity as usize, entry.key(bytes)?))
     }
 
     /// The kind of an entry of the attribute table.
     pub fn entry_kind(&self, entry: usize) -> ValueKind {
-        let entry = self.table.as_ref().and_then(|table| table.entries.get(entry));
+        let entry = self.table.as_ref().and_then(|table| table.entry(entry));
         entry.and_then(|entry| ValueKind::from_code(entry.kind)).unwrap_or_default()
     }
 
     /// The text of an entry of the attribute table.
     pub fn entry_text<'a>(&self, bytes: &'a [u8], entry: usize) -> Option<&'a str> {
-        let slice = self.table.as_ref()?.entries.get(entry)?.text()?;
+        let slice = self.table.as_ref()?.entry(entry)?.text()?;
         core::str::from_utf8(slice.of(bytes)).ok()
+    }
+
+    /// The texts of a table that is for searches only, and has nothing nested in it.
+    pub fn table_texts(&self) -> Option<&Arc<TableTexts>> {
+        match &self.table {
+            Some(Table::Texts(texts)) => Some(texts),
+            _ => None,
+        }
     }
 
     /// The column of texts that was read from a field.

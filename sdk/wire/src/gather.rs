@@ -2,6 +2,7 @@
 
 mod table;
 
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -9,15 +10,22 @@ use crate::bitmap;
 use crate::columns::{Columns, Slice, Store};
 use crate::field::{Encoding, Level};
 
-pub use table::{GatheredTable, SeparatedTexts, TableOptions};
+pub use table::{GatheredTable, TableOptions};
 
 /// The rows that are still alive, by their original numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LiveRows {
     /// How many rows there were.
     rows: usize,
     /// None if all are alive.
-    alive: Option<Vec<u32>>,
+    alive: Option<Arc<Alive>>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Alive {
+    bitmap: Vec<u64>,
+    /// The same as numbers.
+    rows: Vec<u32>,
 }
 
 impl LiveRows {
@@ -33,12 +41,23 @@ impl LiveRows {
         }
         let mut alive = Vec::with_capacity(bitmap::ones(keep, 0, rows));
         alive.extend(bitmap::iter(keep).take_while(|&row| row < rows).map(|row| row as u32));
-        Self { rows, alive: Some(alive) }
+        Self { rows, alive: Some(Arc::new(Alive { bitmap: keep.to_vec(), rows: alive })) }
+    }
+
+    /// The rows that are left, if not all are.
+    pub(crate) fn some(&self) -> Option<&[u32]> {
+        self.alive.as_ref().map(|alive| alive.rows.as_slice())
+    }
+
+    /// Whether a row is alive.
+    #[inline]
+    pub fn is_live(&self, row: usize) -> bool {
+        row < self.rows && self.alive.as_ref().is_none_or(|alive| bitmap::get(&alive.bitmap, row))
     }
 
     /// How many rows are alive.
     pub fn len(&self) -> usize {
-        self.alive.as_ref().map_or(self.rows, Vec::len)
+        self.some().map_or(self.rows, <[u32]>::len)
     }
 
     /// Whether no row is alive.
@@ -53,7 +72,7 @@ impl LiveRows {
 
     /// The original number of the live row number `live`.
     pub fn original(&self, live: usize) -> Option<usize> {
-        match &self.alive {
+        match self.some() {
             None => (live < self.rows).then_some(live),
             Some(alive) => alive.get(live).map(|&row| row as usize),
         }
@@ -67,7 +86,7 @@ impl LiveRows {
     /// Turns a bitmap over live rows into one over all rows; rows that are dead stay 0.
     pub fn widen(&self, live: &[u64]) -> Vec<u64> {
         let mut wide = vec![0; bitmap::words(self.rows)];
-        match &self.alive {
+        match self.some() {
             None => {
                 for (to, from) in wide.iter_mut().zip(live) {
                     *to = *from;
@@ -84,7 +103,7 @@ impl LiveRows {
 
     /// Turns the list of the first rows of some entities into that of their first live rows.
     pub fn offsets(&self, first_rows: &[u32]) -> Vec<u32> {
-        let Some(alive) = &self.alive else {
+        let Some(alive) = self.some() else {
             return first_rows.to_vec();
         };
         let mut live = 0;
@@ -191,7 +210,7 @@ impl Columns {
         let column = usize::from(*self.reads.get(read)?);
         let stored = self.stores.get(column)?;
         let rows = match stored.field.level {
-            Level::Record => live.alive.as_deref(),
+            Level::Record => live.some(),
             _ => None,
         };
         Some(match &stored.store {

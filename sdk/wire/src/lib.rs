@@ -28,13 +28,11 @@ mod writer;
 pub mod sample;
 pub mod view;
 
-pub use columns::Columns;
+pub use columns::{Columns, SEPARATOR, SeparatedTexts, TableTexts};
 pub use field::{
     Encoding, Field, Intrinsic, Level, Natural, Read, Selector, TableRequest, UnknownIntrinsic, ValueKind,
 };
-pub use gather::{
-    BytesColumn, DictionaryColumn, Gathered, GatheredTable, LiveRows, NumberColumn, SeparatedTexts, TableOptions, Texts,
-};
+pub use gather::{BytesColumn, DictionaryColumn, Gathered, GatheredTable, LiveRows, NumberColumn, TableOptions, Texts};
 pub use plan::{EditError, EditPlan, EditValue, EditValues, Entities};
 pub use projection::{MAX_COLUMNS, Projection, ProjectionError};
 pub use splice::{Part, splice};

@@ -39,6 +39,8 @@ pub(crate) mod owner {
     pub(crate) const LINK: u8 = 5;
     pub(crate) const EXEMPLAR: u8 = 6;
     pub(crate) const BODY: u8 = 7;
+    /// Of a body that another one replaced.
+    pub(crate) const NOBODY: u8 = 8;
 }
 
 /// The most distinct reads of one projection.

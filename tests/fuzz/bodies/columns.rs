@@ -2,8 +2,8 @@
 
 use sluice_wire::view::{Data, LogsView, MetricsView, TracesView};
 use sluice_wire::{
-    Columns, Encoding, Field, Intrinsic, Level, LiveRows, Projection, Read, SeparatedTexts, Signal, TableOptions,
-    TableRequest, validate,
+    Columns, Encoding, Field, Intrinsic, Level, LiveRows, Projection, Read, Signal, TableOptions, TableRequest,
+    validate,
 };
 
 use super::input::Input;
@@ -70,8 +70,7 @@ pub(crate) fn check(data: &[u8]) {
         columns.gather(bytes, read, &live);
     }
     columns.gather_table(bytes, TableOptions::ALL, &live);
-    let mut texts = SeparatedTexts::default();
-    columns.separated_texts(bytes, (0..columns.entries() as u32).map(|entry| (entry, entry)), 0xff, &mut texts);
+    columns.separated_texts(bytes, (0..columns.entries() as u32).map(|entry| (entry, entry)));
     let shown = rows(signal, bytes);
     if let Ok(summary) = validate(signal, bytes) {
         assert_eq!(columns.rows(), summary.records as usize);

@@ -9,9 +9,9 @@ fn bounds() -> Bounds {
 }
 
 fn haystack(values: &[String]) -> Haystack {
-    let mut haystack = Haystack::default();
-    values.iter().for_each(|value| haystack.push(value.as_bytes()));
-    haystack
+    let mut texts = SeparatedTexts::default();
+    values.iter().for_each(|value| texts.push(value.as_bytes()));
+    Haystack::of(texts)
 }
 
 /// What a search of each value on its own says.
@@ -52,6 +52,9 @@ const PATTERNS: &[&str] = &[
     r"b+?a??",
     r"[45]{2,3}?",
     r"4(?:5|[0-9]{2,5}|a.b)",
+    r"4[0-9]{2}(?:[0-9]{3})?",
+    r"[45][0-9][0-9ab]{1,3}?",
+    r"4[56]a|4[56]7|4[56]8b?",
     r"ä|ab{1,3}",
     r"@[^4]?",
     r"(ab|a)(b|c)*",

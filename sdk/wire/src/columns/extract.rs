@@ -1,5 +1,8 @@
 //! The walk over a request that fills the columns.
 
+use alloc::sync::Arc;
+use core::ops::Range;
+
 use crate::cursor::Cursor;
 use crate::cursor::keys::{LEN_5, LEN_7, LEN_9, LEN_10, LEN_11};
 use crate::field::{Level, ValueKind};
@@ -10,7 +13,8 @@ use crate::schema;
 use super::pair::{Pair, parse_pair, parse_value, plain_key, plain_pair};
 use super::store::{Raw, Store};
 use super::table::{NO_PARENT, New};
-use super::{Columns, Slice, Stored};
+use super::texts::TableTexts;
+use super::{Columns, Entries, Slice, Stored, Table};
 
 pub(super) fn extract(columns: &mut Columns, projection: &Projection, bytes: &[u8]) {
     prepare(columns, projection);
@@ -20,9 +24,19 @@ pub(super) fn extract(columns: &mut Columns, projection: &Projection, bytes: &[u
         [table.resources, table.scopes, table.metrics, table.records, table.events, table.links, table.exemplars, false]
     });
     let in_table = table.unwrap_or_default();
-    let texts_only = projection.table.is_some_and(|table| table.search_only && !table.nested);
-    let mut walk = Walk { bytes, projection, columns, in_table, texts_only, metric_end: 0, body_seen: false };
+    let old = columns.table.take();
+    let mut table = projection.table.map(|table| Table::renewed(old, table));
+    let (entries, texts) = match &mut table {
+        Some(Table::Entries(entries)) => (Some(entries), None),
+        Some(Table::Texts(texts)) => (None, Arc::get_mut(texts)),
+        None => (None, None),
+    };
+    let (body, has_replaced_bodies) = (None, false);
+    let mut walk =
+        Walk { bytes, projection, columns, in_table, entries, texts, metric_end: 0, body, has_replaced_bodies };
     walk.message(schema::request(projection.signal), 0, end);
+    walk.sweep();
+    columns.table = table;
     finish(columns, projection);
 }
 
@@ -51,10 +65,6 @@ fn prepare(columns: &mut Columns, projection: &Projection) {
         };
         columns.stores = projection.columns.iter().map(stored).collect();
     }
-    match projection.table {
-        Some(table) => columns.table.get_or_insert_default().begin(table.search_only),
-        None => columns.table = None,
-    }
 }
 
 fn finish(columns: &mut Columns, projection: &Projection) {
@@ -79,12 +89,16 @@ struct Walk<'a> {
     columns: &'a mut Columns,
     /// For each owner whether the table wants its attributes.
     in_table: [bool; 8],
-    /// Whether the table wants nothing but texts.
-    texts_only: bool,
+    /// The table, if it has entries.
+    entries: Option<&'a mut Entries>,
+    /// The table, if it has texts only.
+    texts: Option<&'a mut TableTexts>,
     /// Where the current metric ends.
     metric_end: usize,
-    /// Whether the current log record has a body already.
-    body_seen: bool,
+    /// The table entries of the current log record's body, if it has one already.
+    body: Option<Range<usize>>,
+    /// Whether some record had several bodies in the table.
+    has_replaced_bodies: bool,
 }
 
 impl Walk<'_> {
@@ -183,7 +197,10 @@ impl Walk<'_> {
             | schema::EXPONENTIAL_HISTOGRAM_POINT
             | schema::SUMMARY_POINT => {
                 columns.rows += 1;
-                self.body_seen = false;
+                self.body = None;
+                if let Some(texts) = &mut self.texts {
+                    texts.begin_row();
+                }
             }
             _ => {}
         }
@@ -248,7 +265,7 @@ impl Walk<'_> {
 
     #[inline(always)]
     fn push(&mut self, owner: u8, at: usize, key: Slice, value: Raw) {
-        if self.texts_only && value.kind != ValueKind::Text {
+        if self.texts.is_some() && value.kind != ValueKind::Text {
             return;
         }
         let level = match owner {
@@ -258,9 +275,11 @@ impl Walk<'_> {
             _ => Level::Record,
         };
         let entity = self.entity(level) as u32;
-        let nested = self.projection.table.is_some_and(|table| table.nested);
-        if let Some(table) = &mut self.columns.table {
-            table.push(self.bytes, New { at, key, value, owner, entity, parent: NO_PARENT }, nested);
+        let new = New { at, key, value, owner, entity, parent: NO_PARENT };
+        if let Some(texts) = &mut self.texts {
+            texts.push(self.bytes, new);
+        } else if let Some(entries) = &mut self.entries {
+            entries.push(self.bytes, new, self.projection.table.is_some_and(|table| table.nested));
         }
     }
 
@@ -283,7 +302,7 @@ impl Walk<'_> {
     fn body(&mut self, at: usize, start: usize, end: usize) {
         let value = match parse_value(self.bytes, start, end) {
             Some(value) => value,
-            None if self.body_seen => return, // merging an empty message changes nothing
+            None if self.body.is_some() => return, // merging an empty message changes nothing
             None => Raw { kind: ValueKind::Empty, bits: 0 },
         };
         let row = self.entity(Level::Record);
@@ -291,15 +310,32 @@ impl Walk<'_> {
         for capture in projection.captures.iter().filter(|capture| capture.place.scalar == Scalar::Any) {
             self.set(&capture.columns, row, value);
         }
+        let first = self.table_len();
         if projection.table.is_some_and(|table| table.bodies) {
-            if self.body_seen
-                && let Some(table) = &mut self.columns.table
-            {
-                table.remove_body(row as u32);
+            if let Some(body) = self.body.take().filter(|body| !body.is_empty()) {
+                self.has_replaced_bodies = true;
+                self.entries.iter_mut().for_each(|entries| entries.replace(body.clone()));
+                self.texts.iter_mut().for_each(|texts| texts.replace(body.clone()));
             }
             self.push(owner::BODY, at, Slice::new(start, start), value);
         }
-        self.body_seen = true;
+        self.body = Some(first..self.table_len());
+    }
+
+    fn table_len(&self) -> usize {
+        match (&self.entries, &self.texts) {
+            (Some(entries), _) => entries.entries.len(),
+            (_, Some(texts)) => texts.texts().len(),
+            _ => 0,
+        }
+    }
+
+    /// Removes bodies that were replaced: all at the end, since a sender can make them many.
+    fn sweep(&mut self) {
+        if self.has_replaced_bodies {
+            self.entries.iter_mut().for_each(|entries| entries.sweep());
+            self.texts.iter_mut().for_each(|texts| texts.sweep());
+        }
     }
 
     /// Enters a metric's data unless later data of another kind replaces it.

@@ -1,14 +1,18 @@
 //! Entries of the attribute table, and how nested values become entries of their own.
 
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
+
 use crate::cursor::Cursor;
 use crate::cursor::keys::{LEN_1, LEN_5, LEN_6};
-use crate::field::{Level, ValueKind};
+use crate::field::{Level, TableRequest, ValueKind};
 use crate::projection::owner;
 use crate::validate::MAX_VALUE_NESTING;
 
 use super::pair::{parse_pair, parse_value};
 use super::store::Raw;
-use super::{Slice, Table};
+use super::{Entries, Slice, Table};
 
 /// What stands for "no parent".
 pub(crate) const NO_PARENT: u32 = 0;
@@ -20,7 +24,7 @@ pub(crate) struct Entry {
     pub(crate) bits: u64,
     /// Where the field that holds it starts: a `KeyValue`, a body, or an array's element. Ascends with the entries.
     pub(crate) at: u32,
-    /// The key as a position in the dictionary, from 0; 0 for all if the table is for searches only.
+    /// The key as a position in the dictionary, from 0; 0 if the table has texts only.
     pub(crate) key_code: u32,
     pub(crate) entity: u32,
     /// The containing entry plus 1, or `NO_PARENT`.
@@ -69,16 +73,52 @@ impl Entry {
 }
 
 impl Table {
-    /// Makes room for the entries of another request.
-    pub(super) fn begin(&mut self, search_only: bool) {
-        self.entries.clear();
-        self.keys.clear();
-        self.search_only = search_only;
+    /// An empty table in the form that a request asks for, with the buffers of an old one if that had the same form.
+    pub(super) fn renewed(old: Option<Self>, request: TableRequest) -> Self {
+        // Nested texts have to know what they are nested in.
+        let texts_only = request.search_only && !request.nested;
+        match old {
+            Some(Self::Texts(old)) if texts_only => {
+                // A search may still have them, if the call that it was for came to a bad end.
+                let mut texts = Arc::into_inner(old).unwrap_or_default();
+                texts.clear();
+                Self::Texts(Arc::new(texts))
+            }
+            _ if texts_only => Self::Texts(Arc::default()),
+            Some(Self::Entries(mut old)) => {
+                old.entries.clear();
+                old.keys.clear();
+                Self::Entries(old)
+            }
+            _ => Self::Entries(Entries::default()),
+        }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Entries(table) => table.entries.len(),
+            Self::Texts(texts) => texts.texts().len(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn entry(&self, index: usize) -> Option<Entry> {
+        match self {
+            Self::Entries(table) => table.entries.get(index).copied(),
+            Self::Texts(texts) => texts.entry(index),
+        }
+    }
+
+    /// The entry that contains this one.
+    pub(crate) fn parent(&self, entry: &Entry) -> Option<Entry> {
+        self.entry((entry.parent as usize).checked_sub(1)?)
+    }
+}
+
+impl Entries {
     #[inline(always)]
     pub(super) fn push(&mut self, bytes: &[u8], new: New, nested: bool) {
-        let key_code = if self.search_only { 0 } else { self.keys.code_in_sequence(bytes, new.key) - 1 };
+        let key_code = self.keys.code_in_sequence(bytes, new.key) - 1;
         let Raw { kind, bits } = new.value;
         let entry = Entry {
             bits,
@@ -129,24 +169,26 @@ impl Table {
         }
     }
 
-    /// Removes the entries of a body that another body of the same row replaces.
+    /// Marks the entries of a body that another body replaces.
     #[cold]
-    pub(super) fn remove_body(&mut self, row: u32) {
-        let old = core::mem::take(&mut self.entries);
+    pub(super) fn replace(&mut self, body: Range<usize>) {
+        self.entries.get_mut(body).into_iter().flatten().for_each(|entry| entry.owner = owner::NOBODY);
+    }
+
+    /// Removes what was replaced.
+    #[cold]
+    pub(super) fn sweep(&mut self) {
         let mut removed_before = 0;
-        let mut shifts = alloc::vec::Vec::with_capacity(old.len());
-        for entry in old {
+        let mut shifts = Vec::with_capacity(self.entries.len());
+        self.entries.retain_mut(|entry| {
             shifts.push(removed_before);
-            if entry.owner == owner::BODY && entry.entity == row {
-                removed_before += 1;
-                continue;
+            let stays = entry.owner != owner::NOBODY;
+            removed_before += u32::from(!stays);
+            if let Some(shift) = (entry.parent as usize).checked_sub(1).and_then(|parent| shifts.get(parent)) {
+                entry.parent -= shift;
             }
-            let parent = match entry.parent {
-                NO_PARENT => NO_PARENT,
-                parent => parent - shifts.get(parent as usize - 1).copied().unwrap_or(0),
-            };
-            self.entries.push(Entry { parent, ..entry });
-        }
+            stays
+        });
     }
 }
 

@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::columns::{Columns, Entry, NO_PARENT, Slice, Table};
+use crate::columns::{Columns, Entries, Entry, NO_PARENT, SeparatedTexts, Slice, Table};
 use crate::field::{Level, ValueKind};
 
 use super::{LiveRows, Texts};
@@ -62,58 +62,22 @@ impl GatheredTable {
     }
 }
 
-/// Texts of the table one after the other, with a separator after each.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SeparatedTexts {
-    /// The texts and separators.
-    pub bytes: Vec<u8>,
-    /// Where each text starts; ascending.
-    pub starts: Vec<u32>,
-    /// The entry that each text comes from, by the number that it was asked for.
-    pub entries: Vec<u32>,
-}
-
-impl SeparatedTexts {
-    /// The text in which an offset lies, as a position in `entries`, and the offset in that text.
-    pub fn locate(&self, offset: usize) -> Option<(usize, usize)> {
-        let text = self.starts.partition_point(|&start| start as usize <= offset).checked_sub(1)?;
-        Some((text, offset - *self.starts.get(text)? as usize))
-    }
-}
-
 impl Columns {
-    /// The original numbers of the table's entries that live rows, or what stands above rows, have; none if that are
-    /// all of them.
-    pub fn live_entries(&self, live: &LiveRows) -> Option<Vec<u32>> {
-        let alive = live.alive.as_deref()?;
-        let table = self.table.as_ref()?;
-        let mut row = 0;
-        let mut is_alive = |entry: &Entry| {
-            if entry.entity_level() != Level::Record {
-                return true;
-            }
-            while alive.get(row).is_some_and(|&alive| alive < entry.entity) {
-                row += 1;
-            }
-            alive.get(row) == Some(&entry.entity)
-        };
-        let entries = table.entries.iter().enumerate();
-        let mut live = Vec::with_capacity(table.entries.len());
-        live.extend(entries.filter(|(_, entry)| is_alive(entry)).map(|(index, _)| index as u32));
-        Some(live)
-    }
-
     /// Gathers the attribute table, without the entries of rows that are no longer alive. `bytes` are those it was
-    /// extracted from. None if the projection has no table, or one for searches only where lists are asked for.
+    /// extracted from. None if the projection has no table, or one of texts only where lists are asked for.
     pub fn gather_table(&self, bytes: &[u8], options: TableOptions, live: &LiveRows) -> Option<GatheredTable> {
-        let table = self.table.as_ref()?;
-        let originals = self.live_entries(live);
+        let table = match self.table.as_ref()? {
+            // What is gone stays there under its number, but no search finds it.
+            Table::Texts(texts) if options.search_only => {
+                return Some(GatheredTable { entries: texts.texts().len(), ..GatheredTable::default() });
+            }
+            Table::Texts(_) => return None,
+            Table::Entries(table) => table,
+        };
+        let originals = live_entries(table, live);
         let count = originals.as_ref().map_or(table.entries.len(), Vec::len);
         if options.search_only {
             return Some(GatheredTable { entries: count, originals, ..GatheredTable::default() });
-        }
-        if table.search_only {
-            return None;
         }
         let picked: Vec<Entry>;
         let entries = match &originals {
@@ -137,48 +101,46 @@ impl Columns {
         })
     }
 
-    /// The texts of some entries, by original number; values that are not text are empty.
-    pub fn table_texts(&self, bytes: &[u8], entries: impl ExactSizeIterator<Item = u32> + Clone) -> Texts {
-        let text = |entry: u32| self.text_slice(entry).unwrap_or(Slice { start: 0, length: 0 });
-        Texts::gather(bytes, entries.map(text))
-    }
-
-    /// Gathers the texts of some entries for pattern matching, each followed by `separator`, a byte that is no UTF-8.
-    /// Entries come as pairs of the number that the caller knows them by and the original number; those that are not
-    /// text are left out.
+    /// Copies the texts of some entries for pattern matching. Entries come as pairs of the number that the caller knows
+    /// them by and the original number; those that are not text are left out. The second list says which were not.
     pub fn separated_texts(
         &self,
         bytes: &[u8],
         entries: impl Iterator<Item = (u32, u32)>,
-        separator: u8,
-        texts: &mut SeparatedTexts,
-    ) {
-        texts.bytes.clear();
-        texts.starts.clear();
-        texts.entries.clear();
-        // Nearly all entries are texts, and these are about half of a request.
-        let most = entries.size_hint().1.unwrap_or_default();
-        texts.starts.reserve(most + 1);
-        texts.entries.reserve(most);
-        texts.bytes.reserve(bytes.len() / 2);
+    ) -> (SeparatedTexts, Vec<u32>) {
+        let (mut texts, mut numbers) = (SeparatedTexts::default(), Vec::new());
         for (number, original) in entries {
-            let Some(slice) = self.text_slice(original) else {
-                continue;
-            };
-            texts.starts.push(texts.bytes.len() as u32);
-            texts.entries.push(number);
-            texts.bytes.extend_from_slice(slice.of(bytes));
-            texts.bytes.push(separator);
+            let text = self.table.as_ref().and_then(|table| table.entry(original as usize)?.text());
+            if let Some(text) = text {
+                texts.push_slice(bytes, text);
+                numbers.push(number);
+            }
         }
-    }
-
-    fn text_slice(&self, entry: u32) -> Option<Slice> {
-        self.table.as_ref()?.entries.get(entry as usize)?.text()
+        (texts, numbers)
     }
 }
 
+/// The original numbers of the entries that live rows, or what stands above rows, have; none if that are all of them.
+fn live_entries(table: &Entries, live: &LiveRows) -> Option<Vec<u32>> {
+    let alive = live.some()?;
+    let mut row = 0;
+    let mut is_alive = |entry: &Entry| {
+        if entry.entity_level() != Level::Record {
+            return true;
+        }
+        while alive.get(row).is_some_and(|&alive| alive < entry.entity) {
+            row += 1;
+        }
+        alive.get(row) == Some(&entry.entity)
+    };
+    let entries = table.entries.iter().enumerate();
+    let mut live = Vec::with_capacity(table.entries.len());
+    live.extend(entries.filter(|(_, entry)| is_alive(entry)).map(|(index, _)| index as u32));
+    Some(live)
+}
+
 fn entities(entries: &[Entry], live: &LiveRows) -> Vec<u32> {
-    let Some(alive) = live.alive.as_deref() else {
+    let Some(alive) = live.some() else {
         return entries.iter().map(|entry| entry.entity).collect();
     };
     let mut row = 0;
@@ -195,7 +157,7 @@ fn entities(entries: &[Entry], live: &LiveRows) -> Vec<u32> {
 }
 
 /// Renumbers parents; an entry and its parent are alive together.
-fn parents(entries: &[Entry], originals: Option<&[u32]>, table: &Table) -> Vec<u32> {
+fn parents(entries: &[Entry], originals: Option<&[u32]>, table: &Entries) -> Vec<u32> {
     let Some(originals) = originals else {
         return entries.iter().map(|entry| entry.parent).collect();
     };

@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::bitmap;
-use crate::columns::{Columns, Entry, NO_PARENT, Slice, Table};
+use crate::columns::{Columns, NO_PARENT, Slice, Table};
 use crate::field::{Field, Intrinsic, Level};
 use crate::projection::owner;
 
@@ -104,16 +104,19 @@ impl EditPlan {
         replacement: &str,
     ) -> Result<(), EditError> {
         let table = self.check_entries(columns, entries)?;
-        let text = |entry: u32| table.entries.get(entry as usize)?.text();
+        let text = |entry: u32| table.entry(entry as usize)?.text();
         let mut ranges = Range::check_all("entry", entries, starts, ends, bytes, text)?;
+        let mut removed = false;
         for range in &mut ranges {
             match self.entry_state(table, bytes, range.number as usize) {
-                UNCHANGED => range.mask.pair = table.entries.get(range.number as usize).map_or(0, Entry::own_pair),
-                REMOVED => range.number = u32::MAX,
+                UNCHANGED => range.mask.pair = table.entry(range.number as usize).map_or(0, |entry| entry.own_pair()),
+                REMOVED => (range.number, removed) = (u32::MAX, true),
                 _ => return Err(EditError::AlreadyWritten { what: "entry", index: range.number as usize }),
             }
         }
-        ranges.retain(|range| range.number != u32::MAX);
+        if removed {
+            ranges.retain(|range| range.number != u32::MAX);
+        }
         self.push_masks(ranges.iter().map(|range| range.mask), replacement);
         self.touch_entries(table, bytes, ranges.iter().map(|range| range.number as usize));
         Ok(())
@@ -164,16 +167,14 @@ impl EditPlan {
 
     fn check_entries<'c>(&self, columns: &'c Columns, entries: &[u32]) -> Result<&'c Table, EditError> {
         let table = columns.table.as_ref().ok_or(EditError::NoTable)?;
-        match entries.iter().find(|&&entry| entry as usize >= table.entries.len()) {
-            Some(&entry) => {
-                Err(EditError::OutOfRange { what: "entry", index: entry as usize, length: table.entries.len() })
-            }
+        match entries.iter().find(|&&entry| entry as usize >= table.len()) {
+            Some(&entry) => Err(EditError::OutOfRange { what: "entry", index: entry as usize, length: table.len() }),
             None => Ok(table),
         }
     }
 
     fn edit_entry(&mut self, table: &Table, index: usize, code: u32) {
-        let Some(entry) = table.entries.get(index) else {
+        let Some(entry) = table.entry(index) else {
             return;
         };
         if self.removed_above(table, index) {
@@ -247,10 +248,14 @@ impl EditPlan {
     }
 
     fn touch_entries(&mut self, table: &Table, bytes: &[u8], entries: impl Iterator<Item = usize>) {
+        let mut last = None;
         let mut last_key: Option<(Level, &[u8])> = None;
         for index in entries {
+            if last.replace(index) == Some(index) {
+                continue; // several masks in one text
+            }
             let root = ancestors(table, index).last().unwrap_or(index);
-            let Some(entry) = table.entries.get(root) else {
+            let Some(entry) = table.entry(root) else {
                 continue;
             };
             let level = entry.entity_level();
@@ -281,7 +286,7 @@ impl EditPlan {
 
 /// The field that a top entry is, and its entity.
 fn root_field(table: &Table, bytes: &[u8], root: usize) -> Option<(Field, usize)> {
-    let entry = table.entries.get(root)?;
+    let entry = table.entry(root)?;
     let field = match entry.owner {
         owner::BODY => Field::intrinsic(Level::Record, Intrinsic::Body),
         _ => Field::attribute(entry.level()?, entry.key(bytes)?),
@@ -291,7 +296,7 @@ fn root_field(table: &Table, bytes: &[u8], root: usize) -> Option<(Field, usize)
 
 /// An entry and those that contain it, from the inside out.
 fn ancestors(table: &Table, index: usize) -> impl Iterator<Item = usize> + '_ {
-    core::iter::successors(Some(index), |&at| match table.entries.get(at)?.parent {
+    core::iter::successors(Some(index), |&at| match table.entry(at)?.parent {
         NO_PARENT => None,
         parent => Some(parent as usize - 1),
     })

@@ -3,7 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
 
-use crate::columns::{Columns, Entry};
+use crate::columns::{Columns, Entry, Table};
 use crate::cursor::{Cursor, Item, keys, varint_width};
 use crate::field::ValueKind;
 use crate::plan::{EditPlan, Kept, Mask, REMOVED, UNCHANGED};
@@ -58,11 +58,11 @@ impl<'p> Patches<'p> {
             first = last;
         }
         if let Some(table) = columns.table.as_ref().filter(|_| !plan.entry_edits.is_empty()) {
-            for (entry, edit) in table.entries.iter().zip(&plan.entry_edits) {
+            let edited = plan.entry_edits.iter().enumerate().filter(|(_, edit)| edit.code != UNCHANGED);
+            for (entry, edit) in edited.filter_map(|(index, edit)| Some((table.entry(index)?, edit))) {
                 let change = match edit.code {
-                    UNCHANGED => continue,
                     REMOVED => Change::Remove,
-                    code if is_element(&table.entries, entry) => Change::ReplaceElement(code),
+                    code if is_element(table, &entry) => Change::ReplaceElement(code),
                     code => Change::Replace(code),
                 };
                 patches.push(Patch { at: entry.at as usize, change, order: edit.order, pair: entry.own_pair() });
@@ -270,7 +270,6 @@ fn replace_value(bytes: &[u8], plan: &EditPlan, item: &Item, code: u32, out: &mu
     out.close(mark);
 }
 
-fn is_element(entries: &[Entry], entry: &Entry) -> bool {
-    let parent = entry.parent.checked_sub(1).and_then(|parent| entries.get(parent as usize));
-    parent.is_some_and(|parent| parent.kind == ValueKind::Array as u8)
+fn is_element(table: &Table, entry: &Entry) -> bool {
+    table.parent(entry).is_some_and(|parent| parent.kind == ValueKind::Array as u8)
 }

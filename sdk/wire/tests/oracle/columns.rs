@@ -446,13 +446,11 @@ fn texts_for_patterns_lead_back_to_their_entries() {
     let table = TableRequest { records: true, ..TableRequest::default() };
     let mut columns = Columns::new();
     columns.extract(&Projection::new(Signal::Traces, &[], Some(table)).unwrap(), &bytes);
-    let mut texts = sluice_wire::SeparatedTexts::default();
     let entries = (0..columns.entries() as u32).map(|entry| (entry + 100, entry));
-    columns.separated_texts(&bytes, entries, 0xff, &mut texts);
-    let found = texts.bytes.windows(4).position(|window| window == b"1.1\xff").unwrap();
-    let (text, offset) = texts.locate(found + 1).unwrap();
-    assert_eq!(offset, 1);
-    let entry = texts.entries[text] as usize - 100;
+    let (texts, numbers) = columns.separated_texts(&bytes, entries);
+    let found = texts.bytes().windows(4).position(|window| window == b"1.1\xff").unwrap();
+    let text = texts.offsets().iter().position(|offset| *offset as usize == found).unwrap();
+    let entry = numbers[text] as usize - 100;
     assert_eq!(columns.entry_text(&bytes, entry), Some("1.1"));
     assert_eq!(columns.entry_field(&bytes, entry), Some((Level::Record, 0, "network.protocol.version")));
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use sluice_wire::{
     Columns, EditError, EditPlan, EditValue, EditValues, Entities, Field, Intrinsic, Level, LiveRows, Natural,
-    Projection, Selector, Signal, TableOptions, TableRequest,
+    Projection, Selector, Signal, TableOptions, TableRequest, ValueKind,
 };
 
 use crate::columns::{KEYS, LEVELS};
@@ -61,7 +61,7 @@ impl<'a> Planner<'a> {
             signal,
             bytes,
             columns,
-            places: places(signal, bytes),
+            places: places(signal, bytes, columns.table_texts().is_some()),
             original: tree.clone(),
             tree,
             plan: EditPlan::new(columns),
@@ -452,8 +452,8 @@ fn kill<'k>(pairs: impl IntoIterator<Item = &'k mut KeyValue>) {
     }
 }
 
-/// Where each entry of the table is in the tree.
-fn places(signal: Signal, bytes: &[u8]) -> Vec<Place> {
+/// Where each entry of the table is in the tree; of a table of texts only, if that is asked for.
+fn places(signal: Signal, bytes: &[u8], texts_only: bool) -> Vec<Place> {
     let columns = extract(signal, bytes);
     let options = TableOptions { parents: true, ..TableOptions::default() };
     let table = columns.gather_table(bytes, options, &LiveRows::all(columns.rows())).unwrap();
@@ -472,6 +472,9 @@ fn places(signal: Signal, bytes: &[u8]) -> Vec<Place> {
         }
         places.push((owner, entity, path));
     }
+    let mut entries = table.kinds.iter().zip(&table.parents);
+    let is_text = |(kind, parent): (&u8, &u32)| *kind == ValueKind::Text as u8 && *parent == 0;
+    places.retain(|_| !texts_only || entries.next().is_some_and(is_text));
     places
 }
 
