@@ -6,6 +6,7 @@ mod encode;
 mod index;
 mod jaeger;
 mod json;
+mod members;
 mod reply;
 mod request;
 mod services;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use sluice_wire::view::{KeyValue, LogRecord, Value};
 
 use super::json::Json;
+use super::members::Names;
 use super::ss4o::{Surroundings, time_of};
 
 /// How fields are named and laid out.
@@ -22,12 +23,19 @@ pub(super) struct Layout {
 }
 
 /// Writes documents of one resource, whose fields are named once.
-pub(super) struct Writer<'a, 'l> {
-    layout: &'l Layout,
+pub(super) struct Writer<'a> {
+    layout: &'a Layout,
     fields: Fields<'a>,
     /// How long the names of the resource's fields are, and those fields.
     resource: (usize, Vec<Field<'a>>),
+    /// The record's own fields, none of which is a map.
+    own: Vec<(Key<'a>, Content<'a>)>,
+    /// Keys of the fields of the record before, and what its document's fields are named.
+    before: (Vec<Key<'a>>, Names),
 }
+
+/// What a record's field is named after: the object that it is in, and its name there.
+type Key<'a> = (&'static str, &'a str);
 
 /// The fields of a document. Their names stand one after the other in one text.
 #[derive(Default)]
@@ -41,6 +49,8 @@ struct Fields<'a> {
 struct Field<'a> {
     name: Range<usize>,
     content: Content<'a>,
+    /// The how many-th field it was before they were sorted.
+    position: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -51,43 +61,79 @@ enum Content<'a> {
     Time(u64),
 }
 
-impl<'a, 'l> Writer<'a, 'l> {
-    pub(super) fn new(around: &Surroundings<'a>, layout: &'l Layout) -> Self {
+impl<'a> Writer<'a> {
+    pub(super) fn new(around: &Surroundings<'a>, layout: &'a Layout) -> Self {
         let mut fields = Fields::default();
         around.resource.attributes().for_each(|attribute| fields.add(prefix(layout), &attribute));
-        Self { layout, resource: (fields.names.len(), fields.list.clone()), fields }
+        let resource = (fields.names.len(), fields.list.clone());
+        Self { layout, resource, fields, own: Vec::new(), before: Default::default() }
     }
 
     /// Writes a log record.
     pub(super) fn log(&mut self, json: &mut Json<'_>, log: &LogRecord<'a>) {
-        let Self { layout, fields, resource } = self;
+        self.own.clear();
+        let (layout, own) = (self.layout, &mut self.own);
+        let mut is_flat = !layout.dedot;
+        for_each_field(layout, log, |key, content| match content {
+            Content::Value(Value::Empty) => {}
+            content => {
+                is_flat &= !matches!(content, Content::Value(Value::Map(_)));
+                own.push((key, content));
+            }
+        });
+        if is_flat && self.own.iter().map(|(key, _)| key).eq(&self.before.0) {
+            return self.write_as_before(json);
+        }
+        let Self { fields, resource, own, before, .. } = self;
         fields.names.truncate(resource.0);
         fields.list.clone_from(&resource.1);
-        let time = time_of(log);
-        let time_content = match layout.unix_timestamp {
-            true => Content::Integer((time / 1_000_000) as i64),
-            false => Content::Time(time),
-        };
-        fields
-            .push(if layout.timestamp_field.is_empty() { "@timestamp" } else { &layout.timestamp_field }, time_content);
-        for (name, id) in [("TraceId", log.trace_id()), ("SpanId", log.span_id())] {
-            if !id.is_empty() {
-                fields.push(name, Content::Hex(id));
-            }
-        }
-        fields.push("TraceFlags", Content::Integer(log.flags().into()));
-        if !log.severity_text().is_empty() {
-            fields.push("SeverityText", Content::Value(Value::Text(log.severity_text())));
-        }
-        fields.push("SeverityNumber", Content::Integer(log.severity_number().into()));
-        fields.add_value("", "Body", log.body().unwrap_or_default());
-        log.attributes().for_each(|attribute| fields.add(prefix(layout), &attribute));
+        own.iter().for_each(|((object, name), content)| fields.add_content(object, name, *content));
         fields.settle();
-        match layout.dedot {
-            true => nested(json, fields),
-            false => flat(json, fields),
+        if layout.dedot {
+            return nested(json, fields);
+        }
+        if is_flat {
+            before.0 = own.iter().map(|(key, _)| *key).collect();
+            before.1 = Names::new(fields.named().map(|(name, field)| (name, field.position)));
+            return self.write_as_before(json);
+        }
+        flat(json, fields);
+    }
+
+    /// Writes a record whose fields have the keys of the one before.
+    fn write_as_before(&self, json: &mut Json<'_>) {
+        let Self { resource: (_, shared), own, before: (_, names), .. } = self;
+        let content = |position: usize| match position.checked_sub(shared.len()) {
+            Some(position) => own[position].1,
+            None => shared[position].content,
+        };
+        json.begin_object();
+        names.write(json, |json, position| content(position).write(json));
+        json.end_object();
+    }
+}
+
+/// The fields of a record, as they are before maps are taken apart.
+fn for_each_field<'a>(layout: &'a Layout, log: &LogRecord<'a>, mut field: impl FnMut(Key<'a>, Content<'a>)) {
+    let time = time_of(log);
+    let time_content = match layout.unix_timestamp {
+        true => Content::Integer((time / 1_000_000) as i64),
+        false => Content::Time(time),
+    };
+    let timestamp = if layout.timestamp_field.is_empty() { "@timestamp" } else { &layout.timestamp_field };
+    field(("", timestamp), time_content);
+    for (name, id) in [("TraceId", log.trace_id()), ("SpanId", log.span_id())] {
+        if !id.is_empty() {
+            field(("", name), Content::Hex(id));
         }
     }
+    field(("", "TraceFlags"), Content::Integer(log.flags().into()));
+    if !log.severity_text().is_empty() {
+        field(("", "SeverityText"), Content::Value(Value::Text(log.severity_text())));
+    }
+    field(("", "SeverityNumber"), Content::Integer(log.severity_number().into()));
+    field(("", "Body"), Content::Value(log.body().unwrap_or_default()));
+    log.attributes().for_each(|attribute| field((prefix(layout), attribute.key()), Content::Value(attribute.value())));
 }
 
 /// What stands before the names of attributes.
@@ -96,10 +142,6 @@ fn prefix(layout: &Layout) -> &'static str {
 }
 
 impl<'a> Fields<'a> {
-    fn push(&mut self, name: &str, content: Content<'a>) {
-        self.push_in("", name, content);
-    }
-
     /// Adds a field of an object; `object` is empty at the top.
     fn push_in(&mut self, object: &str, name: &str, content: Content<'a>) {
         let start = self.names.len();
@@ -108,27 +150,27 @@ impl<'a> Fields<'a> {
             self.names.push('.');
         }
         self.names.push_str(name);
-        self.list.push(Field { name: start..self.names.len(), content });
+        self.list.push(Field { name: start..self.names.len(), content, position: self.list.len() });
     }
 
     fn add(&mut self, object: &str, attribute: &KeyValue<'a>) {
-        self.add_value(object, attribute.key(), attribute.value());
+        self.add_content(object, attribute.key(), Content::Value(attribute.value()));
     }
 
-    fn add_value(&mut self, object: &str, name: &str, value: Value<'a>) {
-        match value {
-            Value::Empty => {}
-            Value::Map(map) => {
+    fn add_content(&mut self, object: &str, name: &str, content: Content<'a>) {
+        match content {
+            Content::Value(Value::Empty) => {}
+            Content::Value(Value::Map(map)) => {
                 let object = if object.is_empty() { name.to_owned() } else { format!("{object}.{name}") };
                 map.iter().for_each(|member| self.add(&object, &member));
             }
-            value => self.push_in(object, name, Content::Value(value)),
+            content => self.push_in(object, name, content),
         }
     }
 
-    /// Names and contents.
-    fn iter(&self) -> impl Iterator<Item = (&str, Content<'a>)> {
-        self.list.iter().map(|field| (&self.names[field.name.clone()], field.content))
+    /// The fields with their names.
+    fn named(&self) -> impl Iterator<Item = (&str, &Field<'a>)> {
+        self.list.iter().map(|field| (&self.names[field.name.clone()], field))
     }
 
     /// OpenSearch takes a name once, and not as a value and an object at a time: of several fields with one name the
@@ -177,9 +219,9 @@ fn is_before_members(name: &str, object: &str) -> bool {
 
 fn flat(json: &mut Json<'_>, fields: &Fields<'_>) {
     json.begin_object();
-    for (name, content) in fields.iter() {
+    for (name, field) in fields.named() {
         json.key(name);
-        content.write(json);
+        field.content.write(json);
     }
     json.end_object();
 }
@@ -187,7 +229,7 @@ fn flat(json: &mut Json<'_>, fields: &Fields<'_>) {
 /// Sorted names of one object stand together, so that a walk opens and closes each once.
 fn nested(json: &mut Json<'_>, fields: &Fields<'_>) {
     let mut paths: Vec<(Vec<&str>, Content<'_>)> =
-        fields.iter().map(|(name, content)| (name.split('.').collect(), content)).collect();
+        fields.named().map(|(name, field)| (name.split('.').collect(), field.content)).collect();
     paths.sort_by(|a, b| a.0.cmp(&b.0));
     json.begin_object();
     let mut open: Vec<&str> = Vec::new();

@@ -106,9 +106,9 @@ impl Bulk<'_> {
                         self.drop(scope.spans().count() as u64, "unsupported_signal", detail);
                     }
                     Schema::Ss4o | Schema::Ecs(_) => {
-                        let writer = ss4o::Writer::new(&around, &self.encoder.stream(), "span");
+                        let mut writer = ss4o::Writer::new(&around, &self.encoder.stream(), "span");
                         self.begin(&around, &writer);
-                        scope.spans().for_each(|span| self.span(&span, &around, &writer));
+                        scope.spans().for_each(|span| self.span(&span, &around, &mut writer));
                     }
                 }
             }
@@ -129,7 +129,7 @@ impl Bulk<'_> {
         }
     }
 
-    fn span(&mut self, span: &Span<'_>, around: &Surroundings<'_>, writer: &ss4o::Writer<'_>) {
+    fn span<'b>(&mut self, span: &Span<'b>, around: &Surroundings<'_>, writer: &mut ss4o::Writer<'b>) {
         self.source.clear();
         writer.span(&mut Json::new(&mut self.source), span);
         let name = self.encoder.traces_index.name(&Source {
@@ -143,7 +143,7 @@ impl Bulk<'_> {
     }
 
     fn logs_of<'b>(&mut self, logs: impl Iterator<Item = LogRecord<'b>>, around: &Surroundings<'b>) {
-        let ss4o_writer = ss4o::Writer::new(around, &self.encoder.stream(), "record");
+        let mut ss4o_writer = ss4o::Writer::new(around, &self.encoder.stream(), "record");
         self.begin(around, &ss4o_writer);
         match &self.encoder.schema {
             Schema::Ecs(layout) => {

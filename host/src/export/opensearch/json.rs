@@ -52,6 +52,13 @@ impl<'a> Json<'a> {
         self.comma = false;
     }
 
+    /// A member's name that is quoted and has its colon.
+    pub(super) fn quoted_key(&mut self, quoted: &[u8]) {
+        self.separate();
+        self.out.extend_from_slice(quoted);
+        self.comma = false;
+    }
+
     /// A text.
     pub(super) fn text(&mut self, text: &str) {
         self.separate();
@@ -147,7 +154,12 @@ impl<'a> Json<'a> {
     /// Attributes as members of the object that is open. OpenSearch refuses a name that stands twice, so of several
     /// with one key the last is written.
     pub(super) fn members<'b>(&mut self, attributes: impl Iterator<Item = KeyValue<'b>>) {
-        for (key, value) in settled(attributes, |value| matches!(value, Value::Map(_))) {
+        self.pairs(attributes.map(|attribute| (attribute.key(), attribute.value())));
+    }
+
+    /// The same for pairs of key and value.
+    pub(super) fn pairs<'b>(&mut self, pairs: impl Iterator<Item = (&'b str, Value<'b>)>) {
+        for (key, value) in settled(pairs, |value| matches!(value, Value::Map(_))) {
             self.key(&key);
             self.value(value);
         }
@@ -163,10 +175,10 @@ impl<'a> Json<'a> {
 /// Attributes as OpenSearch takes them in one object. Of several with one key the last stays. Dots in names make objects
 /// there, and a name can't be a value and an object at a time: where there are `tenant` and `tenant.id`, and `tenant` is
 /// no object, it becomes `tenant.value`.
-pub(super) fn settled<'a>(
-    attributes: impl Iterator<Item = KeyValue<'a>>,
-    is_object: impl Fn(&Value<'_>) -> bool,
-) -> Vec<(Cow<'a, str>, Value<'a>)> {
+pub(super) fn settled<'a, T>(
+    attributes: impl Iterator<Item = (&'a str, T)>,
+    is_object: impl Fn(&T) -> bool,
+) -> Vec<(Cow<'a, str>, T)> {
     let pairs = last_of_each(attributes);
     let has_members = |name: &str| {
         let is_member = |key: &str| key.as_bytes().get(name.len()) == Some(&b'.') && key.starts_with(name);
@@ -174,14 +186,14 @@ pub(super) fn settled<'a>(
     };
     let renamed: Vec<String> = match pairs.len() {
         0..=FEW => {
-            let is_both = |(key, value): &&(&str, Value<'_>)| !is_object(value) && has_members(key);
+            let is_both = |(key, value): &&(&str, T)| !is_object(value) && has_members(key);
             pairs.iter().filter(is_both).map(|(key, _)| (*key).to_owned()).collect()
         }
         _ => {
             // Each part before a dot is an object.
             let dots = |key: &'a str| key.match_indices('.').map(move |(at, _)| &key[..at]);
             let objects: HashSet<&str> = pairs.iter().flat_map(|(key, _)| dots(key)).collect();
-            let is_both = |(key, value): &&(&str, Value<'_>)| !is_object(value) && objects.contains(key);
+            let is_both = |(key, value): &&(&str, T)| !is_object(value) && objects.contains(key);
             pairs.iter().filter(is_both).map(|(key, _)| (*key).to_owned()).collect()
         }
     };
@@ -189,7 +201,7 @@ pub(super) fn settled<'a>(
         return pairs.into_iter().map(|(key, value)| (Cow::Borrowed(key), value)).collect();
     }
     let new: HashSet<String> = renamed.iter().map(|key| format!("{key}.value")).collect();
-    let rename = |(key, value): (&'a str, Value<'a>)| match renamed.iter().any(|old| old == key) {
+    let rename = |(key, value): (&'a str, T)| match renamed.iter().any(|old| old == key) {
         true => Some((Cow::Owned(format!("{key}.value")), value)),
         false if new.contains(key) => None, // the name is taken
         false => Some((Cow::Borrowed(key), value)),
@@ -198,8 +210,8 @@ pub(super) fn settled<'a>(
 }
 
 /// Attributes without those whose key comes again later.
-fn last_of_each<'a>(attributes: impl Iterator<Item = KeyValue<'a>>) -> Vec<(&'a str, Value<'a>)> {
-    let mut pairs: Vec<_> = attributes.map(|attribute| (attribute.key(), attribute.value())).collect();
+fn last_of_each<'a, T>(attributes: impl Iterator<Item = (&'a str, T)>) -> Vec<(&'a str, T)> {
+    let mut pairs: Vec<_> = attributes.collect();
     if pairs.len() <= FEW {
         let is_last = |i: usize| pairs[i + 1..].iter().all(|(later, _)| *later != pairs[i].0);
         let keep: Vec<bool> = (0..pairs.len()).map(is_last).collect();

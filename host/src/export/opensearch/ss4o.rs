@@ -3,6 +3,7 @@
 use sluice_wire::view::{KeyValue, LogRecord, Resource, Scope, Span};
 
 use super::json::{Json, settled};
+use super::members::Members;
 use crate::export::text::as_string;
 
 /// What documents of one resource and scope share.
@@ -31,6 +32,7 @@ pub(super) struct Writer<'a> {
     resource: Vec<u8>,
     scope: Vec<u8>,
     data_stream: Vec<u8>,
+    members: Members<'a>,
 }
 
 impl<'a> Writer<'a> {
@@ -46,6 +48,7 @@ impl<'a> Writer<'a> {
             resource: encoded(&|json| resource(json, around)),
             scope: encoded(&|json| scope(json, around)),
             data_stream: encoded(&|json| data_stream(json, stream, kind)),
+            members: Members::default(),
         }
     }
 
@@ -55,7 +58,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes a span.
-    pub(super) fn span(&self, json: &mut Json<'_>, span: &Span<'_>) {
+    pub(super) fn span(&mut self, json: &mut Json<'_>, span: &Span<'a>) {
         json.begin_object();
         self.attributes(json, span.attributes());
         json.key("droppedAttributesCount");
@@ -101,7 +104,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes a log record.
-    pub(super) fn log(&self, json: &mut Json<'_>, log: &LogRecord<'_>) {
+    pub(super) fn log(&mut self, json: &mut Json<'_>, log: &LogRecord<'a>) {
         json.begin_object();
         self.attributes(json, log.attributes());
         json.key("body");
@@ -142,10 +145,10 @@ impl<'a> Writer<'a> {
         json.end_object();
     }
 
-    fn attributes<'b>(&self, json: &mut Json<'_>, attributes: impl Iterator<Item = KeyValue<'b>>) {
+    fn attributes(&mut self, json: &mut Json<'_>, attributes: impl Iterator<Item = KeyValue<'a>>) {
         json.key("attributes");
         json.begin_object();
-        json.members(attributes.filter(|attribute| attribute.key() != "data_stream"));
+        self.members.write(json, attributes.filter(|attribute| attribute.key() != "data_stream"));
         json.key("data_stream");
         json.raw(&self.data_stream);
         json.end_object();
@@ -236,7 +239,8 @@ fn scope(json: &mut Json<'_>, around: &Surroundings<'_>) {
 /// The schema has only texts here.
 fn resource(json: &mut Json<'_>, around: &Surroundings<'_>) {
     json.begin_object();
-    for (key, value) in settled(around.resource.attributes(), |_| false) {
+    let attributes = around.resource.attributes().map(|attribute| (attribute.key(), attribute.value()));
+    for (key, value) in settled(attributes, |_| false) {
         json.key(&key);
         json.text(&as_string(value));
     }

@@ -43,9 +43,27 @@ impl<'a> Label<'a> {
 pub(crate) struct LabelNames<'a> {
     naming: Naming,
     known: HashMap<&'a str, Option<Rc<str>>>,
-    /// Keys and names of the attributes of the point before: the next one often has the same in the same order.
-    before: Vec<(&'a str, Rc<str>)>,
+    /// What became of earlier points' keys, the latest last: most points have the same as one shortly before.
+    shapes: Vec<Shape<'a>>,
+    /// Keys and values of the attributes of the current point.
+    found: Vec<(&'a str, Cow<'a, str>)>,
 }
+
+/// Which labels come of attributes with certain keys in a certain order, beside certain shared labels.
+struct Shape<'a> {
+    keys: Vec<&'a str>,
+    shared: Vec<Rc<str>>,
+    labels: Vec<Place>,
+}
+
+/// Where a label comes from.
+enum Place {
+    Attribute(usize, Rc<str>),
+    Shared(usize),
+}
+
+/// Shapes that are kept.
+const MAX_SHAPES: usize = 4;
 
 /// An attribute whose name has nothing that Prometheus would take.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,7 +72,7 @@ pub(crate) struct BadLabel(pub(crate) String);
 impl<'a> LabelNames<'a> {
     /// Names in this way.
     pub(crate) fn new(naming: Naming) -> Self {
-        Self { naming, known: HashMap::new(), before: Vec::new() }
+        Self { naming, known: HashMap::new(), shapes: Vec::new(), found: Vec::new() }
     }
 
     /// The name of a key.
@@ -64,42 +82,54 @@ impl<'a> LabelNames<'a> {
         name.clone().ok_or_else(|| BadLabel(key.to_owned()))
     }
 
-    /// The name of a key that stands at a position.
-    fn name_in_sequence(&mut self, position: usize, key: &'a str) -> Result<Rc<str>, BadLabel> {
-        if let Some((known, name)) = self.before.get(position)
-            && *known == key
-        {
-            return Ok(Rc::clone(name));
-        }
-        let name = self.name(key)?;
-        self.before.truncate(position);
-        self.before.push((key, Rc::clone(&name)));
-        Ok(name)
-    }
-
-    /// Adds attributes as labels: those without a value are left out, and of several whose names become one the
+    /// All labels of a point, sorted. Attributes without a value are left out; of several whose names become one the
     /// values are joined by `;`, in the order of their keys.
-    pub(crate) fn add(
+    pub(crate) fn labels(
         &mut self,
-        labels: &mut Vec<Label<'a>>,
+        shared: &[Label<'a>],
         attributes: impl Iterator<Item = KeyValue<'a>>,
-    ) -> Result<(), BadLabel> {
-        let mut found: Vec<(Rc<str>, &'a str, Cow<'a, str>)> = Vec::with_capacity(12);
+    ) -> Result<Vec<Label<'a>>, BadLabel> {
+        let mut found = std::mem::take(&mut self.found);
+        found.clear();
         for attribute in attributes {
             let (key, value) = (attribute.key(), attribute.value());
             let text = as_string(value);
-            if matches!(value, Value::Empty) || text.is_empty() {
-                continue;
+            if !matches!(value, Value::Empty) && !text.is_empty() {
+                found.push((key, text));
             }
-            found.push((self.name_in_sequence(found.len(), key)?, key, text));
         }
-        found.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1)));
-        let start = labels.len();
+        let known = self.shapes.iter().rfind(|shape| shape.fits(shared, &found));
+        let labels = match known {
+            Some(shape) => Ok(shape.labels(shared, &mut found)),
+            None => self.unknown_labels(shared, &mut found),
+        };
+        self.found = found;
+        labels
+    }
+
+    fn unknown_labels(
+        &mut self,
+        shared: &[Label<'a>],
+        found: &mut [(&'a str, Cow<'a, str>)],
+    ) -> Result<Vec<Label<'a>>, BadLabel> {
+        let names = found.iter().map(|(key, _)| self.name(key)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(shape) = Shape::new(shared, found, &names) {
+            let labels = shape.labels(shared, found);
+            if self.shapes.len() == MAX_SHAPES {
+                self.shapes.remove(0);
+            }
+            self.shapes.push(shape);
+            return Ok(labels);
+        }
+        let mut named: Vec<_> = names.into_iter().zip(found).collect();
+        named.sort_by(|(a, (a_key, _)), (b, (b_key, _))| a.cmp(b).then_with(|| a_key.cmp(b_key)));
+        let mut labels: Vec<Label<'a>> = Vec::with_capacity(named.len() + shared.len());
         let mut last_key = "";
-        for (name, key, value) in found {
-            match labels[start..].last_mut() {
+        for (name, (key, value)) in named {
+            let value = std::mem::take(value);
+            match labels.last_mut() {
                 // The same key again: a receiver keeps the last.
-                Some(last) if last.name == name && last_key == key => last.value = value,
+                Some(last) if last.name == name && last_key == *key => last.value = value,
                 Some(last) if last.name == name => {
                     if last.value != value {
                         last.value = format!("{};{value}", last.value).into();
@@ -109,7 +139,43 @@ impl<'a> LabelNames<'a> {
             }
             last_key = key;
         }
-        Ok(())
+        labels.extend_from_slice(shared);
+        settle(&mut labels);
+        Ok(labels)
+    }
+}
+
+impl<'a> Shape<'a> {
+    /// None if a name occurs twice: then it depends on the values, and on who says it, what becomes of them.
+    fn new(shared: &[Label<'a>], found: &[(&'a str, Cow<'a, str>)], names: &[Rc<str>]) -> Option<Self> {
+        let attributes = names.iter().enumerate().map(|(at, name)| (&**name, Place::Attribute(at, Rc::clone(name))));
+        let shared_places = shared.iter().enumerate().map(|(at, label)| (&*label.name, Place::Shared(at)));
+        let mut places: Vec<_> = attributes.chain(shared_places).collect();
+        places.sort_by_key(|(name, _)| *name);
+        let is_unique = places.windows(2).all(|pair| pair[0].0 != pair[1].0);
+        is_unique.then(|| Self {
+            keys: found.iter().map(|(key, _)| *key).collect(),
+            shared: shared.iter().map(|label| Rc::clone(&label.name)).collect(),
+            labels: places.into_iter().map(|(_, place)| place).collect(),
+        })
+    }
+
+    fn fits(&self, shared: &[Label<'a>], found: &[(&'a str, Cow<'a, str>)]) -> bool {
+        self.keys.len() == found.len()
+            && self.shared.len() == shared.len()
+            && self.keys.iter().zip(found).all(|(known, (key, _))| known == key)
+            && self.shared.iter().zip(shared).all(|(known, label)| *known == label.name)
+    }
+
+    /// The labels, with the values of attributes taken out of `found`.
+    fn labels(&self, shared: &[Label<'a>], found: &mut [(&'a str, Cow<'a, str>)]) -> Vec<Label<'a>> {
+        let label = |place: &Place| match place {
+            Place::Attribute(at, name) => {
+                Label::new(Source::Attribute, Rc::clone(name), std::mem::take(&mut found[*at].1))
+            }
+            Place::Shared(at) => shared[*at].clone(),
+        };
+        self.labels.iter().map(label).collect()
     }
 }
 
@@ -170,6 +236,42 @@ mod tests {
             [(Attribute, "job", "mine"), (Target, "job", "svc"), (External, "job", "x"), (External, "az", "1")];
         assert_eq!(settled(&labels), "az=1,job=svc");
         assert_eq!(settled(&[(External, "a", "x"), (Attribute, "a", "y")]), "a=y");
+    }
+
+    fn shown(labels: Vec<Label<'_>>) -> Vec<String> {
+        labels.iter().map(|label| format!("{}={}", label.name, label.value)).collect()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_point_gets_its_labels_whatever_came_before(
+            points in proptest::collection::vec(
+                proptest::collection::vec((0..6_usize, 0..4_usize), 0..5), 1..20),
+            with_job in proptest::collection::vec(proptest::bool::ANY, 20),
+        ) {
+            const KEYS: [&str; 6] = ["a.b", "a_b", "z", "job", "le", "c"];
+            const VALUES: [&str; 4] = ["", "x", "y", "z"];
+            let mut writer = sluice_wire::LogsWriter::with_capacity(0);
+            writer.resource_logs(|resource| resource.scope_logs(|scope| {
+                for attributes in &points {
+                    scope.log_record(|record| {
+                        attributes.iter().for_each(|(k, v)| record.attribute(KEYS[*k], |value| value.text(VALUES[*v])));
+                    });
+                }
+            }));
+            let bytes = writer.finish();
+            let shared = [Label::new(Source::External, "az", "1"), Label::new(Source::Target, "job", "svc")];
+            let mut names = LabelNames::new(Naming::WithSuffixes);
+            let logs = sluice_wire::view::LogsView::new(&bytes);
+            let records = logs.resource_logs().flat_map(|r| r.scope_logs().flat_map(|s| s.log_records()).collect::<Vec<_>>());
+            for (record, with_job) in records.zip(with_job) {
+                let shared = &shared[..1 + usize::from(with_job)];
+                let fresh = LabelNames::new(Naming::WithSuffixes).labels(shared, record.attributes());
+                let fresh = fresh.expect("valid names");
+                proptest::prop_assert!(fresh.is_sorted_by(|a, b| a.name < b.name));
+                proptest::prop_assert_eq!(names.labels(shared, record.attributes()).map(shown), Ok(shown(fresh)));
+            }
+        }
     }
 
     #[test]

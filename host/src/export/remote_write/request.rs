@@ -40,18 +40,18 @@ impl WriteRequest {
 
 /// Packs series into requests of at most so many bytes before and after compression. A series that is larger by
 /// itself goes alone.
-pub(crate) fn pack(series: SeriesSet, max_bytes: usize, max_compressed: usize) -> Vec<WriteRequest> {
+pub(crate) fn pack(mut series: SeriesSet, max_bytes: usize, max_compressed: usize) -> Vec<WriteRequest> {
     let mut requests = Vec::new();
     let mut plain = Vec::new();
     let mut points = Vec::with_capacity(series.len());
-    series.encode(|series| {
-        if !plain.is_empty() && plain.len() + series.bytes.len() > max_bytes {
+    for series in series.sorted() {
+        if !plain.is_empty() && plain.len() + series.encoded_size() > max_bytes {
             close(&mut requests, &plain, std::mem::take(&mut points), max_compressed);
             plain.clear();
         }
-        plain.extend_from_slice(&series.bytes);
-        points.push(series.points);
-    });
+        series.encode(&mut plain);
+        points.push(series.points());
+    }
     if !points.is_empty() {
         close(&mut requests, &plain, points, max_compressed);
     }

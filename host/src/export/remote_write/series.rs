@@ -11,6 +11,8 @@ pub(crate) struct SeriesSet {
     hasher: DefaultHashBuilder,
     index: HashTable<u32>,
     series: Vec<Series>,
+    /// Samples of all series, each with the number of its own.
+    samples: Vec<(u32, Sample)>,
     /// Encoded labels of all series.
     labels: Vec<u8>,
 }
@@ -19,7 +21,6 @@ pub(crate) struct SeriesSet {
 struct Series {
     hash: u64,
     labels: std::ops::Range<usize>,
-    samples: Vec<Sample>,
     /// Encoded `Exemplar` fields.
     exemplars: Vec<u8>,
     /// Encoded `Histogram` messages with their times.
@@ -44,12 +45,13 @@ pub(crate) struct Exemplar<'a> {
     pub(crate) time_ms: i64,
 }
 
-/// An encoded series and the number of data points that it stands for.
-pub(crate) struct Encoded {
-    /// A `TimeSeries` field of a `WriteRequest`, with tag and length.
-    pub(crate) bytes: Vec<u8>,
-    /// Data points booked with it.
-    pub(crate) points: u32,
+/// A series with all that belongs to it, to be encoded.
+pub(crate) struct Whole<'a> {
+    series: &'a Series,
+    labels: &'a [u8],
+    samples: &'a [(u32, Sample)],
+    /// Bytes of the message.
+    size: usize,
 }
 
 impl SeriesSet {
@@ -68,7 +70,6 @@ impl SeriesSet {
         self.series.push(Series {
             hash,
             labels: start..self.labels.len(),
-            samples: Vec::with_capacity(1),
             exemplars: Vec::new(),
             histograms: Vec::new(),
             points: 0,
@@ -80,7 +81,7 @@ impl SeriesSet {
 
     /// Adds a sample.
     pub(crate) fn sample(&mut self, series: usize, time_ms: i64, value: f64) {
-        self.series[series].samples.push(Sample { time_ms, value });
+        self.samples.push((series as u32, Sample { time_ms, value }));
     }
 
     /// Adds a native histogram, encoded.
@@ -112,37 +113,61 @@ impl SeriesSet {
         self.series.len()
     }
 
-    /// Encodes the series one after the other.
-    pub(crate) fn encode(mut self, mut each: impl FnMut(Encoded)) {
-        for series in &mut self.series {
-            series.samples.sort_by_key(|sample| sample.time_ms);
-            series.histograms.sort_by_key(|(time_ms, _)| *time_ms);
-            each(Encoded { bytes: series.encode(&self.labels[series.labels.clone()]), points: series.points });
+    /// The series one after the other, each in the order of time.
+    pub(crate) fn sorted(&mut self) -> impl Iterator<Item = Whole<'_>> {
+        // Samples of one time keep the order in which they came.
+        self.samples.sort_by_key(|(series, sample)| (*series, sample.time_ms));
+        self.series.iter_mut().for_each(|series| series.histograms.sort_by_key(|(time_ms, _)| *time_ms));
+        let (mut samples, labels) = (self.samples.as_slice(), self.labels.as_slice());
+        self.series.iter().enumerate().map(move |(index, series)| {
+            let own = samples.iter().take_while(|(of, _)| *of as usize == index).count();
+            let (own, rest) = samples.split_at(own);
+            samples = rest;
+            Whole::new(series, &labels[series.labels.clone()], own)
+        })
+    }
+}
+
+impl<'a> Whole<'a> {
+    fn new(series: &'a Series, labels: &'a [u8], samples: &'a [(u32, Sample)]) -> Self {
+        let encoded_samples: usize = samples.iter().map(|(_, sample)| 2 + sample.size()).sum();
+        let histogram_size = |(_, message): &(i64, Vec<u8>)| 1 + varint_size(message.len() as u64) + message.len();
+        let histograms: usize = series.histograms.iter().map(histogram_size).sum();
+        let size = labels.len() + encoded_samples + series.exemplars.len() + histograms;
+        Self { series, labels, samples, size }
+    }
+
+    /// Data points that are booked with it.
+    pub(crate) fn points(&self) -> u32 {
+        self.series.points
+    }
+
+    /// Bytes that it takes in a request.
+    pub(crate) fn encoded_size(&self) -> usize {
+        1 + varint_size(self.size as u64) + self.size
+    }
+
+    /// Appends it as a `TimeSeries` field of a `WriteRequest`, with tag and length.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.push(0x0a);
+        put_varint(out, self.size as u64);
+        out.extend_from_slice(self.labels);
+        for (_, sample) in self.samples {
+            out.push(0x12);
+            put_varint(out, sample.size() as u64);
+            put_double(out, 0x09, sample.value);
+            put_integer(out, 0x10, sample.time_ms as u64);
+        }
+        out.extend_from_slice(&self.series.exemplars);
+        for (_, message) in &self.series.histograms {
+            put_bytes(out, 0x22, message);
         }
     }
 }
 
-impl Series {
-    fn encode(&self, labels: &[u8]) -> Vec<u8> {
-        let sample_size = |sample: &Sample| 9 + 1 + varint_size(sample.time_ms as u64);
-        let samples: usize = self.samples.iter().map(|sample| 2 + sample_size(sample)).sum();
-        let histogram_size = |(_, message): &(i64, Vec<u8>)| 1 + varint_size(message.len() as u64) + message.len();
-        let histograms: usize = self.histograms.iter().map(histogram_size).sum();
-        let size = labels.len() + samples + self.exemplars.len() + histograms;
-        let mut out = Vec::with_capacity(size + 6);
-        out.push(0x0a);
-        put_varint(&mut out, size as u64);
-        out.extend_from_slice(labels);
-        for sample in &self.samples {
-            out.push(0x12);
-            put_varint(&mut out, sample_size(sample) as u64);
-            put_double(&mut out, 0x09, sample.value);
-            put_integer(&mut out, 0x10, sample.time_ms as u64);
-        }
-        out.extend_from_slice(&self.exemplars);
-        for (_, message) in &self.histograms {
-            put_bytes(&mut out, 0x22, message);
-        }
-        out
+impl Sample {
+    /// Bytes of the message.
+    fn size(&self) -> usize {
+        9 + 1 + varint_size(self.time_ms as u64)
     }
 }

@@ -7,7 +7,7 @@ use sluice_wire::view::{
     NumberDataPoint, Resource, ResourceMetrics, Scope, SummaryDataPoint,
 };
 
-use super::labels::{Label, LabelNames, Source, encode, settle};
+use super::labels::{BadLabel, Label, LabelNames, Source, encode, settle};
 use super::names::{Kind, Naming, metric_name, target_info_label_name};
 use super::native;
 use super::series::{self, SeriesSet};
@@ -261,25 +261,22 @@ impl<'a> Translator<'a> {
         family: &Family<'a, '_>,
         attributes: impl Iterator<Item = KeyValue<'a>>,
     ) -> Option<Vec<Label<'a>>> {
-        let mut labels = Vec::with_capacity(family.shared.len() + 12);
-        let added = match self.translation.resource_labels {
-            false => self.names.add(&mut labels, attributes),
+        let labels = match self.translation.resource_labels {
+            false => self.names.labels(family.shared, attributes),
             true => {
                 // A resource attribute replaces the point's own of the same key.
                 let service = self.translation.exclude_service_attributes;
                 let of_resource = |a: &KeyValue<'_>| !service || !is_identifying(a.key());
                 let resource: Vec<_> = family.resource.attributes().filter(of_resource).collect();
                 let own = attributes.filter(|own| resource.iter().all(|attribute| attribute.key() != own.key()));
-                self.names.add(&mut labels, own.chain(resource.iter().copied()))
+                self.names.labels(family.shared, own.chain(resource.iter().copied()))
             }
         };
-        if let Err(bad) = added {
-            self.drop(1, "invalid_label_name", format!("attribute {:?} of {:?} has no valid name", bad.0, family.name));
-            return None;
-        }
-        labels.extend_from_slice(family.shared);
-        settle(&mut labels);
-        Some(labels)
+        let bad_label = |bad: BadLabel| {
+            let detail = format!("attribute {:?} of {:?} has no valid name", bad.0, family.name);
+            self.drop(1, "invalid_label_name", detail);
+        };
+        labels.map_err(bad_label).ok()
     }
 
     fn sample(
