@@ -42,7 +42,7 @@ impl WriteRequest {
 /// itself goes alone.
 pub(crate) fn pack(mut series: SeriesSet, max_bytes: usize, max_compressed: usize) -> Vec<WriteRequest> {
     let mut requests = Vec::new();
-    let mut plain = Vec::new();
+    let mut plain = Vec::with_capacity(series.size_hint().min(max_bytes));
     let mut points = Vec::with_capacity(series.len());
     for series in series.sorted() {
         if !plain.is_empty() && plain.len() + series.encoded_size() > max_bytes {

@@ -55,6 +55,11 @@ pub(crate) struct Whole<'a> {
 }
 
 impl SeriesSet {
+    /// No series; there is room for so many bytes of labels.
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { labels: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
     /// The series with the labels that a function encodes.
     pub(crate) fn find(&mut self, encode_labels: impl FnOnce(&mut Vec<u8>)) -> usize {
         let start = self.labels.len();
@@ -106,6 +111,11 @@ impl SeriesSet {
     /// Books a data point with a series.
     pub(crate) fn count_point(&mut self, series: usize) {
         self.series[series].points += 1;
+    }
+
+    /// About how many bytes they take in requests.
+    pub(crate) fn size_hint(&self) -> usize {
+        self.labels.len() + self.samples.len() * 24
     }
 
     /// How many series there are.

@@ -1,7 +1,7 @@
 //! Views of what all signals share: resources, scopes, attributes and their values.
 
 use crate::cursor::keys::{I64_4, LEN_1, LEN_2, LEN_5, LEN_6, LEN_7, VARINT_2, VARINT_3, VARINT_4, VARINT_8};
-use crate::cursor::{Cursor, len_key, varint_key};
+use crate::cursor::{Cursor, len_key, plain_pair, varint_key};
 use crate::field::ValueKind;
 
 use super::message::{Each, Message, Singular, Texts, text};
@@ -149,6 +149,16 @@ pub struct KeyValue<'a> {
 impl<'a> From<&'a [u8]> for KeyValue<'a> {
     #[inline]
     fn from(bytes: &'a [u8]) -> Self {
+        if let Some((key_length, value)) = plain_pair(bytes) {
+            let key = bytes.get(2..2 + usize::from(key_length)).unwrap_or_default();
+            let value = match value {
+                [0x0a, length @ 0..0x80, content @ ..] if content.len() == usize::from(*length) => {
+                    Value::Text(text(content))
+                }
+                value => Value::member(value).unwrap_or_default(),
+            };
+            return Self { key, value };
+        }
         let mut pair = Self::default();
         for piece in Message::new(bytes).fields() {
             match piece.key {
