@@ -126,12 +126,16 @@ impl<'a, 'p> Splicer<'a, 'p> {
     fn new(bytes: &'a [u8], columns: &'p Columns, plan: &'p EditPlan) -> Self {
         let parts = plan.partition.as_ref().map_or(1, |partition| partition.parts as usize);
         let sole = sole_part(plan);
-        let capacity = if parts == 1 { bytes.len() + bytes.len() / 8 } else { 0 };
+        let capacity = |part: usize| match sole {
+            Some(sole) if sole as usize != part => 0,
+            Some(_) => bytes.len() + bytes.len() / 8,
+            None => bytes.len() / parts.max(1),
+        };
         Self {
             bytes,
             columns,
             plan,
-            outs: (0..parts).map(|_| Out::new(bytes, capacity)).collect(),
+            outs: (0..parts).map(|part| Out::new(bytes, capacity(part))).collect(),
             patches: Patches::new(columns, plan),
             prepared: Prepared::new(columns, plan),
             current: Current::default(),

@@ -15,8 +15,10 @@ use super::table::{Entry, NO_PARENT, New};
 /// The byte after each text: one that is in no UTF-8 text.
 pub const SEPARATOR: u8 = 0xff;
 
-/// Shorter texts are copied as a piece of this size, which takes two instructions instead of a call.
+/// Shorter texts are copied as a piece of this size, which takes a few instructions instead of a call.
 const PIECE: usize = 32;
+/// The same for those that are longer.
+const LONG_PIECE: usize = 128;
 
 /// Texts one after the other, each followed by `SEPARATOR`.
 #[derive(Clone, Debug)]
@@ -91,22 +93,36 @@ impl SeparatedTexts {
     #[inline(always)]
     pub(crate) fn push_slice(&mut self, source: &[u8], text: Slice) {
         let (from, to, length) = (text.start as usize, self.end(), text.length as usize);
-        match (source.get(from..from + PIECE), self.bytes.get_mut(to..to + PIECE)) {
-            (Some(piece), Some(room)) if length < PIECE => {
-                room.copy_from_slice(piece);
-                room[length] = SEPARATOR;
-            }
-            _ => self.push_long(text.of(source), to),
+        let is_done = match length {
+            ..PIECE => self.put_piece::<PIECE>(source, from, to, length),
+            PIECE..LONG_PIECE => self.put_piece::<LONG_PIECE>(source, from, to, length),
+            _ => false,
+        };
+        if !is_done {
+            self.put(text.of(source), to);
         }
         // Texts that are pieces of a request have less than 4 GiB together.
         self.offsets.push((to + length + 1) as u32);
     }
 
+    /// Copies a text with what is behind it, if there is enough of that, and room.
+    #[inline(always)]
+    fn put_piece<const N: usize>(&mut self, source: &[u8], from: usize, to: usize, length: usize) -> bool {
+        match (source.get(from..from + N), self.bytes.get_mut(to..to + N)) {
+            (Some(piece), Some(room)) => {
+                room.copy_from_slice(piece);
+                room[length] = SEPARATOR;
+                true
+            }
+            _ => false,
+        }
+    }
+
     #[inline(never)]
-    fn push_long(&mut self, text: &[u8], to: usize) {
+    fn put(&mut self, text: &[u8], to: usize) {
         let end = to + text.len();
-        if self.bytes.len() < end + PIECE {
-            self.bytes.resize((end + PIECE) * 2, 0);
+        if self.bytes.len() < end + LONG_PIECE {
+            self.bytes.resize((end + LONG_PIECE) * 2, 0);
         }
         self.bytes[to..end].copy_from_slice(text);
         self.bytes[end] = SEPARATOR;

@@ -13,7 +13,6 @@ pub(crate) struct Out<'a> {
     /// A range of the source that is still to be copied behind what is written.
     run_start: usize,
     run_end: usize,
-    capacity: usize,
     pub(crate) records: u32,
 }
 
@@ -32,7 +31,7 @@ pub(crate) struct Mark {
 
 impl<'a> Out<'a> {
     pub(crate) fn new(source: &'a [u8], capacity: usize) -> Self {
-        Self { source, written: Vec::new(), run_start: 0, run_end: 0, capacity, records: 0 }
+        Self { source, written: Vec::with_capacity(capacity), run_start: 0, run_end: 0, records: 0 }
     }
 
     /// Appends a range of the source.
@@ -145,9 +144,6 @@ impl<'a> Out<'a> {
     }
 
     fn copy_run(&mut self) {
-        if self.written.capacity() == 0 {
-            self.written.reserve(self.capacity);
-        }
         self.written.extend_from_slice(self.source.get(self.run_start..self.run_end).unwrap_or_default());
         self.run_start = self.run_end;
     }
