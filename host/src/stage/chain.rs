@@ -237,10 +237,7 @@ impl Configurable {
         let max_memory_mib = plugin.engine.config().max_memory_mib;
         self.spec.limits.check(max_memory_mib).map_err(|(key, message)| vec![self.error(key, message)])?;
         let descriptor = plugin.descriptor();
-        if !descriptor.signals.contains(&signal) {
-            let message = format!("stage {:?} can't process {}", descriptor.name, signal_name(signal));
-            return Err(vec![self.error("", message)]);
-        }
+        descriptor.takes(signal).map_err(|message| vec![self.error("", message)])?;
         let granted = |name: &String| self.spec.capabilities.as_ref().is_none_or(|granted| granted.contains(name));
         if let Some(name) = plugin.capabilities().iter().find(|name| !granted(name)) {
             let message = format!("the plugin uses {name:?}, which is not among its capabilities here");
@@ -335,13 +332,5 @@ impl Segment {
             table = table.or(declared.table.map(|table| table.request));
         }
         Ok(Self { projection: Projection::new(signal, &reads, table)?, stages: numbered })
-    }
-}
-
-fn signal_name(signal: Signal) -> &'static str {
-    match signal {
-        Signal::Traces => "traces",
-        Signal::Metrics => "metrics",
-        Signal::Logs => "logs",
     }
 }
