@@ -84,6 +84,7 @@ fn shows_what_plugins_warn_of() -> Result<()> {
     let output = said_of("validate", CONFIG)?;
     let said = String::from_utf8(output.stderr)?;
     assert!(said.contains("WARN sampling_percentage is 0"), "{said}");
+    assert!(said.contains("stage=\"sampler\"") && !said.contains("suppressed"), "{said}");
     assert!(output.status.success(), "{said}");
     Ok(())
 }
