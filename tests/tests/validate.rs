@@ -38,8 +38,8 @@ service:
 fn said_of(command: &str, config: &str) -> Result<Output> {
     let directory = tempfile::tempdir()?;
     std::fs::write(directory.path().join("config.yaml"), config)?;
-    // Compiling the stages takes longest.
-    let cache = concat!("yaml:plugins::cache_directory: ", env!("CARGO_TARGET_TMPDIR"), "/validate-code-cache");
+    // Compiling the stages takes longest; the tests of the host have done it already.
+    let cache = concat!("yaml:plugins::cache_directory: ", env!("CARGO_TARGET_TMPDIR"), "/stage-code-cache");
     let mut sluice = Command::new(sluice_tests::sluice::binary()?);
     sluice.current_dir(directory.path()).args([command, "--config", "config.yaml", "--config", cache]);
     Ok(sluice.output()?)
