@@ -6,6 +6,7 @@ mod memory;
 mod pages;
 mod pipelines;
 mod signals;
+mod stages;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -27,23 +28,27 @@ const READY: &str = "Everything is ready. Begin running and processing data.";
 
 /// Why the process can't start.
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: {reason}")]
-pub struct StartError {
-    path: String,
-    reason: String,
+pub enum StartError {
+    /// One of its parts can't.
+    #[error("{path}: {reason}")]
+    Part {
+        /// The part, as the configuration names it.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// Its plugins refuse the configuration.
+    #[error("{0}")]
+    Configuration(ConfigErrors),
 }
 
 impl StartError {
     fn new(kind: &str, id: &ComponentId, reason: String) -> Self {
-        Self { path: format!("{kind}::{id}"), reason }
-    }
-
-    fn processors(mistakes: &[String]) -> Self {
-        Self { path: "processors".into(), reason: mistakes.join("; ") }
+        Self::Part { path: format!("{kind}::{id}"), reason }
     }
 
     fn service(reason: &str) -> Self {
-        Self { path: "service".into(), reason: reason.to_owned() }
+        Self::Part { path: "service".into(), reason: reason.to_owned() }
     }
 }
 
@@ -69,21 +74,22 @@ pub fn run(config: Config) -> ExitCode {
     })
 }
 
-/// Checks the blocks of plugins by the plugins' own schemas and `configure` functions.
-///
-/// # Errors
-/// All mistakes in them.
-pub fn check_plugins(config: &Config) -> Result<(), ConfigErrors> {
-    pipelines::check(config)
+/// All mistakes in the blocks of plugins, by the plugins' own schemas and `configure` functions, but for those that were
+/// reported already and their consequences. The rest of the configuration may be wrong.
+pub fn check_plugins(config: &Config, reported: &[ConfigError]) -> Vec<ConfigError> {
+    stages::check(config, reported)
 }
 
 /// The schemas of all plugins that the configuration names, and which of them can't be had.
 pub fn plugin_schemas(config: &Config) -> (BTreeMap<String, serde_json::Value>, Vec<ConfigError>) {
-    pipelines::schemas(config)
+    stages::schemas(config)
 }
 
 fn fail(error: &StartError) -> ExitCode {
-    tracing::error!("{error}");
+    match error {
+        StartError::Part { .. } => tracing::error!("{error}"),
+        StartError::Configuration(mistakes) => mistakes.errors.iter().for_each(|mistake| tracing::error!("{mistake}")),
+    }
     ExitCode::FAILURE
 }
 

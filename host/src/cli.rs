@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app;
-use crate::config::{self, Config, ConfigErrors, Sources};
+use crate::config::{self, Config, ConfigErrors, Reading, Sources};
 use crate::telemetry::logs;
 
 const EXAMPLES: &str = "\
@@ -102,13 +102,17 @@ struct HealthcheckArgs {
 
 impl ConfigArgs {
     fn load(self) -> Result<Config, ConfigErrors> {
+        self.read().sound()
+    }
+
+    fn read(self) -> Reading {
         let sources = Sources { configs: self.config, sets: self.set };
-        let mut config = config::load(&sources, &config::process_environment)?;
+        let mut reading = config::read(&sources, &config::process_environment);
         if !self.feature_gates.is_empty() {
             let message = "--feature-gates has no effect: there are no feature gates".to_owned();
-            config.warnings.push(config::ConfigError { place: None, path: String::new(), message });
+            reading.found.warnings.push(config::ConfigError { place: None, path: String::new(), message });
         }
-        Ok(config)
+        reading
     }
 }
 
@@ -165,26 +169,36 @@ fn run(mut sources: ConfigArgs) -> ExitCode {
             }
         }
     }
-    match sources.load() {
+    let mut reading = sources.read();
+    // A sound one is configured when it runs.
+    if !reading.found.errors.is_empty() {
+        check_plugins(&mut reading);
+    }
+    match reading.sound() {
         Ok(config) => app::run(config),
         Err(errors) => fail(&errors),
     }
 }
 
 fn validate(sources: ConfigArgs) -> ExitCode {
-    let config = match sources.load() {
+    let mut reading = sources.read();
+    check_plugins(&mut reading);
+    let config = match reading.sound() {
         Ok(config) => config,
         Err(errors) => return fail(&errors),
     };
-    // What plugins say when they are configured.
-    logs::init_for_command();
-    if let Err(mut errors) = app::check_plugins(&config) {
-        errors.warnings.splice(0..0, config.warnings);
-        return fail(&errors);
-    }
     warn(&config.warnings);
     let pipelines = config.service.pipelines.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     print(&format!("configuration is valid; pipelines: {pipelines}\n"))
+}
+
+/// Adds the mistakes in the blocks of plugins to what was found, and shows what the plugins warn of.
+fn check_plugins(reading: &mut Reading) {
+    logs::init_for_command();
+    if let Some(config) = &reading.config {
+        let mistakes = app::check_plugins(config, &reading.found.errors);
+        reading.found.add(mistakes);
+    }
 }
 
 fn list_components(arguments: ComponentsArgs) -> ExitCode {

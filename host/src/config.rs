@@ -1,7 +1,8 @@
 //! Configuration: the collector's grammar, from its sources to typed settings, with every mistake named and placed.
 //!
 //! The sources are read and merged (`source`), `${...}` is expanded (`expand`), every block is read by its schema
-//! (`build`), and the references between blocks are checked (`references`). All mistakes come at once.
+//! (`build`), and the references between blocks are checked (`references`). What is wrong is left out, so that plugins can
+//! be asked about the rest (`plugin_mistakes`) and all mistakes come at once.
 
 pub mod component;
 pub mod components;
@@ -14,6 +15,7 @@ mod id;
 mod node;
 mod parse;
 mod plugin_block;
+mod plugin_mistakes;
 mod plugins;
 mod print;
 mod references;
@@ -29,6 +31,7 @@ pub use build::{BlockCheck, block_from_yaml};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use id::{ComponentId, IdError, PipelineId, signal_name};
 pub use plugin_block::PluginConfig;
+pub use plugin_mistakes::PluginMistake;
 pub use plugins::{OnError, PluginsConfig, StageLimits, StageSettings};
 pub use print::print;
 pub use service::{
@@ -105,22 +108,48 @@ pub enum ExtensionConfig {
     HealthCheck(Box<component::HealthCheckConfig>),
 }
 
+/// What reading a configuration led to.
+#[derive(Debug)]
+pub struct Reading {
+    /// What could be read; what is wrong is left out or has its default. None if not even the text could be read.
+    pub config: Option<Config>,
+    /// The mistakes, and what else was noticed.
+    pub found: ConfigErrors,
+}
+
 /// Loads a configuration: reads, merges, expands and checks it.
 ///
 /// # Errors
 /// All mistakes that can be found at once, in the order of the text.
 pub fn load(sources: &Sources, environment: Environment<'_>) -> Result<Config, ConfigErrors> {
+    read(sources, environment).sound()
+}
+
+/// Reads a configuration as far as it can be read, whatever is wrong with it.
+pub fn read(sources: &Sources, environment: Environment<'_>) -> Reading {
     let mut report = error::Report::default();
-    let Some(mut root) = source::read(sources, environment, &mut report) else { return Err(report.into_errors()) };
-    expand::expand(&mut root, environment, &mut report);
-    let mut config = build::build(&root, &mut report);
-    references::check(&config, &root, &mut report);
-    let found = report.into_errors();
-    if !found.errors.is_empty() {
-        return Err(found);
+    let config = source::read(sources, environment, &mut report).map(|mut root| {
+        expand::expand(&mut root, environment, &mut report);
+        let config = build::build(&root, &mut report);
+        references::check(&config, &root, &mut report);
+        config
+    });
+    Reading { config, found: report.into_errors() }
+}
+
+impl Reading {
+    /// The configuration, with its warnings.
+    ///
+    /// # Errors
+    /// All mistakes that were found.
+    pub fn sound(self) -> Result<Config, ConfigErrors> {
+        match self {
+            Self { config: Some(config), found } if found.errors.is_empty() => {
+                Ok(Config { warnings: found.warnings, ..config })
+            }
+            Self { found, .. } => Err(found),
+        }
     }
-    config.warnings = found.warnings;
-    Ok(config)
 }
 
 #[cfg(test)]

@@ -39,7 +39,8 @@ async fn sends() {
         web_identity_token_file: text("token_file").map(PathBuf::from),
     });
     let signer = Signer::new(SignerSettings { region: text("region"), service: text("service"), assume_role });
-    let signing = HttpClient::new(&HttpClientConfig::default(), Authenticator::SigV4(signer)).expect("client");
+    let signing =
+        HttpClient::new("exporters::x", &HttpClientConfig::default(), Authenticator::SigV4(signer)).expect("client");
     let uri: Uri = text("url").expect("url").parse().expect("address");
     let content_type = "application/x-amz-json-1.1";
     let mut request = Request::post(uri.clone(), content_type, Bytes::from(text("body").expect("body")));
@@ -50,7 +51,8 @@ async fn sends() {
     let reply = match text("tamper") {
         None => signing.send(request).await,
         Some(what) => {
-            let plain = HttpClient::new(&HttpClientConfig::default(), Authenticator::None).expect("client");
+            let plain =
+                HttpClient::new("exporters::x", &HttpClientConfig::default(), Authenticator::None).expect("client");
             plain.send(tampered(&signing, request, &what).await).await
         }
     };

@@ -91,36 +91,35 @@ struct Starting<'a> {
 
 impl Starting<'_> {
     fn start(&self, config: &ExporterConfig) -> Result<Destination, String> {
+        let id = self.id.to_string();
         match config {
             ExporterConfig::PrometheusRemoteWrite(config) => {
-                let exporter = RemoteWrite::new(config, self.authenticator(&config.client.auth)?).map_err(text)?;
+                let exporter = RemoteWrite::new(&id, config, self.authenticator(&config.client.auth)?).map_err(text)?;
                 self.queue_in_order(exporter, config)
             }
             ExporterConfig::AwsPrometheusRemoteWrite(config) => {
                 let authenticator = Authenticator::SigV4(legacy_signer(&config.aws_auth));
                 let config = &config.remote_write;
-                let exporter = RemoteWrite::adot_2021(config, authenticator).map_err(text)?;
+                let exporter = RemoteWrite::adot_2021(&id, config, authenticator).map_err(text)?;
                 self.queue_in_order(exporter, config)
             }
             ExporterConfig::OpenSearch(config) => {
-                let exporter = OpenSearch::new(config, self.authenticator(&config.http.auth)?).map_err(text)?;
+                let exporter = OpenSearch::new(&id, config, self.authenticator(&config.http.auth)?).map_err(text)?;
                 self.queue(exporter, &config.sending_queue, &config.retry_on_failure)
             }
             ExporterConfig::Otlp(config) => {
-                let exporter = OtlpGrpc::new(&config.client, config.timeout.get()).map_err(text)?;
+                let exporter = OtlpGrpc::new(&id, &config.client, config.timeout.get()).map_err(text)?;
                 self.queue(exporter, &config.sending_queue, &config.retry_on_failure)
             }
             ExporterConfig::OtlpHttp(config) => {
-                let exporter = OtlpHttp::new(config, self.authenticator(&config.client.auth)?).map_err(text)?;
+                let exporter = OtlpHttp::new(&id, config, self.authenticator(&config.client.auth)?).map_err(text)?;
                 self.queue(exporter, &config.sending_queue, &config.retry_on_failure)
             }
-            ExporterConfig::Debug(config) => self.queue(
-                Debug::new(&self.id.to_string(), config).map_err(text)?,
-                &one_at_a_time(),
-                &RetryConfig::DEFAULT,
-            ),
+            ExporterConfig::Debug(config) => {
+                self.queue(Debug::new(&id, config).map_err(text)?, &one_at_a_time(), &RetryConfig::DEFAULT)
+            }
             ExporterConfig::File(config) => {
-                self.queue(File::new(config).map_err(text)?, &one_at_a_time(), &RetryConfig::DEFAULT)
+                self.queue(File::new(&id, config).map_err(text)?, &one_at_a_time(), &RetryConfig::DEFAULT)
             }
         }
     }

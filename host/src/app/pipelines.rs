@@ -6,15 +6,15 @@ use std::sync::Arc;
 use http::HeaderName;
 use tokio::task::JoinHandle;
 
-use super::StartError;
+use super::{StartError, stages};
 use crate::batch::{self, Limits};
 use crate::config::component::BatchConfig;
-use crate::config::{self, ComponentId, Config, ConfigErrors, PipelineConfig, PluginConfig, ProcessorConfig};
+use crate::config::{ComponentId, Config, ConfigErrors, PipelineConfig, PluginConfig, ProcessorConfig};
 use crate::model::{Batch, Refusal, Signal, TenantId};
 use crate::receive::{BoxFuture, Consume};
 use crate::route::pipeline::{Next, Pipelines};
 use crate::route::{Destination, FanOut, Pipeline, Segment};
-use crate::stage::{Catalog, Chain, Engine, EngineConfig, OnError, Reload, Reloader, StageLimits, StageSpec};
+use crate::stage::{Catalog, Chain, Reload, Reloader, StageConfigError};
 use crate::telemetry::Telemetry;
 
 /// All pipelines, and what keeps their plugins up to date.
@@ -51,119 +51,16 @@ impl Consume for Consumer {
     }
 }
 
-/// Checks the blocks of all plugins that the configuration names, whether a pipeline runs them or not.
-///
-/// # Errors
-/// All mistakes, with their places.
-pub(super) fn check(config: &Config) -> Result<(), ConfigErrors> {
-    let catalog = catalog(config).map_err(|error| placeless(error.to_string()))?;
-    let mut errors = ConfigErrors::default();
-    for (id, plugin) in plugins(config) {
-        match spec(&catalog, id, plugin) {
-            Err(found) => errors.errors.extend(found.errors),
-            Ok(spec) => {
-                for signal in signals_of(config, &catalog, id, plugin) {
-                    let mistakes = Chain::new(&catalog, signal, vec![spec.clone()]).err().unwrap_or_default();
-                    for mistake in mistakes {
-                        let error = plugin.error(&mistake.path, &mistake.message);
-                        if !errors.errors.contains(&error) {
-                            errors.errors.push(error);
-                        }
-                    }
-                }
-            }
-        }
-    }
-    if errors.errors.is_empty() { Ok(()) } else { Err(errors) }
-}
-
-/// The schemas of all plugins that the configuration names, and which of them can't be had.
-pub(super) fn schemas(config: &Config) -> (BTreeMap<String, serde_json::Value>, Vec<config::ConfigError>) {
-    let (mut schemas, mut unknown) = (BTreeMap::new(), Vec::new());
-    let catalog = match catalog(config) {
-        Ok(catalog) => catalog,
-        Err(error) => return (schemas, placeless(error.to_string()).errors),
-    };
-    for (_, plugin) in plugins(config) {
-        match catalog.find(&plugin.plugin) {
-            Ok(found) => {
-                schemas.insert(plugin.plugin.clone(), found.descriptor().config_schema.clone());
-            }
-            Err(error) => unknown.push(plugin.error("", &format!("its values are not shown: {error}"))),
-        }
-    }
-    (schemas, unknown)
-}
-
-fn plugins(config: &Config) -> impl Iterator<Item = (&ComponentId, &PluginConfig)> {
-    config.processors.iter().filter_map(|(id, processor)| match processor {
-        ProcessorConfig::Plugin(plugin) => Some((id, plugin.as_ref())),
-        _ => None,
-    })
-}
-
-/// The signals for which a processor runs; for one that runs nowhere those that its plugin can process.
-fn signals_of(config: &Config, catalog: &Catalog, id: &ComponentId, plugin: &PluginConfig) -> BTreeSet<Signal> {
-    let pipelines = config.service.pipelines.iter();
-    let used: BTreeSet<Signal> =
-        pipelines.filter(|(_, pipeline)| pipeline.processors.contains(id)).map(|(id, _)| id.signal()).collect();
-    if !used.is_empty() {
-        return used;
-    }
-    catalog.find(&plugin.plugin).map(|plugin| plugin.descriptor().signals.iter().copied().collect()).unwrap_or_default()
-}
-
-fn catalog(config: &Config) -> Result<Catalog, crate::stage::EngineError> {
-    let settings = &config.plugins;
-    let engine = EngineConfig { cache_directory: settings.cache_directory.clone(), ..EngineConfig::default() };
-    Ok(Catalog::new(Engine::new(engine)?, settings.directory.clone()))
-}
-
-/// What the engine needs to know of a stage, once its block has the right keys and types.
-fn spec(catalog: &Catalog, id: &ComponentId, config: &PluginConfig) -> Result<StageSpec, ConfigErrors> {
-    let plugin = catalog.find(&config.plugin).map_err(|error| {
-        let mut errors = ConfigErrors::default();
-        errors.errors.push(config.error("", &error.to_string()));
-        errors
-    })?;
-    let schema = &plugin.descriptor().config_schema;
-    Ok(StageSpec {
-        id: id.to_string(),
-        plugin: config.plugin.clone(),
-        config: config.check(schema)?,
-        secrets: config.secrets(schema),
-        on_error: config.settings.on_error.map(|on_error| match on_error {
-            config::OnError::Pass => OnError::Pass,
-            config::OnError::Drop => OnError::Drop,
-            config::OnError::Reject => OnError::Reject,
-        }),
-        limits: limits(&config.settings.limits),
-        capabilities: None,
-    })
-}
-
-fn limits(config: &config::StageLimits) -> StageLimits {
-    let mib = |size: config::types::ByteSize| u32::try_from(size.bytes().div_ceil(1 << 20)).unwrap_or(u32::MAX);
-    StageLimits {
-        memory_mib: mib(config.memory),
-        timeout_ms: u32::try_from(config.deadline.get().as_millis()).unwrap_or(u32::MAX),
-        output_mib: mib(config.output),
-        component_mib: mib(config.binary),
-        rows: config.rows,
-        ..StageLimits::default()
-    }
-}
-
 /// Builds all pipelines, and gives the tasks of their batch processors, the first in the flow first.
 ///
 /// # Errors
-/// All mistakes in stages, one a line.
+/// All mistakes in stages.
 pub(super) fn build(
     config: &Config,
     destinations: &BTreeMap<ComponentId, Arc<Destination>>,
     telemetry: &Telemetry,
 ) -> Result<(Graph, Vec<JoinHandle<()>>), StartError> {
-    let catalog = catalog(config).map_err(|error| StartError::service(&error.to_string()))?;
+    let catalog = stages::catalog(config).map_err(|error| StartError::service(&error.to_string()))?;
     let mut builder = Builder {
         config,
         destinations,
@@ -255,27 +152,23 @@ impl Builder<'_> {
             return Ok(Segment::new(None, next, self.telemetry.clone()));
         }
         let started = std::time::Instant::now();
-        let mut specs = Vec::new();
-        let mut mistakes = Vec::new();
-        for (id, plugin) in &stages {
-            match spec(&self.catalog, id, plugin) {
-                Ok(spec) => specs.push(spec),
-                Err(errors) => mistakes.extend(errors.errors.iter().map(ToString::to_string)),
-            }
+        let specs = stages.iter().map(|(id, plugin)| stages::spec(&self.catalog, id, plugin));
+        let chain = specs.collect::<Result<_, _>>().and_then(|specs| Chain::new(&self.catalog, signal, specs));
+        let chain = Arc::new(chain.map_err(|mistakes| self.refused(&stages, &mistakes))?);
+        self.headers.extend(chain.headers());
+        self.chains.push(Arc::clone(&chain));
+        tracing::debug!(elapsed = ?started.elapsed(), stages = stages.len(), "chain configured");
+        Ok(Segment::new(Some(chain), next, self.telemetry.clone()))
+    }
+
+    /// Why there is no start. One chain does not work; whoever mends it wants to hear of the others, too.
+    fn refused(&self, stages: &[(&ComponentId, &PluginConfig)], mistakes: &[StageConfigError]) -> StartError {
+        let mut errors = ConfigErrors::default();
+        errors.add(stages::check_all(self.config, &self.catalog, &[]));
+        if errors.errors.is_empty() {
+            errors.add(mistakes.iter().map(|mistake| stages::placed(stages, mistake)).collect());
         }
-        if mistakes.is_empty() {
-            match Chain::new(&self.catalog, signal, specs) {
-                Ok(chain) => {
-                    let chain = Arc::new(chain);
-                    self.headers.extend(chain.headers());
-                    self.chains.push(Arc::clone(&chain));
-                    tracing::debug!(elapsed = ?started.elapsed(), stages = stages.len(), "chain configured");
-                    return Ok(Segment::new(Some(chain), next, self.telemetry.clone()));
-                }
-                Err(errors) => mistakes.extend(errors.iter().map(|error| placed(&stages, error))),
-            }
-        }
-        Err(StartError::processors(&mistakes))
+        StartError::Configuration(errors)
     }
 
     fn header_names(&self) -> Vec<HeaderName> {
@@ -295,11 +188,6 @@ impl Builder<'_> {
     }
 }
 
-fn placed(stages: &[(&ComponentId, &PluginConfig)], error: &crate::stage::StageConfigError) -> String {
-    let stage = stages.iter().find(|(id, _)| id.to_string() == error.stage);
-    stage.map_or_else(|| error.to_string(), |(_, plugin)| plugin.error(&error.path, &error.message).to_string())
-}
-
 /// Counts what a look at the plugin directory led to; the reloader itself writes the log.
 fn observe(reload: &Reload, metrics: &crate::telemetry::Metrics) {
     for change in &reload.changes {
@@ -308,10 +196,4 @@ fn observe(reload: &Reload, metrics: &crate::telemetry::Metrics) {
     for error in &reload.errors {
         metrics.plugin_reloads.with_label_values(&[error.stage.as_str(), "refused"]).inc();
     }
-}
-
-fn placeless(message: String) -> ConfigErrors {
-    let mut errors = ConfigErrors::default();
-    errors.errors.push(config::ConfigError { place: None, path: "plugins".into(), message });
-    errors
 }

@@ -1,7 +1,6 @@
 //! From the merged tree to typed settings: every section, every component, by its schema.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -13,7 +12,7 @@ use super::error::{Finding, Findings, Report, join};
 use super::id::{ComponentId, IdError, PipelineId};
 use super::node::{Content, Entry, Node};
 use super::plugin_block::PluginConfig;
-use super::plugins::PluginsConfig;
+use super::plugins::{PluginsConfig, StageLimits};
 use super::schema::{self, words};
 use super::service::ServiceConfig;
 use super::tenants::TenantsConfig;
@@ -29,8 +28,7 @@ pub(super) fn build(root: &Node, report: &mut Report) -> Config {
             report.error(Some(key_place), key.as_str(), words::unknown_key(key, SECTIONS.into_iter()));
         }
     }
-    let plugins: PluginsConfig = section(root, "plugins", report);
-    check_directories(&plugins, root, report);
+    let plugins = read_plugins(root, report);
     let mut config = Config {
         receivers: BTreeMap::new(),
         processors: BTreeMap::new(),
@@ -53,6 +51,21 @@ where
 {
     let Some(entry) = root.get(key) else { return T::default() };
     read_block(&entry.value, &T::default(), key, report).unwrap_or_default()
+}
+
+/// Reads `plugins`. What is wrong there is not used to find more mistakes: those would be its consequences.
+fn read_plugins(root: &Node, report: &mut Report) -> PluginsConfig {
+    let before = report.errors.len();
+    let mut plugins: PluginsConfig = section(root, "plugins", report);
+    if report.errors.len() > before {
+        plugins.limits = StageLimits::default();
+    }
+    if let Some(directory) = plugins.directory.take_if(|directory| !directory.is_dir()) {
+        let path = "plugins::directory";
+        let message = format!("{:?} is not a directory", directory.display().to_string());
+        report.error(Some(&root.locate(path)), path, message);
+    }
+    plugins
 }
 
 /// Reads `service`. A pipeline whose id is none is reported and left out.
@@ -80,7 +93,7 @@ where
     T: Serialize + DeserializeOwned + JsonSchema + Check,
 {
     let before = report.errors.len();
-    let value = schema::walk(node, &schema::of::<T>(), path, report);
+    let (value, _) = schema::walk(node, &schema::of::<T>(), path, report);
     let is_sound = report.errors.len() == before;
     let block = match lay_over(defaults, value) {
         Ok(block) => block,
@@ -189,6 +202,9 @@ impl Config {
         match found {
             Some(Component { support: Support::Native(native), .. }) => self.add_native(*native, id, &block, report),
             Some(component) => block.refuse(not_yet(component, &id), report),
+            // Which plugins there are is not known, and was complained about.
+            None if kind == Kind::Processor && report.errors.iter().any(|error| error.path == "plugins::directory") => {
+            }
             None => block.refuse(unknown_type(kind, &id, &self.plugins), report),
         }
     }
@@ -332,17 +348,6 @@ pub(crate) fn plugin_files(plugins: &PluginsConfig) -> Vec<String> {
         .collect();
     names.sort();
     names
-}
-
-fn check_directories(plugins: &PluginsConfig, root: &Node, report: &mut Report) {
-    if let Some(directory) = plugins.directory.as_deref().filter(|directory| !Path::is_dir(directory)) {
-        let place = root.locate("plugins::directory");
-        report.error(
-            Some(&place),
-            "plugins::directory",
-            format!("{:?} is not a directory", directory.display().to_string()),
-        );
-    }
 }
 
 /// Reads one block of settings that stands alone, as tests of components need it.

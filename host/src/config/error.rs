@@ -66,6 +66,20 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
+impl ConfigErrors {
+    /// Adds mistakes: all are in the order of the text, each once.
+    pub fn add(&mut self, errors: Vec<ConfigError>) {
+        self.errors.extend(errors);
+        in_order(&mut self.errors);
+    }
+}
+
+fn in_order(list: &mut Vec<ConfigError>) {
+    list.sort_by_key(|error| error.place.as_ref().map(|place| (place.source.clone(), place.line, place.column)));
+    let mut seen = std::collections::BTreeSet::new();
+    list.retain(|error| seen.insert(error.to_string()));
+}
+
 /// What the steps of loading have found so far.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
@@ -85,13 +99,8 @@ impl Report {
     /// In the order of the text, each once.
     pub(crate) fn into_errors(self) -> ConfigErrors {
         let Self { mut errors, mut warnings } = self;
-        for list in [&mut errors, &mut warnings] {
-            list.sort_by_key(|error| {
-                error.place.as_ref().map(|place| (place.source.clone(), place.line, place.column))
-            });
-            let mut seen = std::collections::BTreeSet::new();
-            list.retain(|error| seen.insert(error.to_string()));
-        }
+        in_order(&mut errors);
+        in_order(&mut warnings);
         ConfigErrors { errors, warnings }
     }
 }

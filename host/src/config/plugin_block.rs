@@ -25,9 +25,9 @@ pub struct PluginConfig {
     /// What the host itself reads.
     pub settings: StageSettings,
     /// Where the block stands, for example `processors::filter/ecs`.
-    path: String,
+    pub(super) path: String,
     /// The plugin's part of the block.
-    block: Node,
+    pub(super) block: Node,
 }
 
 impl PluginConfig {
@@ -71,9 +71,12 @@ impl PluginConfig {
         block
     }
 
-    /// The values that must not stand in any message about the stage, by the plugin's own JSON Schema.
-    pub fn secrets(&self, schema: &Value) -> Vec<String> {
-        secrets::texts(&self.raw(), schema)
+    /// The values that must not stand in any message about the stage, by the plugin's own JSON Schema: those of the text
+    /// and those that were read from it, of which some may have been written under nearly the right key.
+    pub fn secrets(&self, schema: &Value, read: &Value) -> Vec<String> {
+        let mut texts = secrets::texts(&self.raw(), schema);
+        texts.extend(secrets::texts(read, schema));
+        texts
     }
 
     /// Reads the settings by the plugin's own JSON Schema.
@@ -82,21 +85,26 @@ impl PluginConfig {
     /// All unknown keys and wrong types, with their places.
     pub fn check(&self, schema: &Value) -> Result<Value, ConfigErrors> {
         let mut report = Report::default();
-        let value = schema::walk(&self.block, schema, &self.path, &mut report);
+        let (value, _) = schema::walk(&self.block, schema, &self.path, &mut report);
         if report.errors.is_empty() { Ok(value) } else { Err(report.into_errors()) }
     }
 
     /// Gives a mistake that the plugin itself found its place. The path is the plugin's: keys joined by dots, and
     /// positions in brackets, for example `traces.span[2]`.
     pub fn error(&self, path: &str, message: &str) -> ConfigError {
-        let path = path.replace("::", ".").replace('[', ".").replace(']', "");
-        let path = path.split('.').filter(|step| !step.is_empty()).collect::<Vec<_>>().join("::");
-        ConfigError {
-            place: Some(self.block.locate(&path)),
-            path: join(&self.path, &path),
-            message: message.to_owned(),
-        }
+        self.error_at(&keys(path).join("::"), message)
     }
+
+    /// Gives a mistake its place; the path is that of the text, relative to the block.
+    pub(super) fn error_at(&self, path: &str, message: &str) -> ConfigError {
+        ConfigError { place: Some(self.block.locate(path)), path: join(&self.path, path), message: message.to_owned() }
+    }
+}
+
+/// The keys and positions of a plugin's path.
+pub(super) fn keys(path: &str) -> Vec<String> {
+    let path = path.replace("::", ".").replace('[', ".").replace(']', "");
+    path.split('.').filter(|step| !step.is_empty()).map(str::to_owned).collect()
 }
 
 impl fmt::Debug for PluginConfig {
@@ -149,6 +157,9 @@ impl component::Check for HostSettings {
 
 fn read_settings(host: &Node, path: &str, limits: &StageLimits, report: &mut Report) -> StageSettings {
     let defaults = HostSettings { on_error: None, limits: limits.clone() };
-    let read = super::build::read_block(host, &defaults, path, report).unwrap_or(defaults);
-    StageSettings { on_error: read.on_error, limits: read.limits }
+    let before = report.errors.len();
+    let read = super::build::read_block(host, &defaults, path, report);
+    // What is wrong with them was said; the plugin's part is looked at with the defaults.
+    let sound = read.filter(|_| report.errors.len() == before).unwrap_or(defaults);
+    StageSettings { on_error: sound.on_error, limits: sound.limits }
 }

@@ -4,6 +4,8 @@
 //! configuration needs it: an object that lists properties allows no others, and null means the default. A property with
 //! `x-no-effect` is accepted as the collector has it, changes nothing, and says so.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::error::{Place, Report, join};
@@ -16,11 +18,23 @@ pub(crate) mod words;
 /// References that refer to each other without end stop here.
 const MAX_REFERENCES: usize = 32;
 
+/// What was left out of a value because it was reported, or is not set; by key paths of the whole configuration.
+#[derive(Debug, Default)]
+pub(crate) struct LeftOut {
+    /// Elements of lists, by their positions in the text: what comes after them stands further in front in the value.
+    pub(crate) items: BTreeSet<String>,
+    /// Maps that lack a value which stands there.
+    pub(crate) maps: BTreeSet<String>,
+}
+
 /// Reads a node as its schema wants it: numbers in text fields become texts, nulls become defaults.
 ///
-/// `path` is where the node stands in the whole. What comes back is only of use if nothing was reported.
-pub(crate) fn walk(node: &Node, schema: &Value, path: &str, report: &mut Report) -> Value {
-    Walker { root: schema, report }.value(node, schema, path).unwrap_or_default()
+/// `path` is where the node stands in the whole. What is wrong is left out, and what can't be without it too, so that the
+/// rest can be looked at; a key that is nearly right is read as the one that was meant.
+pub(crate) fn walk(node: &Node, schema: &Value, path: &str, report: &mut Report) -> (Value, LeftOut) {
+    let mut left_out = LeftOut::default();
+    let value = Walker { root: schema, report, left_out: &mut left_out }.value(node, schema, path);
+    (value.unwrap_or_default(), left_out)
 }
 
 /// The schema of a type.
@@ -31,6 +45,7 @@ pub(crate) fn of<T: schemars::JsonSchema>() -> Value {
 struct Walker<'a> {
     root: &'a Value,
     report: &'a mut Report,
+    left_out: &'a mut LeftOut,
 }
 
 impl<'a> Walker<'a> {
@@ -120,41 +135,70 @@ impl<'a> Walker<'a> {
     }
 
     fn object(&mut self, node: &Node, entries: &[Entry], schema: &'a Value, path: &str) -> Option<Value> {
-        let no_properties = Map::new();
         let properties = schema.get("properties").and_then(Value::as_object);
         let others = schema.get("additionalProperties");
         let mut object = Map::new();
-        for Entry { key, key_place, value } in entries {
-            let path = join(path, key);
+        for entry @ Entry { key, key_place, value } in entries {
+            let here = join(path, key);
             let known = properties.and_then(|properties| properties.get(key));
             if let Some(known) = known {
-                self.check_effect(value, key_place, known, &path);
+                self.check_effect(value, key_place, known, &here);
             }
             let read = match (known, others) {
-                (Some(schema), _) => self.value(value, schema, &path),
+                (Some(schema), _) => self.value(value, schema, &here),
                 (None, Some(Value::Bool(true))) => Some(free(value)),
                 (None, None) if properties.is_none() => (!value.is_null()).then(|| free(value)),
-                (None, Some(schema @ Value::Object(_))) => self.map_value(value, schema, &path),
+                (None, Some(schema @ Value::Object(_))) => self.map_value(value, schema, &here),
                 (None, Some(_) | None) => {
-                    let keys = properties.unwrap_or(&no_properties).keys().map(String::as_str);
-                    self.report.error(Some(key_place), path, words::unknown_key(key, keys));
-                    None
+                    let read = self.unknown_key(entry, entries, properties, &here);
+                    object.extend(read);
+                    continue;
                 }
             };
-            if let Some(read) = read {
-                object.insert(key.clone(), read);
+            match read {
+                Some(read) => drop(object.insert(key.clone(), read)),
+                None if value.is_null() => {}
+                None => drop(self.left_out.maps.insert(path.to_owned())),
             }
         }
-        for required in schema.get("required").and_then(Value::as_array).into_iter().flatten() {
+        self.has_required(node, &object, schema, path).then_some(Value::Object(object))
+    }
+
+    /// Reports a key that no property has. If it is nearly one that is not there, that is what it is read as: what
+    /// would follow from its absence is no mistake of its own.
+    fn unknown_key(
+        &mut self,
+        entry: &Entry,
+        entries: &[Entry],
+        properties: Option<&'a Map<String, Value>>,
+        path: &str,
+    ) -> Option<(String, Value)> {
+        let keys = properties.into_iter().flat_map(Map::keys).map(String::as_str);
+        self.report.error(Some(&entry.key_place), path, words::unknown_key(&entry.key, keys.clone()));
+        let meant = words::meant_key(&entry.key, keys).filter(|key| entries.iter().all(|other| other.key != *key))?;
+        let mut inside = Report::default();
+        let mut walker = Walker { root: self.root, report: &mut inside, left_out: self.left_out };
+        let read = walker.value(&entry.value, properties?.get(meant)?, path);
+        // If the value does not fit, something else was meant.
+        if inside.errors.iter().any(|error| error.path == path) {
+            return None;
+        }
+        self.report.errors.append(&mut inside.errors);
+        read.map(|read| (meant.to_owned(), read))
+    }
+
+    /// Whether an object has what it must have; says what is missing.
+    fn has_required(&mut self, node: &Node, object: &Map<String, Value>, schema: &Value, path: &str) -> bool {
+        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+        let mut has_all = true;
+        for key in required.filter_map(Value::as_str).filter(|key| !object.contains_key(*key)) {
+            has_all = false;
             // What stands there in the wrong form was complained about already.
-            let is_set =
-                |key: &&str| object.contains_key(*key) || entries.iter().any(|e| e.key == **key && !e.value.is_null());
-            let missing = required.as_str().filter(|key| !is_set(key));
-            if let Some(key) = missing {
+            if node.get(key).is_none_or(|entry| entry.value.is_null()) {
                 self.report.error(Some(&node.place), join(path, key), "must be set");
             }
         }
-        Some(Value::Object(object))
+        has_all
     }
 
     /// A value of a map with free keys; without a value it is an empty text, or null where that is possible.
@@ -176,12 +220,14 @@ impl<'a> Walker<'a> {
                 && item.unset.is_none()
                 && !self.alternatives(item_schema).iter().any(|one| has_type(one, "object"))
             {
-                self.report.error(Some(&item.place), path, "must not be empty");
-            } else {
-                array.extend(self.value(item, item_schema, &path));
+                self.report.error(Some(&item.place), path.as_str(), "must not be empty");
+            } else if let Some(read) = self.value(item, item_schema, &path) {
+                array.push(read);
+                continue;
             }
+            self.left_out.items.insert(path);
         }
-        self.check_length("items", array.len(), schema, items.first().map(|item| &item.place), path);
+        self.check_length("items", items.len(), schema, items.first().map(|item| &item.place), path);
         Some(Value::Array(array))
     }
 

@@ -36,6 +36,17 @@ impl Encoding {
             _ => None,
         }
     }
+
+    /// Its usual name in these headers; none if there is nothing to say.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Identity => None,
+            Self::Gzip => Some("gzip"),
+            Self::Zlib => Some("deflate"),
+            Self::Zstd => Some("zstd"),
+            Self::Snappy => Some("snappy"),
+        }
+    }
 }
 
 /// The best ratio that deflate can reach; a size hint beyond it is a lie.

@@ -89,7 +89,7 @@ pub struct Reply {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The `tls` block is of no use.
-    #[error("tls.{0}")]
+    #[error("tls::{0}")]
     Tls(#[from] TlsError),
     /// `proxy_url` is of no use.
     #[error("{0}")]
@@ -117,12 +117,13 @@ pub enum SendError {
 }
 
 impl HttpClient {
-    /// Makes a client; reads and checks everything that its settings name.
+    /// Makes a client; reads and checks everything that its settings name. `block` is where these stand in the
+    /// configuration, for example `exporters::otlphttp`.
     ///
     /// # Errors
     /// If a certificate, the proxy or a header is of no use.
-    pub fn new(settings: &HttpClientConfig, authenticator: Authenticator) -> Result<Self, ClientError> {
-        let tls = ClientTls::new(&settings.tls, &["h2", "http/1.1"])?;
+    pub fn new(block: &str, settings: &HttpClientConfig, authenticator: Authenticator) -> Result<Self, ClientError> {
+        let tls = ClientTls::new(format!("{block}::tls"), &settings.tls, &["h2", "http/1.1"])?;
         let connector = Connector::new(tls, settings.proxy_url.as_ref()).map_err(ClientError::Proxy)?;
         let mut headers = static_headers(&settings.headers)?;
         headers.entry(USER_AGENT).or_insert(AGENT);

@@ -26,6 +26,7 @@ const ZSTD_LEVEL: i32 = 3;
 
 /// Writes OTLP to files. What is still buffered is written out when it is dropped.
 pub struct File {
+    id: String,
     format: FileFormat,
     compression: FileCompression,
     /// The resource attribute that names the file, if there is more than one.
@@ -53,19 +54,20 @@ pub struct FileError {
 }
 
 impl File {
-    /// Opens the file; with `group_by`, files are opened as they are needed.
+    /// Opens the file of the exporter with this id; with `group_by`, files are opened as they are needed.
     ///
     /// # Errors
     /// If the file can't be opened.
-    pub fn new(config: &FileConfig) -> Result<Self, FileError> {
+    pub fn new(id: &str, config: &FileConfig) -> Result<Self, FileError> {
         let files = Files::new(config).map_err(|error| FileError { path: config.path.clone(), error })?;
         let files = Arc::new(Mutex::new(files));
         let interval = config.flush_interval.get();
         let flushing = (!interval.is_zero()).then(|| {
-            let task = tokio::spawn(flush_now_and_then(Arc::downgrade(&files), interval));
+            let task = tokio::spawn(flush_now_and_then(id.to_owned(), Arc::downgrade(&files), interval));
             task.abort_handle()
         });
         Ok(Self {
+            id: id.to_owned(),
             format: config.format,
             compression: config.compression,
             group_by: config.group_by.enabled.then(|| config.group_by.resource_attribute.clone()),
@@ -146,12 +148,12 @@ impl Drop for File {
         }
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = files.flush() {
-            tracing::error!(%error, "the last telemetry can't be written to its file");
+            tracing::error!(exporter = self.id, %error, "the last telemetry can't be written to its file");
         }
     }
 }
 
-async fn flush_now_and_then(files: Weak<Mutex<Files>>, interval: Duration) {
+async fn flush_now_and_then(exporter: String, files: Weak<Mutex<Files>>, interval: Duration) {
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -159,7 +161,7 @@ async fn flush_now_and_then(files: Weak<Mutex<Files>>, interval: Duration) {
         let Some(files) = files.upgrade() else { return };
         let result = files.lock().unwrap_or_else(PoisonError::into_inner).flush();
         if let Err(error) = result {
-            tracing::warn!(%error, "telemetry can't be written to its file, will try again");
+            tracing::warn!(exporter, %error, "telemetry can't be written to its file, will try again");
         }
     }
 }

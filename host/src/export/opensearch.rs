@@ -55,11 +55,11 @@ pub enum OpenSearchError {
 }
 
 impl OpenSearch {
-    /// Makes the exporter.
+    /// Makes the exporter with this id.
     ///
     /// # Errors
     /// If the endpoint or a setting of the client is of no use.
-    pub fn new(config: &OpenSearchConfig, authenticator: Authenticator) -> Result<Self, OpenSearchError> {
+    pub fn new(id: &str, config: &OpenSearchConfig, authenticator: Authenticator) -> Result<Self, OpenSearchError> {
         let mut http = config.http.clone();
         let limits = [http.timeout, config.timeout].into_iter().filter(|limit| !limit.is_zero());
         http.timeout = limits.min().unwrap_or(http.timeout);
@@ -76,7 +76,7 @@ impl OpenSearch {
             _ => Vec::new(),
         };
         Ok(Self {
-            client: HttpClient::new(&http, authenticator)?,
+            client: HttpClient::new(&format!("exporters::{id}::http"), &http, authenticator)?,
             bulk,
             endpoint,
             encoder,

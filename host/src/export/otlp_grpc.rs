@@ -66,14 +66,15 @@ pub enum OtlpGrpcError {
 }
 
 impl OtlpGrpc {
-    /// Makes the exporter; connects when there is something to send. A zero `timeout` is none.
+    /// Makes the exporter with this id; connects when there is something to send. A zero `timeout` is none.
     ///
     /// # Errors
     /// If the endpoint, a certificate or a header is of no use.
-    pub fn new(client: &GrpcClientConfig, timeout: Duration) -> Result<Self, OtlpGrpcError> {
+    pub fn new(id: &str, client: &GrpcClientConfig, timeout: Duration) -> Result<Self, OtlpGrpcError> {
         let target = Target::parse(client.endpoint.as_str(), client.tls.insecure).map_err(OtlpGrpcError::Endpoint)?;
         let authority = client.authority.clone().filter(|name| !name.is_empty());
-        let tls = ClientTls::new(&tls(client, authority.as_deref()), &["h2"]).map_err(ClientError::from)?;
+        let tls = tls(client, authority.as_deref());
+        let tls = ClientTls::new(format!("exporters::{id}::tls"), &tls, &["h2"]).map_err(ClientError::from)?;
         let connector = Connector::new(tls, None).map_err(ClientError::Proxy)?.through_tunnels();
         let authority = authority.unwrap_or_else(|| target.authority().to_owned());
         if authority.parse::<http::uri::Authority>().is_err() {
@@ -86,7 +87,7 @@ impl OtlpGrpc {
             headers: headers(client)?,
             compression: client.compression,
             timeout: Some(timeout).filter(|timeout| !timeout.is_zero()),
-            partial_success: PartialSuccess::default(),
+            partial_success: PartialSuccess::new(id),
         })
     }
 

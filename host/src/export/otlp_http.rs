@@ -65,17 +65,17 @@ struct Endpoints {
 }
 
 impl OtlpHttp {
-    /// Makes the exporter; connects when there is something to send.
+    /// Makes the exporter with this id; connects when there is something to send.
     ///
     /// # Errors
     /// If an endpoint, a certificate, the proxy or a header is of no use.
-    pub fn new(config: &OtlpHttpExporterConfig, authenticator: Authenticator) -> Result<Self, OtlpHttpError> {
+    pub fn new(id: &str, config: &OtlpHttpExporterConfig, authenticator: Authenticator) -> Result<Self, OtlpHttpError> {
         Ok(Self {
-            client: HttpClient::new(&config.client, authenticator)?,
+            client: HttpClient::new(&format!("exporters::{id}"), &config.client, authenticator)?,
             endpoints: Endpoints::new(config)?,
             encoding: config.encoding,
             compression: config.client.compression,
-            partial_success: PartialSuccess::default(),
+            partial_success: PartialSuccess::new(id),
         })
     }
 

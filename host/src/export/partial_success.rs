@@ -13,12 +13,18 @@ use crate::export::pace::Pace;
 use crate::export::{DeadLetter, Sent};
 
 /// Judges the answers of one exporter's destination.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct PartialSuccess {
+    exporter: String,
     warnings: Mutex<Pace>,
 }
 
 impl PartialSuccess {
+    /// Of the exporter with this id.
+    pub(crate) fn new(exporter: &str) -> Self {
+        Self { exporter: exporter.to_owned(), warnings: Mutex::default() }
+    }
+
     /// What became of a request that was taken. Rejected items must not be sent again; a message without any is a
     /// warning. An answer that can't be read says nothing against a success.
     pub(crate) fn judge<R>(&self, signal: Signal, items: u64, answer: &[u8]) -> Sent<R> {
@@ -37,7 +43,7 @@ impl PartialSuccess {
         } else if !message.is_empty() {
             let due = self.warnings.lock().unwrap_or_else(PoisonError::into_inner).add(1);
             if let Some(times) = due {
-                tracing::warn!(message, times, "the destination took everything, but warns");
+                tracing::warn!(exporter = self.exporter, message, times, "the destination took everything, but warns");
             }
         }
         Sent { delivered: items - rejected, refused, again: None }
@@ -71,7 +77,7 @@ mod tests {
         let partial_success =
             Some(ExportTracePartialSuccess { rejected_spans, error_message: error_message.to_owned() });
         let answer = ExportTraceServiceResponse { partial_success }.encode_to_vec();
-        PartialSuccess::default().judge(Signal::Traces, 10, &answer)
+        PartialSuccess::new("otlp").judge(Signal::Traces, 10, &answer)
     }
 
     #[test]
@@ -88,7 +94,7 @@ mod tests {
     #[test]
     fn takes_an_answer_that_can_not_be_read_for_a_success() {
         for answer in [&b""[..], b"\xff\xff", b"<html>"] {
-            let sent: Sent<()> = PartialSuccess::default().judge(Signal::Logs, 10, answer);
+            let sent: Sent<()> = PartialSuccess::new("otlp").judge(Signal::Logs, 10, answer);
             assert_eq!((sent.delivered, sent.refused.len()), (10, 0));
         }
     }

@@ -72,17 +72,21 @@ pub enum RemoteWriteError {
 }
 
 impl RemoteWrite {
-    /// The exporter of today.
+    /// The exporter of today, by its id.
     ///
     /// # Errors
     /// If the endpoint or a setting of the client is of no use.
-    pub fn new(config: &PrometheusRemoteWriteConfig, authenticator: Authenticator) -> Result<Self, RemoteWriteError> {
+    pub fn new(
+        id: &str,
+        config: &PrometheusRemoteWriteConfig,
+        authenticator: Authenticator,
+    ) -> Result<Self, RemoteWriteError> {
         let naming = match config.translation_strategy {
             Some(TranslationStrategy::UnderscoreEscapingWithoutSuffixes) => Naming::WithoutSuffixes,
             None if !config.add_metric_suffixes => Naming::WithoutSuffixes,
             _ => Naming::WithSuffixes,
         };
-        Self::with_naming(config, naming, authenticator)
+        Self::with_naming(id, config, naming, authenticator)
     }
 
     /// The exporter that has the names of 2021.
@@ -90,18 +94,20 @@ impl RemoteWrite {
     /// # Errors
     /// If the endpoint or a setting of the client is of no use.
     pub fn adot_2021(
+        id: &str,
         config: &PrometheusRemoteWriteConfig,
         authenticator: Authenticator,
     ) -> Result<Self, RemoteWriteError> {
-        Self::with_naming(config, Naming::Adot2021, authenticator)
+        Self::with_naming(id, config, Naming::Adot2021, authenticator)
     }
 
     fn with_naming(
+        id: &str,
         config: &PrometheusRemoteWriteConfig,
         naming: Naming,
         authenticator: Authenticator,
     ) -> Result<Self, RemoteWriteError> {
-        let client = HttpClient::new(&config.client, authenticator)?;
+        let client = HttpClient::new(&format!("exporters::{id}"), &config.client, authenticator)?;
         let endpoint = config.client.endpoint.as_str().parse()?;
         Ok(Self { client, endpoint, translation: Translation::new(config, naming) })
     }

@@ -7,6 +7,7 @@ mod intake;
 mod reply;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 
 use std::future::Future;
 use std::sync::Arc;

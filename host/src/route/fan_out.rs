@@ -147,6 +147,7 @@ impl Destination {
     /// Takes all parts of a request; none if there is no room. Gives what there is to wait for.
     async fn take(&self, batches: &[Batch], ledger: &Ledger) -> Option<Vec<oneshot::Receiver<Outcome>>> {
         let mut results = Vec::new();
+        let mut begun = Begun { ledger, parts: &[] };
         for (index, batch) in batches.iter().enumerate() {
             let room = if self.block_on_overflow || index > 0 { PATIENCE } else { Duration::ZERO };
             let is_in = if self.wait_for_result {
@@ -156,13 +157,11 @@ impl Destination {
                     || matches!(timeout(room, self.queue.push(batch.clone())).await, Ok(Ok(())))
             };
             if !is_in {
-                // The parts before this one are in the queue all the same: copies that nobody counts on.
-                for batch in &batches[..index] {
-                    ledger.book(&batch.tenant, batch.signal, Entry::Duplicated, batch.items);
-                }
                 return None;
             }
+            begun.parts = &batches[..=index];
         }
+        begun.parts = &[];
         Some(results)
     }
 
@@ -185,6 +184,21 @@ impl Destination {
     /// It may work later.
     fn failed(&self, reason: String) -> Refusal {
         Refusal::Busy { reason: format!("{}: {reason}", self.id), retry_after: RETRY_AFTER }
+    }
+}
+
+/// The parts of a request that are in a queue while the others wait for room. If those don't get there, or the sender
+/// goes away meanwhile, these are copies that nobody counts on.
+struct Begun<'a> {
+    ledger: &'a Ledger,
+    parts: &'a [Batch],
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        for batch in self.parts {
+            self.ledger.book(&batch.tenant, batch.signal, Entry::Duplicated, batch.items);
+        }
     }
 }
 
@@ -252,3 +266,6 @@ impl Report for Booking {
         self.book(batch, items, Entry::Dropped(reason), Exported::SendFailed);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -158,6 +158,7 @@ impl Segment {
         let out = stage.rows_in.saturating_sub(stage.filtered + stage.sampled_out + stage.dropped);
         metrics.processor_incoming.with_label_values(labels).inc_by(stage.rows_in);
         metrics.processor_outgoing.with_label_values(labels).inc_by(out);
+        metrics.filtered(signal, &stage.stage, stage.filtered);
         metrics.stage_edited.with_label_values(labels).inc_by(stage.edited);
         metrics.stage_calls.with_label_values(&[stage.stage.as_str(), "ok"]).inc_by(stage.calls);
         metrics.stage_calls.with_label_values(&[stage.stage.as_str(), "skipped"]).inc_by(stage.skipped);

@@ -94,7 +94,7 @@ pub(super) struct Segment {
     pub(super) stages: Vec<(usize, usize)>,
 }
 
-/// What changed when a chain looked for its plugins again.
+/// What a stage runs, after its chain looked for its plugins again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The component id of the stage.
@@ -152,6 +152,13 @@ impl Chain {
     /// The plugins that run now, in the order of the stages.
     pub fn plugins(&self) -> Vec<Arc<Plugin>> {
         self.plan.load().stages.iter().map(|stage| Arc::clone(&stage.configured.plugin)).collect()
+    }
+
+    /// What each stage runs now.
+    pub(super) fn running(&self) -> Vec<Change> {
+        let plan = self.plan.load();
+        let running = self.stages.iter().zip(&plan.stages);
+        running.map(|(stage, running)| Change::new(&stage.spec.id, &running.configured.plugin)).collect()
     }
 
     /// The counters that plugins keep: stage, name, value.
@@ -237,10 +244,7 @@ impl Configurable {
         let max_memory_mib = plugin.engine.config().max_memory_mib;
         self.spec.limits.check(max_memory_mib).map_err(|(key, message)| vec![self.error(key, message)])?;
         let descriptor = plugin.descriptor();
-        if !descriptor.signals.contains(&signal) {
-            let message = format!("stage {:?} can't process {}", descriptor.name, signal_name(signal));
-            return Err(vec![self.error("", message)]);
-        }
+        descriptor.takes(signal).map_err(|message| vec![self.error("", message)])?;
         let granted = |name: &String| self.spec.capabilities.as_ref().is_none_or(|granted| granted.contains(name));
         if let Some(name) = plugin.capabilities().iter().find(|name| !granted(name)) {
             let message = format!("the plugin uses {name:?}, which is not among its capabilities here");
@@ -266,7 +270,9 @@ impl Configurable {
         running: &Stage,
     ) -> Result<Option<Stage>, Vec<StageConfigError>> {
         let plugin = self.find(catalog)?;
-        if plugin.digest() == running.configured.plugin.digest() {
+        // The same code from somewhere else is a change, too: who takes away a file wants to know what runs instead.
+        let current = &running.configured.plugin;
+        if plugin.digest() == current.digest() && plugin.origin() == current.origin() {
             return Ok(None);
         }
         self.configure(plugin, signal).map(Some)
@@ -335,13 +341,5 @@ impl Segment {
             table = table.or(declared.table.map(|table| table.request));
         }
         Ok(Self { projection: Projection::new(signal, &reads, table)?, stages: numbered })
-    }
-}
-
-fn signal_name(signal: Signal) -> &'static str {
-    match signal {
-        Signal::Traces => "traces",
-        Signal::Metrics => "metrics",
-        Signal::Logs => "logs",
     }
 }

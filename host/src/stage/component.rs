@@ -84,6 +84,17 @@ pub struct Descriptor {
     pub config_schema: serde_json::Value,
 }
 
+impl Descriptor {
+    /// Whether it can process a signal.
+    ///
+    /// # Errors
+    /// Says that it can't.
+    pub fn takes(&self, signal: Signal) -> Result<(), String> {
+        let can = self.signals.contains(&signal);
+        can.then_some(()).ok_or_else(|| format!("stage {:?} can't process {}", self.name, signal.name()))
+    }
+}
+
 /// What it means when a plugin drops a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -78,6 +78,7 @@ impl Guest {
     fn log(&self, level: Level, message: &str) {
         let Some((message, suppressed)) = self.shared.admit_message(message) else { return };
         let stage = self.shared.stage.as_str();
+        let suppressed = (suppressed > 0).then_some(suppressed);
         match level {
             Level::Debug => tracing::debug!(target: "sluice::plugin", stage, suppressed, "{message}"),
             Level::Info => tracing::info!(target: "sluice::plugin", stage, suppressed, "{message}"),

@@ -4,7 +4,6 @@
 //! contents are told apart by their hash. So half-written files, editors that rename, and the symbolic links that
 //! Kubernetes swaps need no special treatment: what is no plugin yet is refused, and the next event brings the rest.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
@@ -21,8 +20,6 @@ use super::chain::{Chain, Change, StageConfigError};
 const MAX_WAITS: u32 = 25;
 /// The directory is also read without an event: network file systems send none.
 const RESCAN: Duration = Duration::from_secs(60);
-/// Refusals that were logged already and are not logged again.
-const MAX_REPORTED: usize = 1_000;
 
 /// Keeps chains up to date with the plugin directory, until it is dropped.
 pub struct Reloader {
@@ -37,8 +34,10 @@ pub struct Reloader {
 pub struct Reload {
     /// Plugins that were swapped in.
     pub changes: Vec<Change>,
-    /// Stages that keep the plugin that runs, and why.
+    /// Stages that keep the plugin that runs, and why. A refusal that lasts is said once.
     pub errors: Vec<StageConfigError>,
+    /// Stages whose plugin was refused before: what is there now is what they run.
+    pub restored: Vec<Change>,
 }
 
 enum Hint {
@@ -52,7 +51,8 @@ struct Watched {
     chains: Vec<Weak<Chain>>,
     /// How long the directory must be quiet before it is read.
     quiet: Duration,
-    reported: HashSet<String>,
+    /// What the last look refused.
+    refused: Vec<StageConfigError>,
     observe: Box<dyn Fn(&Reload) + Send>,
 }
 
@@ -74,7 +74,7 @@ impl Reloader {
             catalog: catalog.clone(),
             chains: chains.iter().map(Arc::downgrade).collect(),
             quiet,
-            reported: HashSet::new(),
+            refused: Vec::new(),
             observe: Box::new(observe),
         };
         let thread = std::thread::Builder::new().name("plugin-reload".into());
@@ -118,6 +118,7 @@ impl Watched {
             }
             let reload = self.look();
             if reload != Reload::default() {
+                reload.log();
                 (self.observe)(&reload);
             }
         }
@@ -126,30 +127,41 @@ impl Watched {
     /// Has every chain look for its plugins again.
     fn look(&mut self) -> Reload {
         let mut reload = Reload::default();
-        let chains: Vec<Arc<Chain>> = self.chains.iter().filter_map(Weak::upgrade).collect();
-        for chain in chains {
+        let mut refused: Vec<StageConfigError> = Vec::new();
+        for chain in self.chains.iter().filter_map(Weak::upgrade) {
             let (changes, errors) = chain.reload();
-            for change in &changes {
-                let Change { stage, plugin, version, digest, origin } = change;
-                tracing::info!(%stage, %plugin, %version, %digest, %origin, "stage runs another version of its plugin");
-            }
+            let is_restored = |stage: &str| {
+                self.refused.iter().any(|error| error.stage == stage)
+                    && errors.iter().all(|error| error.stage != stage)
+                    && changes.iter().all(|change| change.stage != stage)
+            };
+            reload.restored.extend(chain.running().into_iter().filter(|running| is_restored(&running.stage)));
             reload.changes.extend(changes);
-            reload.errors.extend(errors.into_iter().filter(|error| self.is_new(error)));
+            for error in errors {
+                // A stage may be in several chains.
+                if !refused.contains(&error) {
+                    refused.push(error);
+                }
+            }
         }
+        reload.errors = refused.iter().filter(|error| !self.refused.contains(error)).cloned().collect();
+        self.refused = refused;
         self.catalog.forget_unused();
         reload
     }
+}
 
-    /// Whether this was not said before; says it.
-    fn is_new(&mut self, error: &StageConfigError) -> bool {
-        if self.reported.len() >= MAX_REPORTED {
-            self.reported.clear();
+impl Reload {
+    fn log(&self) {
+        for Change { stage, plugin, version, digest, origin } in &self.changes {
+            tracing::info!(%stage, %plugin, %version, %digest, %origin, "stage runs another plugin now");
         }
-        let is_new = self.reported.insert(error.to_string());
-        if is_new {
+        for error in &self.errors {
             tracing::warn!(stage = %error.stage, %error, "plugin is not reloaded, the stage keeps the one that runs");
         }
-        is_new
+        for Change { stage, plugin, version, digest, origin } in &self.restored {
+            tracing::info!(%stage, %plugin, %version, %digest, %origin, "refused plugin is gone, the stage runs this one");
+        }
     }
 }
 

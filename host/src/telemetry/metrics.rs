@@ -17,7 +17,8 @@ pub struct Metrics {
     /// Requests that a receiver turned away before their items were known, by `receiver`, `transport`, `otel_signal`
     /// and `reason`.
     pub rejected_requests: IntCounterVec,
-    /// Capacity and fill of the exporters' queues.
+    /// Fill of the exporters' queues. The collector has a queue, and so a `data_type`, for each signal; here one queue
+    /// takes all that an exporter gets.
     pub queue_size: IntGaugeVec,
     /// Requests or bytes that fit.
     pub queue_capacity: IntGaugeVec,
@@ -25,6 +26,7 @@ pub struct Metrics {
     pub processor_incoming: IntCounterVec,
     /// Items that came out of it.
     pub processor_outgoing: IntCounterVec,
+    filtered: [IntCounterVec; 3],
     /// Rows that stages edited, by `processor`.
     pub stage_edited: IntCounterVec,
     /// Calls of plugins, by `processor` and `result`.
@@ -117,6 +119,7 @@ impl Metrics {
             queue_capacity: gauges(r, "otelcol_exporter_queue_capacity", "Size of the full queue.", &["exporter"])?,
             processor_incoming: counter(r, "otelcol_processor_incoming_items", "Items passed to it.", stage)?,
             processor_outgoing: counter(r, "otelcol_processor_outgoing_items", "Items it passed on.", stage)?,
+            filtered: filtered(r)?,
             stage_edited: counter(r, "sluice_stage_edited_items", "Items that a stage edited.", stage)?,
             stage_calls: counter(r, "sluice_stage_calls", "Calls of plugins.", &["processor", "result"])?,
             stage_seconds: seconds(r, "sluice_stage_duration_seconds", "Time of one call.", &["processor"])?,
@@ -147,6 +150,13 @@ impl Metrics {
     /// The counter of what a receiver did with items of a signal.
     pub fn received(&self, what: Received, signal: Signal, receiver: &str, transport: &str) -> IntCounter {
         self.receiver.get(what as usize, signal).with_label_values(&[receiver, transport])
+    }
+
+    /// Counts what a stage dropped by its rules, if the collector's processor of that type counts it too.
+    pub fn filtered(&self, signal: Signal, stage: &str, items: u64) {
+        if items > 0 && stage.split('/').next() == Some("filter") {
+            self.filtered[signal as usize].with_label_values(&[stage]).inc_by(items);
+        }
     }
 
     /// Counts what an exporter did with items.
@@ -182,6 +192,21 @@ fn counter(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntC
     let vec = IntCounterVec::new(Opts::new(name, help), labels)?;
     r.register(Box::new(vec.clone()))?;
     Ok(vec)
+}
+
+/// The counters of the collector's filter processor, which has words and a label of its own.
+fn filtered(r: &Registry) -> Result<[IntCounterVec; 3], prometheus::Error> {
+    let one = |signal: Signal| {
+        let (items, words) = match signal {
+            Signal::Traces => ("spans", "spans"),
+            Signal::Metrics => ("datapoints", "metric data points"),
+            Signal::Logs => ("logs", "logs"),
+        };
+        let name = format!("otelcol_processor_filter_{items}_filtered");
+        counter(r, &name, &format!("Number of {words} dropped by the filter processor"), &["filter"])
+    };
+    let [first, second, third] = Signal::ALL.map(one);
+    Ok([first?, second?, third?])
 }
 
 fn gauges(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
@@ -250,15 +275,19 @@ mod tests {
     fn speaks_the_collectors_names() {
         let metrics = Metrics::register(Registry::new(), "i-1").expect("no name twice");
         metrics.received(Received::Accepted, Signal::Traces, "otlp", "grpc").inc_by(3);
+        metrics.filtered(Signal::Metrics, "filter/noise", 4);
+        metrics.filtered(Signal::Logs, "sampler", 5);
         metrics.exported(Exported::SendFailed, Signal::Metrics, "prometheusremotewrite", 2);
         let text = metrics.render().expect("encodes");
         for line in [
             "otelcol_receiver_accepted_spans{receiver=\"otlp\",transport=\"grpc\"} 3",
             "otelcol_exporter_send_failed_metric_points{exporter=\"prometheusremotewrite\"} 2",
+            "otelcol_processor_filter_datapoints_filtered{filter=\"filter/noise\"} 4",
             "target_info{service_instance_id=\"i-1\",service_name=\"sluice\",service_version=\"0.1.0\"} 1",
             "otelcol_process_memory_rss",
         ] {
             assert!(text.contains(line), "no {line} in\n{text}");
         }
+        assert!(!text.contains("filter_logs_filtered"), "only the filter counts what it filters\n{text}");
     }
 }

@@ -22,10 +22,11 @@ fn load(stage: &str, block: &str) -> Result<Config, ConfigErrors> {
 
 /// All that is wrong with it.
 fn wrong(stage: &str, block: &str) -> String {
-    match load(stage, block).and_then(|config| app::check_plugins(&config)) {
-        Ok(()) => String::new(),
-        Err(errors) => errors.to_string(),
-    }
+    let errors = match load(stage, block) {
+        Ok(config) => app::check_plugins(&config, &[]),
+        Err(found) => found.errors,
+    };
+    errors.iter().map(|error| format!("{error}\n")).collect()
 }
 
 fn schema(stage: &str) -> Value {
@@ -71,6 +72,28 @@ fn keys_deep_inside_need_no_value_either() {
 fn what_is_required_must_have_a_value() {
     let wrong = wrong("redaction", "{detectors: [{type: }]}");
     assert!(wrong.contains("processors::redaction::detectors::0::type: must be set"), "{wrong}");
+}
+
+/// Whatever is wrong natively, plugins are asked, and say nothing that comes from it.
+#[test]
+fn mistakes_that_follow_from_others_are_not_reported() {
+    let text = "receivers: {otlp: {protocols: {grpc: }}}\nexporters: {debug: }\n\
+                plugins: {directory: /nowhere, limits: {memory: 1}}\n\
+                processors: {mine: {a: b}, sampler: 5, filter: {limits: {deadline: 1ns}, traces: {span: [nme]}}}\n\
+                service: {pipelines: {traces: {receivers: [otlp], processors: [mine, sampler, filter], exporters: [debug]}}}";
+    let sources = Sources { configs: vec![format!("yaml:{text}")], sets: Vec::new() };
+    let mut reading = config::read(&sources, &|_| None);
+    let config = reading.config.as_ref().expect("it is YAML");
+    reading.found.add(app::check_plugins(config, &reading.found.errors));
+    let paths: Vec<&str> = reading.found.errors.iter().map(|error| error.path.as_str()).collect();
+    let expected = [
+        "plugins::directory",
+        "plugins::limits::memory",
+        "processors::sampler",
+        "processors::filter::limits::deadline",
+        "processors::filter::traces::span::0",
+    ];
+    assert_eq!(paths, expected, "{}", reading.found);
 }
 
 #[test]

@@ -22,6 +22,16 @@ struct Watched {
     _reloader: Reloader,
 }
 
+/// A standard stage as the executable carries it.
+struct Embedded {
+    name: &'static str,
+    component: &'static [u8],
+    #[allow(dead_code, reason = "the host's list has it")]
+    code: Option<&'static [u8]>,
+}
+
+const EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+
 /// The noop under the name `s`; another version differs in a custom section.
 fn version(number: u8) -> Vec<u8> {
     let mut component = guests::guest("noop");
@@ -30,8 +40,12 @@ fn version(number: u8) -> Vec<u8> {
 }
 
 fn watch(directory: &Path) -> Watched {
+    watch_stage(directory, "s")
+}
+
+fn watch_stage(directory: &Path, plugin: &str) -> Watched {
     let catalog = Catalog::new(engine(), Some(directory.to_owned()));
-    let stage = StageSpec { id: "s/x".into(), plugin: "s".into(), ..spec(json!({})) };
+    let stage = StageSpec { id: format!("{plugin}/x"), plugin: plugin.into(), ..spec(json!({})) };
     let chain = Arc::new(Chain::new(&catalog, Signal::Logs, vec![stage]).unwrap());
     let (sender, reloads) = mpsc::channel();
     let observe = move |reload: &Reload| drop(sender.send(reload.clone()));
@@ -111,6 +125,49 @@ fn a_bad_file_changes_nothing_and_is_reported_once() {
     let reload = watched.next();
     assert_eq!((reload.changes.len(), reload.errors.len()), (1, 0));
     assert!(watched.runs(2));
+}
+
+#[test]
+fn a_bad_file_that_comes_back_is_reported_again_and_so_is_its_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("s.wasm");
+    fs::write(&file, version(1)).unwrap();
+    let watched = watch(directory.path());
+    let bad = &version(2)[..1_000];
+    for number in [2, 3] {
+        fs::write(&file, bad).unwrap();
+        let reload = watched.next();
+        assert_eq!((reload.errors.len(), reload.changes.len(), reload.restored.len()), (1, 0, 0), "{reload:?}");
+        fs::write(&file, version(number)).unwrap();
+        let reload = watched.next();
+        assert_eq!((reload.errors.len(), reload.changes.len(), reload.restored.len()), (0, 1, 0), "{reload:?}");
+    }
+    // The file that ran before, once more.
+    fs::write(&file, bad).unwrap();
+    assert_eq!(watched.next().errors.len(), 1);
+    fs::write(&file, version(3)).unwrap();
+    let reload = watched.next();
+    assert_eq!((reload.errors.len(), reload.changes.len()), (0, 0));
+    assert_eq!((reload.restored[0].stage.as_str(), reload.restored[0].plugin.as_str()), ("s/x", "noop"));
+    assert!(watched.runs(3));
+}
+
+#[test]
+fn a_deleted_override_leads_back_to_the_standard_stage() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("sampler.wasm");
+    let built_in = Catalog::new(engine(), None).find("sampler").expect("a standard stage");
+    let embedded = EMBEDDED.iter().find(|embedded| embedded.name == "sampler").expect("a standard stage");
+    for (component, is_same_code) in [(version(1), false), (embedded.component.to_vec(), true)] {
+        fs::write(&file, component).unwrap();
+        let watched = watch_stage(directory.path(), "sampler");
+        assert_eq!(watched.chain.plugins()[0].digest() == built_in.digest(), is_same_code);
+        fs::remove_file(&file).unwrap();
+        let reload = watched.next();
+        assert_eq!((reload.errors.len(), reload.changes.len()), (0, 1), "{reload:?}");
+        assert_eq!(reload.changes[0].origin, built_in.origin().to_string());
+        assert_eq!(watched.chain.plugins()[0].digest(), built_in.digest());
+    }
 }
 
 #[test]

@@ -12,10 +12,10 @@ const SHOWN_KEYS: usize = 24;
 /// The message for a key that is not there.
 pub(crate) fn unknown_key<'a>(key: &str, valid: impl Iterator<Item = &'a str>) -> String {
     let valid: Vec<&str> = valid.collect();
-    if let Some(reason) = unsupported(key).filter(|_| !valid.contains(&key)) {
+    if let Some(reason) = unsupported(key) {
         return format!("not supported: {reason}");
     }
-    if let Some(near) = nearest(key, valid.iter().copied()) {
+    if let Some(near) = meant_key(key, valid.iter().copied()) {
         return format!("unknown key; did you mean {near:?}?");
     }
     if valid.is_empty() {
@@ -24,6 +24,11 @@ pub(crate) fn unknown_key<'a>(key: &str, valid: impl Iterator<Item = &'a str>) -
     let more = if valid.len() > SHOWN_KEYS { ", …" } else { "" };
     let shown = valid.iter().take(SHOWN_KEYS).copied().collect::<Vec<_>>().join(", ");
     format!("unknown key; valid keys are {shown}{more}")
+}
+
+/// The valid key that an unknown one was probably meant to be.
+pub(crate) fn meant_key<'a>(key: &str, valid: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    nearest(key, valid).filter(|_| unsupported(key).is_none())
 }
 
 /// Keys of the collector that mean something which is not there, so that leaving them out changes what happens.

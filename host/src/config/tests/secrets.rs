@@ -59,7 +59,10 @@ fn a_plugins_own_secrets_are_those_that_its_schema_marks() {
     });
     let errors = plugin.check(&schema).expect_err("wrong types").to_string();
     assert!(errors.contains("[REDACTED]") && !errors.contains("hunter2"), "{errors}");
-    assert_eq!(plugin.secrets(&schema), ["hunter2", "hunter2"]);
+    assert_eq!(plugin.secrets(&schema, &serde_json::json!(null)), ["hunter2", "hunter2"]);
+    // As it is read from `hsh: hunter3`.
+    let read = serde_json::json!({ "hash": "hunter3" });
+    assert_eq!(plugin.secrets(&schema, &read), ["hunter2", "hunter2", "hunter3"]);
     let printed = print(&config, &|_| Some(schema.clone()));
     assert!(printed.contains("hash: '[REDACTED]'") && !printed.contains("hunter2"), "{printed}");
 }

@@ -15,7 +15,7 @@ use crate::config::types::{Secret, TlsClientConfig, TlsVersion, Url};
 use crate::export::testing::server::{Server, reply};
 
 fn client(settings: HttpClientConfig) -> HttpClient {
-    HttpClient::new(&settings, Authenticator::None).expect("client")
+    HttpClient::new("exporters::x", &settings, Authenticator::None).expect("client")
 }
 
 fn post(uri: Uri) -> Request {
@@ -133,15 +133,15 @@ fn refuses_settings_that_can_not_work() {
     let cases = [
         (proxy("ftp://proxy"), "proxy_url ftp://proxy: must start with http:// or socks5://"),
         (proxy("http://user:secret@pro xy"), "proxy_url http://[REDACTED]@pro xy: invalid uri character"),
-        (tls(missing), "tls.ca_file /nonexistent/ca.pem: No such file or directory (os error 2)"),
-        (tls(no_pem), "tls.ca_pem: holds no certificate in PEM"),
-        (tls(no_key), "tls.key_file: is missing; a client certificate needs both key_file and cert_file"),
-        (tls(versions), "tls.min_version: is higher than max_version"),
+        (tls(missing), "tls::ca_file /nonexistent/ca.pem: No such file or directory (os error 2)"),
+        (tls(no_pem), "tls::ca_pem: holds no certificate in PEM"),
+        (tls(no_key), "tls::key_file: is missing; a client certificate needs both key_file and cert_file"),
+        (tls(versions), "tls::min_version: is higher than max_version"),
         (header("x y", "z"), "headers: \"x y\" is not a header that can be sent"),
         (header("x", "secret\n"), "headers: \"x\" is not a header that can be sent"),
     ];
     for (settings, expected) in cases {
-        let error = HttpClient::new(&settings, Authenticator::None).err().expect(expected);
+        let error = HttpClient::new("exporters::x", &settings, Authenticator::None).err().expect(expected);
         assert_eq!(error.to_string(), expected);
     }
 }
@@ -265,6 +265,40 @@ async fn shows_its_certificate_and_reads_it_again_when_it_has_changed() {
     signed.0.push('\n'); // another length, should both be written within one tick of the file system's clock
     install(signed);
     client.send(post(https(&server))).await.expect("the right certificate");
+}
+
+/// What is logged meanwhile.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("log").extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn names_the_exporter_whose_certificates_are_broken() {
+    let directory = tempfile::tempdir().expect("directory");
+    let ca_file = directory.path().join("ca.pem");
+    std::fs::write(&ca_file, Authority::new().pem()).expect("written");
+    let settings = TlsClientConfig { ca_file: Some(ca_file.clone()), ..TlsClientConfig::default() };
+    let tls = ClientTls::new("exporters::otlp/x::tls".into(), &settings, &["h2"]).expect("certificates");
+    std::fs::write(&ca_file, "broken").expect("written");
+    let logged = Logged::default();
+    let writer = logged.clone();
+    let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let later = std::time::Instant::now() + Duration::from_secs(61);
+    tracing::subscriber::with_default(log, || tls.config(later).expect("those that were read before"));
+    let line = String::from_utf8(logged.0.lock().expect("log").clone()).expect("text");
+    let expected =
+        "exporters::otlp/x::tls::ca_file: holds no certificate in PEM; the certificates that were read before stay";
+    assert!(line.contains(expected), "{line}");
 }
 
 /// A proxy that answers CONNECT and requests in the clear itself, and remembers the first lines.

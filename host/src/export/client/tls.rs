@@ -38,12 +38,14 @@ pub enum TlsError {
         reason: String,
     },
     /// Nobody says which authorities to trust.
-    #[error("no certificates of authorities on this system; set tls.ca_file")]
+    #[error("ca_file: is not set, and this system has no certificates of authorities")]
     NoAuthorities,
 }
 
 /// Makes rustls configurations out of a `tls` block, as often as its files change.
 pub(crate) struct ClientTls {
+    /// Where the block stands, for example `exporters::otlp::tls`.
+    place: String,
     settings: TlsClientConfig,
     protocols: Vec<Vec<u8>>,
     loaded: Mutex<Option<Loaded>>,
@@ -58,10 +60,11 @@ struct Loaded {
 type Stamp = (SystemTime, u64);
 
 impl ClientTls {
-    /// Checks the block and everything it names. `protocols` are offered by ALPN, the preferred one first.
-    pub(crate) fn new(settings: &TlsClientConfig, protocols: &[&str]) -> Result<Self, TlsError> {
+    /// Checks the block and everything it names; `place` is where it stands, for the log. `protocols` are offered by ALPN,
+    /// the preferred one first.
+    pub(crate) fn new(place: String, settings: &TlsClientConfig, protocols: &[&str]) -> Result<Self, TlsError> {
         let protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
-        let tls = Self { settings: settings.clone(), protocols, loaded: Mutex::default() };
+        let tls = Self { place, settings: settings.clone(), protocols, loaded: Mutex::default() };
         if tls.names_anything() {
             tls.config(Instant::now())?;
         }
@@ -94,7 +97,7 @@ impl ClientTls {
                 Ok(config)
             }
             (Err(error), Some(current)) => {
-                tracing::warn!(%error, "changed certificates can't be used; the former ones stay");
+                tracing::warn!("{}::{error}; the certificates that were read before stay", self.place);
                 Ok(Arc::clone(&current.config))
             }
             (Err(error), None) => Err(error),

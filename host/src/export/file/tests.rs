@@ -30,7 +30,7 @@ async fn export(exporter: &File, batch: &Batch) -> u64 {
 async fn writes_a_request_per_line() {
     let directory = tempfile::tempdir().expect("directory");
     let path = directory.path().join("traces.jsonl");
-    let exporter = File::new(&config(&path)).expect("exporter");
+    let exporter = File::new("file", &config(&path)).expect("exporter");
     assert_eq!(export(&exporter, &traces()).await + export(&exporter, &traces()).await, 4);
     drop(exporter);
     let text = std::fs::read_to_string(path).expect("file");
@@ -50,7 +50,7 @@ async fn puts_lengths_in_front_of_protobuf_and_of_compressed_requests() {
     for (format, compression) in cases {
         let directory = tempfile::tempdir().expect("directory");
         let path = directory.path().join("traces");
-        let exporter = File::new(&FileConfig { format, compression, ..config(&path) }).expect("exporter");
+        let exporter = File::new("file", &FileConfig { format, compression, ..config(&path) }).expect("exporter");
         export(&exporter, &traces()).await;
         export(&exporter, &traces()).await;
         drop(exporter);
@@ -79,7 +79,7 @@ async fn writes_buffers_out_at_the_interval() {
     let directory = tempfile::tempdir().expect("directory");
     let path = directory.path().join("traces.jsonl");
     let length = || std::fs::metadata(&path).expect("file").len();
-    let exporter = File::new(&config(&path)).expect("exporter");
+    let exporter = File::new("file", &config(&path)).expect("exporter");
     tokio::time::sleep(Duration::from_millis(1)).await;
     export(&exporter, &traces()).await;
     assert_eq!(length(), 0);
@@ -87,7 +87,7 @@ async fn writes_buffers_out_at_the_interval() {
     assert!(length() > 0);
 
     let flush_interval = types::Duration::ZERO;
-    let exporter = File::new(&FileConfig { flush_interval, ..config(&path) }).expect("exporter");
+    let exporter = File::new("file", &FileConfig { flush_interval, ..config(&path) }).expect("exporter");
     export(&exporter, &traces()).await;
     assert!(length() > 0);
 }
@@ -97,7 +97,7 @@ async fn starts_a_new_file_when_the_old_one_is_full() {
     let directory = tempfile::tempdir().expect("directory");
     let rotation = Some(RotationConfig { max_megabytes: 1, ..RotationConfig::default() });
     let path = directory.path().join("traces.jsonl");
-    let exporter = File::new(&FileConfig { rotation, ..config(&path) }).expect("exporter");
+    let exporter = File::new("file", &FileConfig { rotation, ..config(&path) }).expect("exporter");
     let length = exporter.encode(&traces()).requests[0].bytes.len();
     let per_file = MEGABYTE / length;
     for _ in 0..=per_file {
@@ -131,7 +131,7 @@ async fn writes_a_file_per_value_of_a_resource_attribute() {
     // One file open at a time: each is closed for the other, and appended to later.
     let group_by = GroupByConfig { enabled: true, resource_attribute: "service.name".into(), max_open_files: 1 };
     let path = directory.path().join("logs/*.jsonl");
-    let exporter = File::new(&FileConfig { group_by, ..config(&path) }).expect("exporter");
+    let exporter = File::new("file", &FileConfig { group_by, ..config(&path) }).expect("exporter");
     let encoded = exporter.encode(&batch);
     assert_eq!(encoded.requests.iter().map(|record| record.items).collect::<Vec<_>>(), [4, 2]);
     assert_eq!((encoded.dropped[0].items, encoded.dropped[0].reason), (2, "no_path_segment"));
@@ -148,7 +148,8 @@ async fn writes_a_file_per_value_of_a_resource_attribute() {
 
 #[tokio::test]
 async fn tries_again_when_a_file_can_not_be_written() {
-    let full = File::new(&FileConfig { flush_interval: types::Duration::ZERO, ..config(Path::new("/dev/full")) });
+    let full =
+        File::new("file", &FileConfig { flush_interval: types::Duration::ZERO, ..config(Path::new("/dev/full")) });
     let full = full.expect("exporter");
     let record = full.encode(&traces()).requests.remove(0);
     let again = full.send(record.clone()).await.again.expect("again");
@@ -159,7 +160,7 @@ async fn tries_again_when_a_file_can_not_be_written() {
 async fn makes_a_directory_only_if_told_to() {
     let directory = tempfile::tempdir().expect("directory");
     let path = directory.path().join("a/b/traces.jsonl");
-    let error = File::new(&config(&path)).err().expect("no directory");
+    let error = File::new("file", &config(&path)).err().expect("no directory");
     assert_eq!(error.to_string(), format!("path {}: No such file or directory (os error 2)", path.display()));
-    File::new(&FileConfig { create_directory: true, ..config(&path) }).expect("exporter");
+    File::new("file", &FileConfig { create_directory: true, ..config(&path) }).expect("exporter");
 }

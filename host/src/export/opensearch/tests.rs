@@ -30,7 +30,7 @@ fn batch(signal: Signal, bytes: Vec<u8>) -> Batch {
 }
 
 fn exporter(config: &OpenSearchConfig) -> OpenSearch {
-    OpenSearch::new(config, Authenticator::None).expect("a valid configuration")
+    OpenSearch::new("opensearch", config, Authenticator::None).expect("a valid configuration")
 }
 
 /// Action and source lines of all requests.

@@ -22,7 +22,7 @@ fn settings(endpoint: String) -> GrpcClientConfig {
 }
 
 fn exporter(server: &Server) -> OtlpGrpc {
-    OtlpGrpc::new(&settings(format!("http://{}", server.address)), TIMEOUT).expect("exporter")
+    OtlpGrpc::new("otlp", &settings(format!("http://{}", server.address)), TIMEOUT).expect("exporter")
 }
 
 /// Answers with a message and a status.
@@ -59,7 +59,7 @@ async fn passes_the_bytes_of_a_batch_on_as_they_are() {
     let server = Server::start(|_| answer(b"", &ok())).await;
     let headers = Headers::from_iter([("x-scope".to_owned(), Secret::new("a"))]);
     let settings = GrpcClientConfig { headers, ..settings(format!("http://{}", server.address)) };
-    let exporter = OtlpGrpc::new(&settings, TIMEOUT).expect("exporter");
+    let exporter = OtlpGrpc::new("otlp", &settings, TIMEOUT).expect("exporter");
     let bytes: Vec<u8> = (0..200_000).map(|i| i as u8).collect();
     assert_eq!(delivered(&send(&exporter, &batch(7, bytes.clone())).await), 7);
 
@@ -101,7 +101,7 @@ async fn compresses_as_it_is_told() {
     let text = "telemetry ".repeat(1000);
     for (compression, name) in [(Compression::Gzip, "gzip"), (Compression::Zstd, "zstd")] {
         let settings = GrpcClientConfig { compression, ..settings(format!("http://{}", server.address)) };
-        let exporter = OtlpGrpc::new(&settings, TIMEOUT).expect("exporter");
+        let exporter = OtlpGrpc::new("otlp", &settings, TIMEOUT).expect("exporter");
         send(&exporter, &batch(1, text.clone())).await;
         let seen = server.seen().pop().expect("request");
         assert_eq!((seen.header("grpc-encoding"), seen.body[0]), (name, 1));
@@ -227,7 +227,7 @@ async fn refuses_an_answer_without_end() {
 async fn gives_up_waiting_after_its_timeout() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("listener");
     let endpoint = format!("http://{}", silent.local_addr().expect("address"));
-    let exporter = OtlpGrpc::new(&settings(endpoint), Duration::from_millis(50)).expect("exporter");
+    let exporter = OtlpGrpc::new("otlp", &settings(endpoint), Duration::from_millis(50)).expect("exporter");
     let again = send(&exporter, &batch(1, "x")).await.again.expect("again");
     assert_eq!(again.reason, "DeadlineExceeded: no answer within 0.05 seconds");
 }
@@ -237,7 +237,7 @@ async fn connects_again_when_the_destination_comes_back() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("listener");
     let address = listener.local_addr().expect("address");
     drop(listener);
-    let exporter = OtlpGrpc::new(&settings(format!("http://{address}")), TIMEOUT).expect("exporter");
+    let exporter = OtlpGrpc::new("otlp", &settings(format!("http://{address}")), TIMEOUT).expect("exporter");
     let again = send(&exporter, &batch(1, "x")).await.again.expect("again");
     assert!(again.reason.to_lowercase().contains("connection refused"), "{}", again.reason);
 
@@ -260,7 +260,7 @@ async fn sends_to_a_unix_socket() {
     let directory = tempfile::tempdir().expect("directory");
     let path = directory.path().join("otlp.sock");
     let listener = UnixListener::bind(&path).expect("socket");
-    let exporter = OtlpGrpc::new(&settings(format!("unix://{}", path.display())), TIMEOUT).expect("exporter");
+    let exporter = OtlpGrpc::new("otlp", &settings(format!("unix://{}", path.display())), TIMEOUT).expect("exporter");
     let accepting = tokio::spawn(async move { listener.accept().await.is_ok() });
     let sending = tokio::spawn(async move { send(&exporter, &batch(1, "x")).await });
     assert!(accepting.await.expect("accepted"));
@@ -294,7 +294,7 @@ fn refuses_settings_that_can_not_work() {
         ),
     ];
     for (settings, expected) in cases {
-        let error = OtlpGrpc::new(&settings, TIMEOUT).err().expect(expected);
+        let error = OtlpGrpc::new("otlp", &settings, TIMEOUT).err().expect(expected);
         assert_eq!(error.to_string(), expected);
     }
 }

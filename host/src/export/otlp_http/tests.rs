@@ -24,7 +24,7 @@ fn config(server: &Server) -> OtlpHttpExporterConfig {
 }
 
 fn exporter(config: &OtlpHttpExporterConfig) -> OtlpHttp {
-    OtlpHttp::new(config, Authenticator::None).expect("exporter")
+    OtlpHttp::new("otlphttp", config, Authenticator::None).expect("exporter")
 }
 
 async fn send(exporter: &OtlpHttp, batch: &Batch) -> Sent<Post> {
@@ -186,7 +186,7 @@ fn refuses_addresses_that_are_none() {
         ),
     ];
     for (config, expected) in cases {
-        let error = OtlpHttp::new(&config, Authenticator::None).err().expect(expected);
+        let error = OtlpHttp::new("otlphttp", &config, Authenticator::None).err().expect(expected);
         assert_eq!(error.to_string(), expected);
     }
 }

@@ -167,7 +167,7 @@ async fn never_shows_a_secret() {
 }
 
 fn client(signer: &Signer) -> HttpClient {
-    HttpClient::new(&HttpClientConfig::default(), Authenticator::SigV4(signer.clone())).expect("client")
+    HttpClient::new("exporters::x", &HttpClientConfig::default(), Authenticator::SigV4(signer.clone())).expect("client")
 }
 
 fn request(server: &Server) -> Request {

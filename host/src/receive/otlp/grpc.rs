@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::PATIENCE;
 use super::intake::{Intake, unless_ending, unpack};
 use super::reply::Reply;
+use super::unreadable::Declared;
 use crate::config::types::GrpcServerConfig;
 use crate::decode::compression::Encoding;
 use crate::model::Signal;
@@ -101,7 +102,7 @@ impl Grpc {
         let (bytes, permit) = gather.finish();
         let encoding = frame.encoding(encoding)?;
         let (bytes, permit) = unpack(encoding, bytes, permit, self.max_message_bytes)?;
-        self.intake.take(Transport::Grpc, signal, metadata, bytes, permit).await
+        self.intake.take(Declared { transport: Transport::Grpc, encoding }, signal, metadata, bytes, permit).await
     }
 }
 

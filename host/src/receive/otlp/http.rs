@@ -18,6 +18,7 @@ use super::PATIENCE;
 use super::cors::Cors;
 use super::intake::{Intake, unless_ending, unpack};
 use super::reply::Reply;
+use super::unreadable::Declared;
 use crate::config::component::OtlpHttpConfig;
 use crate::decode::compression::Encoding;
 use crate::decode::otlp_json;
@@ -166,7 +167,8 @@ impl Http {
             Format::Protobuf => (bytes, permit),
             Format::Json => translate(signal, bytes, permit, self.max_body_bytes)?,
         };
-        self.intake.take(Transport::Http, signal, self.intake.metadata(headers), bytes, permit).await
+        let declared = Declared { transport: Transport::Http, encoding };
+        self.intake.take(declared, signal, self.intake.metadata(headers), bytes, permit).await
     }
 
     fn encoding(&self, headers: &HeaderMap) -> Result<Encoding, Rejection> {

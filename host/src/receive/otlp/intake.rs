@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderName};
 use tokio::sync::watch;
 
 use super::Deps;
+use super::unreadable::Declared;
 use crate::decode::compression::{self, Encoding};
 use crate::limits::{Budget, Permit};
 use crate::model::{Batch, Context, Signal, TenantId};
@@ -55,14 +56,15 @@ impl Intake {
     /// Validates an encoded request and hands it to its pipeline. One without items is fine, and goes nowhere.
     pub(super) async fn take(
         &self,
-        transport: Transport,
+        declared: Declared,
         signal: Signal,
         headers: Vec<(String, String)>,
         bytes: Bytes,
         permit: Permit,
     ) -> Result<(), Rejection> {
         let consumer = self.consumer(signal)?;
-        let summary = sluice_wire::validate(signal, &bytes).map_err(|error| Rejection::invalid(error.to_string()))?;
+        let summary = sluice_wire::validate(signal, &bytes)
+            .map_err(|error| Rejection::invalid(declared.explain(signal, &bytes, &error)))?;
         let items = u64::from(summary.records);
         if items == 0 {
             return Ok(());
@@ -76,7 +78,7 @@ impl Intake {
             permit: Arc::new(permit),
         };
         let result = consumer.consume(batch).await;
-        let counters = self.counters.of(transport, signal);
+        let counters = self.counters.of(declared.transport, signal);
         match &result {
             Ok(()) => counters.accepted.inc_by(items),
             Err(crate::model::Refusal::Busy { .. }) => counters.refused.inc_by(items),

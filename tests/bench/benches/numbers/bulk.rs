@@ -41,7 +41,7 @@ fn exporter(mode: MappingMode) -> OpenSearch {
     let mut config = OpenSearchConfig::default();
     config.http.endpoint = Url::new("http://127.0.0.1:9200");
     config.mapping.mode = mode;
-    OpenSearch::new(&config, Authenticator::None).expect("a valid configuration")
+    OpenSearch::new("opensearch", &config, Authenticator::None).expect("a valid configuration")
 }
 
 /// Action and source lines of the batch, as serde_json has them.

@@ -100,8 +100,9 @@ async fn answers_other_methods_types_and_paths_as_the_collector_does() {
 #[tokio::test]
 async fn refuses_bad_payloads_in_the_format_of_the_request() {
     let running = start().await;
-    let cases: [(Headers<'_>, &[u8], &str); 6] = [
-        (&[PROTOBUF], &[0x0a, 0x05, 1], "byte "),
+    let cases: [(Headers<'_>, &[u8], &str); 7] = [
+        (&[PROTOBUF], &[0x0a, 0x05, 1], "can't read the body as ExportTraceServiceRequest in protobuf: byte "),
+        (&[PROTOBUF], b"{}", "without Content-Encoding; it looks like JSON"),
         (&[JSON], br#"{"resourceSpans":[{"scopeSpans":5}]}"#, "resourceSpans[0].scopeSpans: "),
         (&[JSON], b"", "EOF while parsing"),
         (&[PROTOBUF, ("content-encoding", "gzip")], b"plain", "the gzip body is corrupt"),
@@ -117,7 +118,7 @@ async fn refuses_bad_payloads_in_the_format_of_the_request() {
         assert!(status.message.contains(text), "{text}: {}", status.message);
     }
     assert_eq!(running.budget.used_bytes(), 0);
-    assert_eq!(running.counters.of(Transport::Http, Signal::Traces).rejected(Cause::Invalid).get(), 5);
+    assert_eq!(running.counters.of(Transport::Http, Signal::Traces).rejected(Cause::Invalid).get(), 6);
 }
 
 #[tokio::test]

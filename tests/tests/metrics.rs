@@ -1,0 +1,44 @@
+//! Metrics about Sluice itself that the Collector has, with the lines that a Collector 0.155 shows for the same telemetry.
+
+use anyhow::{Result, ensure};
+use sluice_tests::{Sluice, web};
+use sluice_wire::{Signal, sample};
+
+const CONFIG: &str = concat!(
+    "
+plugins: {cache_directory: '",
+    env!("CARGO_TARGET_TMPDIR"),
+    "/stage-code-cache'}
+receivers: {otlp: {protocols: {http: {endpoint: '127.0.0.1:{{http}}'}}}}
+processors:
+  filter/all: {logs: {log_record: ['true == true']}, metrics: {datapoint: ['true == true']}, traces: {span: ['true == true']}}
+exporters: {file: {path: '{{{dir}}}/out.json'}}
+service:
+  pipelines:
+    traces: {receivers: [otlp], processors: [filter/all], exporters: [file]}
+    metrics: {receivers: [otlp], processors: [filter/all], exporters: [file]}
+    logs: {receivers: [otlp], processors: [filter/all], exporters: [file]}
+"
+);
+
+#[test]
+fn a_filter_counts_what_it_drops_as_the_collectors_does() -> Result<()> {
+    let sluice = Sluice::start(CONFIG)?;
+    for (signal, items) in [(Signal::Traces, 3), (Signal::Metrics, 4), (Signal::Logs, 5)] {
+        let url = format!("http://127.0.0.1:{}/v1/{}", sluice.port("http"), signal.name());
+        let reply = web::post(&url, "application/x-protobuf", &sample::request(signal, items))?;
+        ensure!(reply.status == 200, "{}: {}", reply.status, reply.body);
+    }
+    sluice.settle()?;
+    let metrics = sluice.metrics()?;
+    for line in [
+        "otelcol_processor_filter_spans_filtered{filter=\"filter/all\"} 3\n",
+        "otelcol_processor_filter_datapoints_filtered{filter=\"filter/all\"} 4\n",
+        "otelcol_processor_filter_logs_filtered{filter=\"filter/all\"} 5\n",
+        "otelcol_processor_outgoing_items{otel_signal=\"logs\",processor=\"filter/all\"} 0\n",
+    ] {
+        ensure!(metrics.contains(line), "no {line} in\n{metrics}");
+    }
+    sluice.stop()?;
+    Ok(())
+}
