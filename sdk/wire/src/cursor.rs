@@ -148,6 +148,10 @@ impl<'a> Cursor<'a> {
     }
 
     fn long_varint(&mut self) -> Option<u64> {
+        if let [low, high @ 0..0x80, ..] = self.bytes.get(self.at..).unwrap_or_default() {
+            self.at += 2;
+            return Some(u64::from(low & 0x7f) | u64::from(*high) << 7);
+        }
         match long_varint(self.bytes.get(self.at..).unwrap_or_default()) {
             Some((value, width)) => {
                 self.at += width;

@@ -10,7 +10,7 @@ use crate::field::{Level, TableRequest, ValueKind};
 use crate::projection::owner;
 use crate::validate::MAX_VALUE_NESTING;
 
-use super::pair::{parse_pair, parse_value};
+use super::pair::{parse_pair, parse_value, plain_key};
 use super::store::Raw;
 use super::{Entries, Slice, Table};
 
@@ -58,7 +58,10 @@ impl Entry {
 
     pub(crate) fn key_bytes<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let item = Cursor::within(bytes, self.at as usize, bytes.len()).item()?;
-        Some(parse_pair(bytes, item.start, item.end).key.of(bytes))
+        match plain_key(bytes.get(item.start..item.end)?) {
+            Some(key) => Some(key),
+            None => Some(parse_pair(bytes, item.start, item.end).key.of(bytes)),
+        }
     }
 
     /// Where it starts, if it is an attribute of a record itself; else 0, where no attribute can start.

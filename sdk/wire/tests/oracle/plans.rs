@@ -273,6 +273,9 @@ impl<'a> Planner<'a> {
             result => result.unwrap(),
         }
         for ((&entry, &start), &end) in numbers.iter().zip(&starts).zip(&ends) {
+            if self.columns.entry_text(self.bytes, entry as usize) == Some("") {
+                continue; // there is nothing to mask in it, even if another text took its place
+            }
             let place = self.places[entry as usize].clone();
             let range = (start as usize, end as usize, replacement.clone());
             if place.0 == 7 && place.2.is_empty() {
@@ -330,6 +333,9 @@ impl<'a> Planner<'a> {
         }
         for ((&number, &start), &end) in numbers.iter().zip(&starts).zip(&ends) {
             let number = number as usize;
+            if texts[number].as_deref() == Some("") {
+                continue;
+            }
             let range = (start as usize, end as usize, replacement.clone());
             match field.selector {
                 Selector::Intrinsic(_) => self.field_masks.push((field.clone(), number, range)),
