@@ -80,7 +80,7 @@ impl Pattern {
     /// # Errors
     /// What is wrong with it, and where.
     pub(super) fn new(pattern: &str) -> Result<Arc<Self>, String> {
-        let hir = regex_syntax::ParserBuilder::new().build().parse(pattern).map_err(|error| error.to_string())?;
+        let hir = regex_syntax::ParserBuilder::new().build().parse(pattern).map_err(|error| mistake(&error))?;
         let regex = Regex::new(pattern).map_err(|error| error.to_string())?;
         let whole_column = is_safe_across_values(&hir);
         let short = whole_column.then(|| ShortPattern::new(&hir)).flatten().map(Box::new);
@@ -183,6 +183,15 @@ impl Pattern {
             Some(short) => short.find_at(text, from),
             None => self.regex.find_at(text, from).map(|found| found.range()),
         }
+    }
+}
+
+/// What is wrong with a pattern, in one line: messages stand in lists and logs.
+fn mistake(error: &regex_syntax::Error) -> String {
+    match error {
+        regex_syntax::Error::Parse(error) => format!("{} at character {}", error.kind(), error.span().start.column),
+        regex_syntax::Error::Translate(error) => format!("{} at character {}", error.kind(), error.span().start.column),
+        error => error.to_string(),
     }
 }
 

@@ -104,7 +104,7 @@ fn reports_every_mistake_of_every_stage() {
         "probe/second: key: invalid type: integer `5`, expected a string",
         "nope: there is no stage \"nope\"",
         "probe/fourth: capabilities: the plugin uses \"counter\"",
-        "probe: pattern: regex parse error",
+        "probe: pattern: unclosed group at character 2",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {

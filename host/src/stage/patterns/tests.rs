@@ -114,7 +114,7 @@ fn searches_the_whole_column_where_that_is_safe() {
 #[test]
 fn refuses_a_pattern_and_says_where_it_is_wrong() {
     for (pattern, part) in
-        [("a(", "unclosed group"), (r"(?-u:\xFF)", "invalid UTF-8"), (r"\p{Nope}", "Unicode property")]
+        [("a(", "unclosed group at character 2"), (r"(?-u:\xFF)", "invalid UTF-8"), (r"\p{Nope}", "Unicode property")]
     {
         let error = Pattern::new(pattern).expect_err("no valid pattern");
         assert!(error.contains(part), "{pattern}: {error}");
