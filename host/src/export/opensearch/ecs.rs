@@ -6,7 +6,7 @@ use std::ops::Range;
 use sluice_wire::view::{KeyValue, LogRecord, Value};
 
 use super::json::Json;
-use super::members::Names;
+use super::members::{Frame, Frames};
 use super::ss4o::{Surroundings, time_of};
 
 /// How fields are named and laid out.
@@ -30,8 +30,7 @@ pub(super) struct Writer<'a> {
     resource: (usize, Vec<Field<'a>>),
     /// The record's own fields, none of which is a map.
     own: Vec<(Key<'a>, Content<'a>)>,
-    /// Keys of the fields of the record before, and what its document's fields are named.
-    before: (Vec<Key<'a>>, Names),
+    frames: Frames<Key<'a>>,
 }
 
 /// What a record's field is named after: the object that it is in, and its name there.
@@ -66,14 +65,14 @@ impl<'a> Writer<'a> {
         let mut fields = Fields::default();
         around.resource.attributes().for_each(|attribute| fields.add(prefix(layout), &attribute));
         let resource = (fields.names.len(), fields.list.clone());
-        Self { layout, resource, fields, own: Vec::new(), before: Default::default() }
+        Self { layout, resource, fields, own: Vec::new(), frames: Frames::default() }
     }
 
     /// Writes a log record.
     pub(super) fn log(&mut self, json: &mut Json<'_>, log: &LogRecord<'a>) {
         self.own.clear();
         let (layout, own) = (self.layout, &mut self.own);
-        let mut is_flat = !layout.dedot;
+        let mut is_flat = true;
         for_each_field(layout, log, |key, content| match content {
             Content::Value(Value::Empty) => {}
             content => {
@@ -81,35 +80,27 @@ impl<'a> Writer<'a> {
                 own.push((key, content));
             }
         });
-        if is_flat && self.own.iter().map(|(key, _)| key).eq(&self.before.0) {
-            return self.write_as_before(json);
+        let Self { fields, resource: (names, shared), own, frames, .. } = self;
+        let collect = |fields: &mut Fields<'a>| {
+            fields.names.truncate(*names);
+            fields.list.clone_from(shared);
+            own.iter().for_each(|((object, name), content)| fields.add_content(object, name, *content));
+            fields.settle();
+        };
+        let write = if layout.dedot { nested } else { flat };
+        if !is_flat {
+            collect(fields);
+            return write(json, fields, &mut |json, field| field.content.write(json));
         }
-        let Self { fields, resource, own, before, .. } = self;
-        fields.names.truncate(resource.0);
-        fields.list.clone_from(&resource.1);
-        own.iter().for_each(|((object, name), content)| fields.add_content(object, name, *content));
-        fields.settle();
-        if layout.dedot {
-            return nested(json, fields);
-        }
-        if is_flat {
-            before.0 = own.iter().map(|(key, _)| *key).collect();
-            before.1 = Names::new(fields.named().map(|(name, field)| (name, field.position)));
-            return self.write_as_before(json);
-        }
-        flat(json, fields);
-    }
-
-    /// Writes a record whose fields have the keys of the one before.
-    fn write_as_before(&self, json: &mut Json<'_>) {
-        let Self { resource: (_, shared), own, before: (_, names), .. } = self;
+        let frame = frames.of(own.iter().map(|(key, _)| *key), || {
+            collect(fields);
+            Frame::new(|json, value| write(json, fields, &mut |json, field| value(json, field.position)))
+        });
         let content = |position: usize| match position.checked_sub(shared.len()) {
             Some(position) => own[position].1,
             None => shared[position].content,
         };
-        json.begin_object();
-        names.write(json, |json, position| content(position).write(json));
-        json.end_object();
+        frame.write(json, |json, position| content(position).write(json));
     }
 }
 
@@ -217,23 +208,26 @@ fn is_before_members(name: &str, object: &str) -> bool {
     }
 }
 
-fn flat(json: &mut Json<'_>, fields: &Fields<'_>) {
+/// Writes the value of a field.
+type Put<'p, 'a> = dyn FnMut(&mut Json<'_>, &Field<'a>) + 'p;
+
+fn flat<'a>(json: &mut Json<'_>, fields: &Fields<'a>, put: &mut Put<'_, 'a>) {
     json.begin_object();
     for (name, field) in fields.named() {
         json.key(name);
-        field.content.write(json);
+        put(json, field);
     }
     json.end_object();
 }
 
 /// Sorted names of one object stand together, so that a walk opens and closes each once.
-fn nested(json: &mut Json<'_>, fields: &Fields<'_>) {
-    let mut paths: Vec<(Vec<&str>, Content<'_>)> =
-        fields.named().map(|(name, field)| (name.split('.').collect(), field.content)).collect();
+fn nested<'a>(json: &mut Json<'_>, fields: &Fields<'a>, put: &mut Put<'_, 'a>) {
+    let mut paths: Vec<(Vec<&str>, &Field<'a>)> =
+        fields.named().map(|(name, field)| (name.split('.').collect(), field)).collect();
     paths.sort_by(|a, b| a.0.cmp(&b.0));
     json.begin_object();
     let mut open: Vec<&str> = Vec::new();
-    for (path, content) in &paths {
+    for (path, field) in &paths {
         let Some((leaf, objects)) = path.split_last() else { continue };
         let shared = open.iter().zip(objects).take_while(|(a, b)| a == b).count();
         open.drain(shared..).for_each(|_| json.end_object());
@@ -243,7 +237,7 @@ fn nested(json: &mut Json<'_>, fields: &Fields<'_>) {
             open.push(object);
         }
         json.key(leaf);
-        content.write(json);
+        put(json, field);
     }
     open.iter().for_each(|_| json.end_object());
     json.end_object();

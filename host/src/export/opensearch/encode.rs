@@ -59,6 +59,15 @@ struct Bulk<'a> {
     dropped: Vec<Dropped>,
     /// Service documents that are in this batch already.
     announced: HashSet<ServiceKey>,
+    /// Documents of Jaeger's spans that wait for others, since several are hashed at a time.
+    spans: Vec<JaegerSpan>,
+}
+
+/// The document of a span, but for the hash in its id.
+struct JaegerSpan {
+    index: String,
+    trace_and_span: Vec<u8>,
+    source: Vec<u8>,
 }
 
 impl Encoder {
@@ -72,6 +81,7 @@ impl Encoder {
             origin: Sha256::new(),
             dropped: Vec::new(),
             announced: HashSet::new(),
+            spans: Vec::with_capacity(jaeger::LANES),
         };
         match batch.signal {
             Signal::Traces => bulk.traces(),
@@ -100,6 +110,7 @@ impl Bulk<'_> {
                     Schema::Jaeger { prefix } => {
                         let service = jaeger::service_name(&around);
                         scope.spans().for_each(|span| self.jaeger_span(&span, &around, &service, prefix));
+                        self.finish_jaeger_spans();
                     }
                     Schema::Bodymap => {
                         let detail = "mapping::mode bodymap takes no traces".to_owned();
@@ -210,23 +221,35 @@ impl Bulk<'_> {
     }
 
     fn jaeger_span(&mut self, span: &Span<'_>, around: &Surroundings<'_>, service: &str, prefix: &str) {
-        self.source.clear();
-        jaeger::span(&mut self.source, span, around, service);
+        let mut source = Vec::with_capacity(2048);
+        jaeger::span(&mut source, span, around, service);
         let date = day(span.start_time_unix_nano());
         self.announce(service, span, prefix, &date);
-        let mut id = Vec::with_capacity(66);
-        jaeger::span_id(&mut id, span, &self.source);
-        let id = self.encoder.ids.then(|| String::from_utf8_lossy(&id).into_owned());
-        let (action, source) = (self.encoder.action, &self.source);
         let index = format!("{prefix}jaeger-span-{date}");
-        self.packer.add(
-            1,
-            None,
-            |out| action_line(out, action, &index, id.as_deref()),
-            |out| {
-                out.extend_from_slice(source);
-            },
-        );
+        self.spans.push(JaegerSpan { index, trace_and_span: jaeger::trace_and_span(span), source });
+        if self.spans.len() == jaeger::LANES {
+            self.finish_jaeger_spans();
+        }
+    }
+
+    /// Adds the documents of spans that wait.
+    fn finish_jaeger_spans(&mut self) {
+        let spans = std::mem::take(&mut self.spans);
+        let mut sources = [&[][..]; jaeger::LANES];
+        sources.iter_mut().zip(&spans).for_each(|(source, span)| *source = &span.source);
+        let hashes = if self.encoder.ids { jaeger::fnv1a_64_of_each(sources) } else { [0; jaeger::LANES] };
+        for (span, hash) in spans.iter().zip(hashes) {
+            let id = self.encoder.ids.then(|| jaeger::span_id(&span.trace_and_span, hash));
+            let action = self.encoder.action;
+            self.packer.add(
+                1,
+                None,
+                |out| action_line(out, action, &span.index, id.as_deref()),
+                |out| {
+                    out.extend_from_slice(&span.source);
+                },
+            );
+        }
     }
 
     /// Adds which operation the service has, unless the index knows.

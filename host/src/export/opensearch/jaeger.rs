@@ -71,12 +71,17 @@ pub(super) fn service(out: &mut Vec<u8>, service: &str, operation: &str) {
 }
 
 /// The id of a span's document: trace, span and a hash of the document, so that the same span has the same id.
-pub(super) fn span_id(out: &mut Vec<u8>, span: &Span<'_>, document: &[u8]) {
-    put_hex(out, span.trace_id());
+pub(super) fn span_id(span: &[u8], document_hash: u64) -> String {
+    format!("{}_{document_hash:x}", String::from_utf8_lossy(span))
+}
+
+/// The part of the id that says which span it is.
+pub(super) fn trace_and_span(span: &Span<'_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(66);
+    put_hex(&mut out, span.trace_id());
     out.push(b'_');
-    put_hex(out, span.span_id());
-    out.push(b'_');
-    out.extend_from_slice(format!("{:x}", fnv1a_64(document)).as_bytes());
+    put_hex(&mut out, span.span_id());
+    out
 }
 
 /// The id of a service's document.
@@ -88,10 +93,31 @@ fn step(hash: u64, byte: u8) -> u64 {
     (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
 }
 
+const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+
 /// FNV-1a (Fowler, Noll, Vo), as Go's `fnv.New64a`.
 pub(super) fn fnv1a_64(bytes: &[u8]) -> u64 {
-    bytes.iter().copied().fold(0xcbf2_9ce4_8422_2325, step)
+    bytes.iter().copied().fold(OFFSET, step)
 }
+
+/// The hashes of several texts. Each is a chain of multiplications that wait for each other; side by side they don't.
+pub(super) fn fnv1a_64_of_each(texts: [&[u8]; LANES]) -> [u64; LANES] {
+    let common = texts.iter().map(|text| text.len()).min().unwrap_or(0);
+    let [a, b, c, d] = texts.map(|text| &text[..common]);
+    let mut hashes = [OFFSET; LANES];
+    for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
+        for (hash, byte) in hashes.iter_mut().zip([a, b, c, d]) {
+            *hash = step(*hash, *byte);
+        }
+    }
+    for (hash, text) in hashes.iter_mut().zip(texts) {
+        *hash = text[common..].iter().copied().fold(*hash, step);
+    }
+    hashes
+}
+
+/// How many documents are hashed side by side.
+pub(super) const LANES: usize = 4;
 
 /// The parent comes first; a link to it only says what kind of parent it is.
 fn references(json: &mut Json<'_>, span: &Span<'_>) {
@@ -229,5 +255,9 @@ mod tests {
             assert_eq!(fnv1a_64(text.as_bytes()), hash);
         }
         assert_eq!(service_id("foo", "bar"), fnv1a_64(b"foobar"));
+        let texts: [&[u8]; LANES] = [b"foobar", b"", b"a", b"something longer"];
+        assert_eq!(fnv1a_64_of_each(texts), texts.map(fnv1a_64));
+        let texts: [&[u8]; LANES] = [b"foobar", b"foob", b"barfoo", b"something longer"];
+        assert_eq!(fnv1a_64_of_each(texts), texts.map(fnv1a_64));
     }
 }

@@ -52,11 +52,25 @@ impl<'a> Json<'a> {
         self.comma = false;
     }
 
-    /// A member's name that is quoted and has its colon.
-    pub(super) fn quoted_key(&mut self, quoted: &[u8]) {
-        self.separate();
-        self.out.extend_from_slice(quoted);
+    /// Leaves out a value, and says where.
+    pub(super) fn gap(&mut self) -> usize {
+        self.comma = true;
+        self.out.len()
+    }
+
+    /// JSON that ends where a value begins; if it is not the first piece, it has the comma that it needs.
+    pub(super) fn piece(&mut self, json: &[u8], is_first: bool) {
+        if is_first {
+            self.separate();
+        }
+        self.out.extend_from_slice(json);
         self.comma = false;
+    }
+
+    /// The end of JSON in pieces.
+    pub(super) fn raw_end(&mut self, json: &[u8]) {
+        self.out.extend_from_slice(json);
+        self.comma = true;
     }
 
     /// A text.

@@ -1,46 +1,71 @@
-//! Names of members, found and quoted once for records that have the same keys one after the other.
-
-use std::ops::Range;
+//! What stands around values, found once for records that have the same keys one after the other.
 
 use sluice_wire::view::{KeyValue, Value};
 
 use super::json::{Json, settled};
 
-/// The members of an object in the order in which they are written: their names, and which value each has.
+/// JSON with gaps, each for the value at a position.
 #[derive(Default)]
-pub(super) struct Names {
-    quoted: Vec<u8>,
-    members: Vec<(Range<usize>, usize)>,
+pub(super) struct Frame {
+    text: Vec<u8>,
+    /// Where the gaps are, in order, and the position of the value that goes there.
+    gaps: Vec<(usize, usize)>,
 }
+
+/// Frames by the keys of the records that they are for, the latest last.
+pub(super) struct Frames<K>(Vec<(Vec<K>, Frame)>);
+
+/// Frames that are kept: most records have the same keys as one shortly before.
+const MAX_FRAMES: usize = 4;
 
 /// Attributes as members of an object, record after record.
 #[derive(Default)]
 pub(super) struct Members<'a> {
-    /// Keys of the attributes that `names` is for, none of which was a map.
-    keys: Vec<&'a str>,
-    names: Names,
+    /// For attributes none of which is a map.
+    frames: Frames<&'a str>,
     found: Vec<(&'a str, Value<'a>)>,
 }
 
-impl Names {
-    /// Takes names, each with the position of its value.
-    pub(super) fn new<'n>(names: impl Iterator<Item = (&'n str, usize)>) -> Self {
-        let mut quoted = Vec::new();
-        let members = names.map(|(name, value)| {
-            let start = quoted.len();
-            Json::new(&mut quoted).key(name);
-            (start..quoted.len(), value)
-        });
-        let members = members.collect();
-        Self { quoted, members }
+impl Frame {
+    /// Takes what a function writes; where that has a value it gives the position.
+    pub(super) fn new(write: impl FnOnce(&mut Json<'_>, &mut dyn FnMut(&mut Json<'_>, usize))) -> Self {
+        let (mut text, mut gaps) = (Vec::new(), Vec::new());
+        write(&mut Json::new(&mut text), &mut |json, position| gaps.push((json.gap(), position)));
+        Self { text, gaps }
     }
 
-    /// Writes the members of the object that is open.
+    /// Writes it with values in its gaps.
     pub(super) fn write(&self, json: &mut Json<'_>, mut value: impl FnMut(&mut Json<'_>, usize)) {
-        for (name, position) in &self.members {
-            json.quoted_key(&self.quoted[name.clone()]);
-            value(json, *position);
+        let mut from = 0;
+        for &(gap, position) in &self.gaps {
+            json.piece(&self.text[from..gap], from == 0);
+            value(json, position);
+            from = gap;
         }
+        if from < self.text.len() {
+            json.raw_end(&self.text[from..]);
+        }
+    }
+}
+
+impl<K: Copy + PartialEq> Frames<K> {
+    /// The frame for these keys; a new one if they have none.
+    pub(super) fn of(&mut self, keys: impl Iterator<Item = K> + Clone, new: impl FnOnce() -> Frame) -> &Frame {
+        let known = self.0.iter().rposition(|(known, _)| keys.clone().eq(known.iter().copied()));
+        let position = known.unwrap_or_else(|| {
+            if self.0.len() == MAX_FRAMES {
+                self.0.remove(0);
+            }
+            self.0.push((keys.collect(), new()));
+            self.0.len() - 1
+        });
+        &self.0[position].1
+    }
+}
+
+impl<K> Default for Frames<K> {
+    fn default() -> Self {
+        Self(Vec::new())
     }
 }
 
@@ -52,14 +77,18 @@ impl<'a> Members<'a> {
         if self.found.iter().any(|(_, value)| matches!(value, Value::Map(_))) {
             return json.pairs(self.found.iter().copied());
         }
-        if !self.found.iter().map(|(key, _)| key).eq(&self.keys) {
-            self.keys = self.found.iter().map(|(key, _)| *key).collect();
-            let positions = self.keys.iter().enumerate().map(|(position, key)| (*key, position));
-            let settled = settled(positions, |_| false);
-            self.names = Names::new(settled.iter().map(|(name, position)| (&**name, *position)));
-        }
+        let keys = self.found.iter().map(|(key, _)| *key);
         let found = &self.found;
-        self.names.write(json, |json, position| json.value(found[position].1));
+        let frame = self.frames.of(keys.clone(), || {
+            let settled = settled(keys.enumerate().map(|(position, key)| (key, position)), |_| false);
+            Frame::new(|json, value| {
+                for (name, position) in &settled {
+                    json.key(name);
+                    value(json, *position);
+                }
+            })
+        });
+        frame.write(json, |json, position| json.value(found[position].1));
     }
 }
 

@@ -56,6 +56,34 @@ fn from_json(signal: Signal, json: &str) -> Vec<u8> {
 }
 
 #[test]
+fn a_document_is_the_same_alone_and_among_others() {
+    let odd = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"a.b","value":{"stringValue":"r"}}]},"scopeLogs":[{
+        "logRecords":[
+            {"body":{"stringValue":"one"},"attributes":[{"key":"a","value":{"intValue":"1"}}]},
+            {"attributes":[{"key":"Body","value":{"stringValue":"two"}}]},
+            {"body":{"stringValue":"three"},"traceId":"0102030405060708090a0b0c0d0e0f10",
+                "attributes":[{"key":"a","value":{"kvlistValue":{"values":[{"key":"b","value":{"intValue":"3"}}]}}}]},
+            {"body":{"stringValue":"four"},"attributes":[{"key":"a","value":{"intValue":"4"}}]},
+            {"severityText":"WARN","attributes":[{"key":"a","value":{}},{"key":"a.c","value":{"boolValue":true}}]}
+        ]}]}]}"#;
+    let modes = [MappingMode::Ss4o, MappingMode::Ecs, MappingMode::FlattenAttributes, MappingMode::Jaeger];
+    for (mode, dedot) in modes.into_iter().flat_map(|mode| [(mode, false), (mode, true)]) {
+        let mut config = config();
+        (config.mapping.mode, config.mapping.dedot) = (mode, dedot);
+        let logs = [(Signal::Logs, request(Signal::Logs, 30)), (Signal::Logs, from_json(Signal::Logs, odd))];
+        let spans = [(Signal::Traces, request(Signal::Traces, 30))];
+        for (signal, bytes) in if mode == MappingMode::Jaeger { spans.to_vec() } else { logs.to_vec() } {
+            let is_of_record = |(action, _): &(Value, Value)| !action.to_string().contains("jaeger-service");
+            let together: Vec<_> = encode(&config, signal, bytes.clone()).into_iter().filter(is_of_record).collect();
+            let single = sluice_wire::split(signal, &bytes, 1, usize::MAX).into_iter();
+            let alone = single.flat_map(|piece| encode(&config, signal, piece.bytes.into_owned()));
+            let alone: Vec<_> = alone.filter(is_of_record).collect();
+            assert_eq!(together, alone, "{mode:?}, dedot {dedot}");
+        }
+    }
+}
+
+#[test]
 fn writes_spans_by_the_simple_schema_for_observability() {
     let documents = encode(&config(), Signal::Traces, request(Signal::Traces, 3));
     assert_eq!(documents.len(), 3);
