@@ -33,8 +33,8 @@ pub(super) struct Writer<'a> {
     frames: Frames<Key<'a>>,
 }
 
-/// What a record's field is named after: the object that it is in, and its name there.
-type Key<'a> = (&'static str, &'a str);
+/// What a record's field is named after: whether it is an attribute, and its name.
+type Key<'a> = (bool, &'a str);
 
 /// The fields of a document. Their names stand one after the other in one text.
 #[derive(Default)]
@@ -84,7 +84,9 @@ impl<'a> Writer<'a> {
         let collect = |fields: &mut Fields<'a>| {
             fields.names.truncate(*names);
             fields.list.clone_from(shared);
-            own.iter().for_each(|((object, name), content)| fields.add_content(object, name, *content));
+            own.iter().for_each(|((is_attribute, name), content)| {
+                fields.add_content(if *is_attribute { prefix(layout) } else { "" }, name, *content);
+            });
             fields.settle();
         };
         let write = if layout.dedot { nested } else { flat };
@@ -112,19 +114,19 @@ fn for_each_field<'a>(layout: &'a Layout, log: &LogRecord<'a>, mut field: impl F
         false => Content::Time(time),
     };
     let timestamp = if layout.timestamp_field.is_empty() { "@timestamp" } else { &layout.timestamp_field };
-    field(("", timestamp), time_content);
+    field((false, timestamp), time_content);
     for (name, id) in [("TraceId", log.trace_id()), ("SpanId", log.span_id())] {
         if !id.is_empty() {
-            field(("", name), Content::Hex(id));
+            field((false, name), Content::Hex(id));
         }
     }
-    field(("", "TraceFlags"), Content::Integer(log.flags().into()));
+    field((false, "TraceFlags"), Content::Integer(log.flags().into()));
     if !log.severity_text().is_empty() {
-        field(("", "SeverityText"), Content::Value(Value::Text(log.severity_text())));
+        field((false, "SeverityText"), Content::Value(Value::Text(log.severity_text())));
     }
-    field(("", "SeverityNumber"), Content::Integer(log.severity_number().into()));
-    field(("", "Body"), Content::Value(log.body().unwrap_or_default()));
-    log.attributes().for_each(|attribute| field((prefix(layout), attribute.key()), Content::Value(attribute.value())));
+    field((false, "SeverityNumber"), Content::Integer(log.severity_number().into()));
+    field((false, "Body"), Content::Value(log.body().unwrap_or_default()));
+    log.attributes().for_each(|attribute| field((true, attribute.key()), Content::Value(attribute.value())));
 }
 
 /// What stands before the names of attributes.

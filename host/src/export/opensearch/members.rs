@@ -12,7 +12,7 @@ pub(super) struct Frame {
     gaps: Vec<(usize, usize)>,
 }
 
-/// Frames by the keys of the records that they are for, the latest last.
+/// Frames by the keys of the records that they are for; last the one that was used last.
 pub(super) struct Frames<K>(Vec<(Vec<K>, Frame)>);
 
 /// Frames that are kept: most records have the same keys as one shortly before.
@@ -59,7 +59,9 @@ impl<K: Copy + PartialEq> Frames<K> {
             self.0.push((keys.collect(), new()));
             self.0.len() - 1
         });
-        &self.0[position].1
+        let last = self.0.len() - 1;
+        self.0.swap(position, last);
+        &self.0[last].1
     }
 }
 

@@ -43,7 +43,7 @@ impl<'a> Label<'a> {
 pub(crate) struct LabelNames<'a> {
     naming: Naming,
     known: HashMap<&'a str, Option<Rc<str>>>,
-    /// What became of earlier points' keys, the latest last: most points have the same as one shortly before.
+    /// What became of earlier points' keys, last that which was used last: most points have the same keys.
     shapes: Vec<Shape<'a>>,
     /// Keys and values of the attributes of the current point.
     found: Vec<(&'a str, Cow<'a, str>)>,
@@ -98,9 +98,13 @@ impl<'a> LabelNames<'a> {
                 found.push((key, text));
             }
         }
-        let known = self.shapes.iter().rfind(|shape| shape.fits(shared, &found));
+        let known = self.shapes.iter().rposition(|shape| shape.fits(shared, &found));
         let labels = match known {
-            Some(shape) => Ok(shape.labels(shared, &mut found)),
+            Some(position) => {
+                let last = self.shapes.len() - 1;
+                self.shapes.swap(position, last);
+                Ok(self.shapes[last].labels(shared, &mut found))
+            }
             None => self.unknown_labels(shared, &mut found),
         };
         self.found = found;
