@@ -191,7 +191,7 @@ impl Builder<'_> {
 /// Counts what a look at the plugin directory led to; the reloader itself writes the log.
 fn observe(reload: &Reload, metrics: &crate::telemetry::Metrics) {
     for change in &reload.changes {
-        metrics.plugin_reloads.with_label_values(&[change.plugin.as_str(), "swapped"]).inc();
+        metrics.plugin_reloads.with_label_values(&[change.stage.as_str(), "swapped"]).inc();
     }
     for error in &reload.errors {
         metrics.plugin_reloads.with_label_values(&[error.stage.as_str(), "refused"]).inc();

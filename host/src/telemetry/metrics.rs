@@ -123,7 +123,7 @@ impl Metrics {
             stage_edited: counter(r, "sluice_stage_edited_items", "Items that a stage edited.", stage)?,
             stage_calls: counter(r, "sluice_stage_calls", "Calls of plugins.", &["processor", "result"])?,
             stage_seconds: seconds(r, "sluice_stage_duration_seconds", "Time of one call.", &["processor"])?,
-            plugin_reloads: counter(r, "sluice_plugin_reloads", "Reloads of plugins.", &["plugin", "result"])?,
+            plugin_reloads: counter(r, "sluice_plugin_reloads", "Reloads of plugins.", &["processor", "result"])?,
             plugin_counters: counter(r, "sluice_plugin_counter", "Plugins' own counts.", &["processor", "name"])?,
             batch_send_size: sizes(r, "otelcol_processor_batch_batch_send_size", "Items of a sent batch.")?,
             batch_size_trigger: counter(
