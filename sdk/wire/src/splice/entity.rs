@@ -157,13 +157,17 @@ impl<'a, 'p> Splicer<'a, 'p> {
             return;
         };
         let mut at = item.start;
-        while let Some(start) = self.patches.pair(item.end) {
+        while let Some(start) = self.patches.pair(item.end).filter(|start| *start >= at) {
             let Some(pair) = Cursor::within(self.bytes, start, item.end).item() else {
                 break;
             };
+            let position = self.patches.position();
             out.copy(at, pair.at);
             self.patches.copy(self.bytes, self.plan, &pair, out);
             at = pair.end;
+            if self.patches.position() == position {
+                break; // the patch is not in it: these are other bytes than the plan's
+            }
         }
         out.copy(at, item.end);
         if is_edited {

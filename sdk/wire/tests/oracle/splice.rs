@@ -333,3 +333,20 @@ fn lengths_grow_and_shrink_by_bytes_of_their_own() {
         }
     }
 }
+
+#[test]
+fn ends_if_the_bytes_are_others_than_the_plans() {
+    let bytes = sample::request(Signal::Traces, 2);
+    let columns = extract(Signal::Traces, &bytes);
+    let mut plan = EditPlan::new(&columns);
+    let entry = first_text_entry(&columns, &bytes, "1.1");
+    plan.mask(&columns, &bytes, &[entry], &[0], &[3], "*").unwrap();
+    let text = bytes.windows(5).position(|window| window == b"\x0a\x031.1").unwrap();
+    let length = text - 2 - "network.protocol.version".len() - 3;
+    assert_eq!(usize::from(bytes[length]), "network.protocol.version".len() + 2 + 2 + 5);
+    for shorter in 0..bytes[length] {
+        let mut spoilt = bytes.clone();
+        spoilt[length] = shorter;
+        splice(&spoilt, &columns, &plan);
+    }
+}
