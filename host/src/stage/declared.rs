@@ -1,6 +1,8 @@
 //! What a configured plugin declared: the fields that it reads and may write, in the wire format's terms.
 
-use sluice_wire::{Encoding, Field, Intrinsic, Level, Projection, Read, Selector, TableOptions, TableRequest};
+use sluice_wire::{
+    Encoding, Field, Intrinsic, Level, Projection, Read, Selector, TableLists, TableOptions, TableRequest,
+};
 
 use super::bindings::sluice::plugin::types;
 use crate::model::Signal;
@@ -151,15 +153,24 @@ fn table(asked: types::TableRequest) -> Table {
         exemplars: asked.exemplars,
         bodies: asked.bodies,
         nested: asked.nested,
-        search_only: asked.search_only,
+        body_parts: asked.body_parts,
+        lists: lists(asked.lists),
     };
     let options = TableOptions {
         text: asked.text,
         numbers: asked.numbers,
-        parents: asked.nested,
-        search_only: asked.search_only,
+        parents: asked.nested || asked.body_parts,
+        lists: lists(asked.lists),
     };
     Table { request, options }
+}
+
+fn lists(lists: types::TableLists) -> TableLists {
+    match lists {
+        types::TableLists::Always => TableLists::Always,
+        types::TableLists::StructuredBodies => TableLists::StructuredBodies,
+        types::TableLists::Never => TableLists::Never,
+    }
 }
 
 fn encoding(encoding: types::Encoding) -> Encoding {

@@ -47,8 +47,8 @@ impl Plan {
         Self(treatments)
     }
 
-    /// Whether a table whose keys are all plain can do without a plan: every entry would be `Text` or `Unread`, but
-    /// for parts of attributes.
+    /// Whether a table whose keys are all plain can do without a plan: every entry would be `Text` or `Unread`. A table
+    /// without lists can.
     pub(crate) fn is_needless(table: Table<'_>, has_bodies: bool) -> bool {
         !has_bodies || (0..table.len()).all(|i| table.owner(i) != Owner::Body || table.kind(i) == ValueKind::Text)
     }

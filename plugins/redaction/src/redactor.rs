@@ -73,9 +73,9 @@ impl Redactor {
         outcome
     }
 
-    /// Whether it never needs to know more of a batch than what its patterns find.
+    /// Whether it never needs to know more of a batch than what its patterns find, structured bodies aside.
     pub(crate) fn only_searches(&self) -> bool {
-        self.only_masks_texts() && self.keys.is_trivial() && self.allowed_values.is_empty() && !self.has_bodies
+        self.only_masks_texts() && self.keys.is_trivial() && self.allowed_values.is_empty()
     }
 
     /// Whether all that can happen to attributes whose keys are all plain is that texts are masked.
@@ -85,21 +85,15 @@ impl Redactor {
 
     /// The hot path: searches all texts, and touches nothing but what was found.
     fn redact_texts(&self, batch: &Batch) -> Outcome {
-        let table = batch.table();
         let found = self.search(batch, None);
         let mut outcome = Outcome::unchanged();
         if found.iter().all(|found| found.matches.is_empty()) {
             return outcome;
         }
         let spared = self.spared_of_found(batch, &found);
-        let is_exempt = |entry: u32| {
-            let i = entry as usize;
-            table.kind(i) != ValueKind::Text || table.parent(i).is_some() || spared.get(i)
-        };
-        // Only attributes of logs may have parts in the table, where they are not looked at.
-        let has_exempt = self.has_bodies || !spared.is_empty();
+        let is_exempt = |entry: u32| spared.get(entry as usize);
         let caution = Caution {
-            is_exempt: has_exempt.then_some(&is_exempt as &dyn Fn(u32) -> bool),
+            is_exempt: (!spared.is_empty()).then_some(&is_exempt as &dyn Fn(u32) -> bool),
             draft_all: !self.replacement.is_constant(),
             ..Caution::default()
         };

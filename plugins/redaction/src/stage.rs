@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use sluice_sdk::{
-    Batch, ConfigErrors, Descriptor, Drops, Failure, OnError, Outcome, Pattern, Setup, Signal, Stage, TableRequest,
-    Writes, log,
+    Batch, ConfigErrors, Descriptor, Drops, Failure, OnError, Outcome, Pattern, Setup, Signal, Stage, TableLists,
+    TableRequest, Writes, log,
 };
 
 use crate::config::{Config, Summary};
@@ -63,10 +63,11 @@ impl Stage for Redaction {
             links: true,
             exemplars: true,
             bodies: has_bodies,
-            nested: has_bodies || config.redact_all_types,
+            nested: config.redact_all_types,
+            body_parts: has_bodies,
             text: false,
             numbers: has_bodies || config.redact_all_types || config.summary != Summary::Silent,
-            search_only: redactor.only_searches(),
+            lists: if redactor.only_searches() { TableLists::StructuredBodies } else { TableLists::Always },
         });
         setup.writes(Writes::AttributesAnd(Vec::new()));
         errors.or_ok(Self(redactor))

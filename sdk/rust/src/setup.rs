@@ -5,7 +5,7 @@ use crate::field::Field;
 use crate::host;
 use crate::pattern::Pattern;
 use wit::Signal;
-pub use wit::{Encoding, TableRequest, Writes};
+pub use wit::{Encoding, TableLists, TableRequest, Writes};
 
 /// Takes a stage's declarations and gives handles for what it will read.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Setup {
 
     /// Asks for the flattened table of attributes. A second request widens the first.
     pub fn table(&mut self, request: TableRequest) {
-        let asked = self.projection.table.get_or_insert(TableRequest { search_only: true, ..Default::default() });
+        let asked = self.projection.table.get_or_insert(TableRequest { lists: request.lists, ..Default::default() });
         asked.resources |= request.resources;
         asked.scopes |= request.scopes;
         asked.metrics |= request.metrics;
@@ -87,9 +87,14 @@ impl Setup {
         asked.exemplars |= request.exemplars;
         asked.bodies |= request.bodies;
         asked.nested |= request.nested;
+        asked.body_parts |= request.body_parts;
         asked.text |= request.text;
         asked.numbers |= request.numbers;
-        asked.search_only &= request.search_only;
+        asked.lists = match (asked.lists, request.lists) {
+            (TableLists::Always, _) | (_, TableLists::Always) => TableLists::Always,
+            (TableLists::Never, TableLists::Never) => TableLists::Never,
+            _ => TableLists::StructuredBodies,
+        };
     }
 
     /// Asks for a request header; case does not matter.
@@ -154,9 +159,10 @@ impl Default for TableRequest {
             exemplars: false,
             bodies: false,
             nested: false,
+            body_parts: false,
             text: false,
             numbers: false,
-            search_only: false,
+            lists: TableLists::Always,
         }
     }
 }
@@ -181,16 +187,25 @@ mod tests {
         setup.table(TableRequest { bodies: true, ..Default::default() });
         setup.table(TableRequest { records: true, ..Default::default() });
         let asked = setup.into_projection().table.expect("asked for");
-        assert!(asked.bodies && asked.records && !asked.text && !asked.search_only);
+        assert!(asked.bodies && asked.records && !asked.text && asked.lists == TableLists::Always);
     }
 
     #[test]
-    fn only_searches_the_table_if_all_requests_do() {
-        for (first, second) in [(true, true), (true, false), (false, true)] {
-            let mut setup = Setup::new(Signal::Logs);
-            setup.table(TableRequest { search_only: first, ..Default::default() });
-            setup.table(TableRequest { search_only: second, ..Default::default() });
-            assert_eq!(setup.into_projection().table.map(|asked| asked.search_only), Some(first && second));
+    fn has_lists_wherever_one_request_needs_them() {
+        use TableLists::{Always, Never, StructuredBodies};
+        for (first, second, both) in [
+            (Never, Never, Never),
+            (Never, StructuredBodies, StructuredBodies),
+            (StructuredBodies, StructuredBodies, StructuredBodies),
+            (StructuredBodies, Always, Always),
+            (Never, Always, Always),
+        ] {
+            for (one, other) in [(first, second), (second, first)] {
+                let mut setup = Setup::new(Signal::Logs);
+                setup.table(TableRequest { lists: one, ..Default::default() });
+                setup.table(TableRequest { lists: other, ..Default::default() });
+                assert_eq!(setup.into_projection().table.map(|asked| asked.lists), Some(both));
+            }
         }
     }
 }

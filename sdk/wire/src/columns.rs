@@ -78,6 +78,8 @@ pub struct Columns {
     pub(crate) reads: Vec<u16>,
     pub(crate) stores: Vec<Stored>,
     pub(crate) table: Option<Table>,
+    /// Whether some body of a log record that is for the table is neither text nor empty.
+    pub(crate) structured_bodies: bool,
 }
 
 /// A column with what it was asked for.

@@ -113,11 +113,25 @@ pub struct TableRequest {
     pub exemplars: bool,
     /// Bodies of log records: one entry each, with an empty key.
     pub bodies: bool,
-    /// Also the members of maps and the elements of arrays, each as an entry of its own.
+    /// Also the members of maps and the elements of arrays in attributes, each as an entry of its own.
     pub nested: bool,
-    /// Texts are searched and what is found is edited, but nobody wants lists of what the entries are: their keys are not
-    /// told apart, and without nested values only texts are entries.
-    pub search_only: bool,
+    /// The same in bodies of log records.
+    pub body_parts: bool,
+    /// When anybody wants lists of what the entries are. Without lists texts are searched and what is found is edited:
+    /// keys are not told apart, and without nested values only texts are entries.
+    pub lists: TableLists,
+}
+
+/// In which requests the lists of the table are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TableLists {
+    /// In all.
+    #[default]
+    Always,
+    /// In those in which some body of a log record is neither text nor empty, if the table has bodies.
+    StructuredBodies,
+    /// In none.
+    Never,
 }
 
 impl TableRequest {
@@ -132,23 +146,17 @@ impl TableRequest {
         exemplars: true,
         bodies: true,
         nested: true,
-        search_only: false,
+        body_parts: true,
+        lists: TableLists::Always,
     };
 
-    /// Asks for what either of two requests asks for.
-    #[must_use]
-    pub fn union(self, other: Self) -> Self {
-        Self {
-            resources: self.resources | other.resources,
-            scopes: self.scopes | other.scopes,
-            metrics: self.metrics | other.metrics,
-            records: self.records | other.records,
-            events: self.events | other.events,
-            links: self.links | other.links,
-            exemplars: self.exemplars | other.exemplars,
-            bodies: self.bodies | other.bodies,
-            nested: self.nested | other.nested,
-            search_only: self.search_only & other.search_only,
+    /// Whether texts alone will do, as long as no body turns out to be structured.
+    pub(crate) fn is_of_texts(&self) -> bool {
+        match self.lists {
+            TableLists::Always => false,
+            TableLists::StructuredBodies => !self.nested,
+            // What is found in a part of a body has to know what that is a part of.
+            TableLists::Never => !(self.nested || self.bodies && self.body_parts),
         }
     }
 }

@@ -30,7 +30,7 @@ pub mod view;
 
 pub use columns::{Columns, SEPARATOR, SeparatedTexts, TableTexts};
 pub use field::{
-    Encoding, Field, Intrinsic, Level, Natural, Read, Selector, TableRequest, UnknownIntrinsic, ValueKind,
+    Encoding, Field, Intrinsic, Level, Natural, Read, Selector, TableLists, TableRequest, UnknownIntrinsic, ValueKind,
 };
 pub use gather::{BytesColumn, DictionaryColumn, Gathered, GatheredTable, LiveRows, NumberColumn, TableOptions, Texts};
 pub use plan::{EditError, EditPlan, EditValue, EditValues, Entities};

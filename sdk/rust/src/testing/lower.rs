@@ -108,7 +108,16 @@ fn table_request(asked: wit::TableRequest) -> wire::TableRequest {
         exemplars: asked.exemplars,
         bodies: asked.bodies,
         nested: asked.nested,
-        search_only: asked.search_only,
+        body_parts: asked.body_parts,
+        lists: lists(asked.lists),
+    }
+}
+
+fn lists(lists: wit::TableLists) -> wire::TableLists {
+    match lists {
+        wit::TableLists::Always => wire::TableLists::Always,
+        wit::TableLists::StructuredBodies => wire::TableLists::StructuredBodies,
+        wit::TableLists::Never => wire::TableLists::Never,
     }
 }
 
@@ -116,8 +125,8 @@ fn table(columns: &Columns, bytes: &[u8], asked: wit::TableRequest) -> Option<wi
     let options = wire::TableOptions {
         text: asked.text,
         numbers: asked.numbers,
-        parents: asked.nested,
-        search_only: asked.search_only,
+        parents: asked.nested || asked.body_parts,
+        lists: lists(asked.lists),
     };
     let table = columns.gather_table(bytes, options, &LiveRows::all(columns.rows()))?;
     Some(wit::Table {

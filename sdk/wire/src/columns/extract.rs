@@ -5,7 +5,7 @@ use core::ops::Range;
 
 use crate::cursor::Cursor;
 use crate::cursor::keys::{LEN_5, LEN_7, LEN_9, LEN_10, LEN_11};
-use crate::field::{Level, ValueKind};
+use crate::field::{Level, TableLists, TableRequest, ValueKind};
 use crate::place::{Place, Scalar};
 use crate::projection::{Projection, owner, step};
 use crate::schema;
@@ -17,6 +17,15 @@ use super::texts::TableTexts;
 use super::{Columns, Entries, Slice, Stored, Table};
 
 pub(super) fn extract(columns: &mut Columns, projection: &Projection, bytes: &[u8]) {
+    let is_of_texts = projection.table.is_some_and(|table| table.is_of_texts());
+    fill(columns, projection, bytes, is_of_texts);
+    if is_of_texts && columns.structured_bodies {
+        fill(columns, projection, bytes, false);
+    }
+}
+
+/// Walks over the request; ends early if structured bodies turn up in a table that is to be of texts only.
+fn fill(columns: &mut Columns, projection: &Projection, bytes: &[u8], is_of_texts: bool) {
     prepare(columns, projection);
     // Offsets have 32 bits; `validate` refuses longer requests.
     let end = u32::try_from(bytes.len()).map_or(0, |length| length as usize);
@@ -25,7 +34,7 @@ pub(super) fn extract(columns: &mut Columns, projection: &Projection, bytes: &[u
     });
     let in_table = table.unwrap_or_default();
     let old = columns.table.take();
-    let mut table = projection.table.map(|table| Table::renewed(old, table));
+    let mut table = projection.table.map(|_| Table::renewed(old, is_of_texts));
     let (entries, texts) = match &mut table {
         Some(Table::Entries(entries)) => (Some(entries), None),
         Some(Table::Texts(texts)) => (None, Arc::get_mut(texts)),
@@ -43,6 +52,7 @@ pub(super) fn extract(columns: &mut Columns, projection: &Projection, bytes: &[u
 fn prepare(columns: &mut Columns, projection: &Projection) {
     columns.signal = Some(projection.signal);
     columns.rows = 0;
+    columns.structured_bodies = false;
     columns.resource_rows.clear();
     columns.scope_rows.clear();
     columns.resource_scopes.clear();
@@ -199,6 +209,9 @@ impl Walk<'_> {
                 columns.rows += 1;
                 self.body = None;
                 if let Some(texts) = &mut self.texts {
+                    if columns.structured_bodies {
+                        return; // all starts over
+                    }
                     texts.begin_row();
                 }
             }
@@ -279,7 +292,8 @@ impl Walk<'_> {
         if let Some(texts) = &mut self.texts {
             texts.push(self.bytes, new);
         } else if let Some(entries) = &mut self.entries {
-            entries.push(self.bytes, new, self.projection.table.is_some_and(|table| table.nested));
+            let parts = |table: TableRequest| if owner == owner::BODY { table.body_parts } else { table.nested };
+            entries.push(self.bytes, new, self.projection.table.is_some_and(parts));
         }
     }
 
@@ -311,7 +325,9 @@ impl Walk<'_> {
             self.set(&capture.columns, row, value);
         }
         let first = self.table_len();
-        if projection.table.is_some_and(|table| table.bodies) {
+        if let Some(table) = projection.table.filter(|table| table.bodies) {
+            let is_plain = matches!(value.kind, ValueKind::Text | ValueKind::Empty);
+            self.columns.structured_bodies |= !is_plain && table.lists == TableLists::StructuredBodies;
             if let Some(body) = self.body.take().filter(|body| !body.is_empty()) {
                 self.has_replaced_bodies = true;
                 self.entries.iter_mut().for_each(|entries| entries.replace(body.clone()));

@@ -6,7 +6,7 @@ use core::ops::Range;
 
 use crate::cursor::Cursor;
 use crate::cursor::keys::{LEN_1, LEN_5, LEN_6};
-use crate::field::{Level, TableRequest, ValueKind};
+use crate::field::{Level, ValueKind};
 use crate::projection::owner;
 use crate::validate::MAX_VALUE_NESTING;
 
@@ -76,18 +76,16 @@ impl Entry {
 }
 
 impl Table {
-    /// An empty table in the form that a request asks for, with the buffers of an old one if that had the same form.
-    pub(super) fn renewed(old: Option<Self>, request: TableRequest) -> Self {
-        // Nested texts have to know what they are nested in.
-        let texts_only = request.search_only && !request.nested;
+    /// An empty table, with the buffers of an old one if that had the same form.
+    pub(super) fn renewed(old: Option<Self>, is_of_texts: bool) -> Self {
         match old {
-            Some(Self::Texts(old)) if texts_only => {
+            Some(Self::Texts(old)) if is_of_texts => {
                 // A search may still have them, if the call that it was for came to a bad end.
                 let mut texts = Arc::into_inner(old).unwrap_or_default();
                 texts.clear();
                 Self::Texts(Arc::new(texts))
             }
-            _ if texts_only => Self::Texts(Arc::default()),
+            _ if is_of_texts => Self::Texts(Arc::default()),
             Some(Self::Entries(mut old)) => {
                 old.entries.clear();
                 old.keys.clear();

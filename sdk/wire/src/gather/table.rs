@@ -4,7 +4,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::columns::{Columns, Entries, Entry, NO_PARENT, SeparatedTexts, Slice, Table};
-use crate::field::{Level, ValueKind};
+use crate::field::{Level, TableLists, ValueKind};
 
 use super::{LiveRows, Texts};
 
@@ -17,13 +17,13 @@ pub struct TableOptions {
     pub numbers: bool,
     /// Parents of nested entries.
     pub parents: bool,
-    /// No list at all: entries are found by searching.
-    pub search_only: bool,
+    /// When lists cross at all. Without them entries are found by searching.
+    pub lists: TableLists,
 }
 
 impl TableOptions {
     /// Everything crosses.
-    pub const ALL: Self = Self { text: true, numbers: true, parents: true, search_only: false };
+    pub const ALL: Self = Self { text: true, numbers: true, parents: true, lists: TableLists::Always };
 }
 
 /// The attribute table as it crosses to a plugin. All lists but `keys` have one value per entry, or are empty if they
@@ -66,9 +66,14 @@ impl Columns {
     /// Gathers the attribute table, without the entries of rows that are no longer alive. `bytes` are those it was
     /// extracted from. None if the projection has no table, or one of texts only where lists are asked for.
     pub fn gather_table(&self, bytes: &[u8], options: TableOptions, live: &LiveRows) -> Option<GatheredTable> {
+        let has_lists = match options.lists {
+            TableLists::Always => true,
+            TableLists::StructuredBodies => self.structured_bodies,
+            TableLists::Never => false,
+        };
         let table = match self.table.as_ref()? {
             // What is gone stays there under its number, but no search finds it.
-            Table::Texts(texts) if options.search_only => {
+            Table::Texts(texts) if !has_lists => {
                 return Some(GatheredTable { entries: texts.texts().len(), ..GatheredTable::default() });
             }
             Table::Texts(_) => return None,
@@ -76,7 +81,7 @@ impl Columns {
         };
         let originals = live_entries(table, live);
         let count = originals.as_ref().map_or(table.entries.len(), Vec::len);
-        if options.search_only {
+        if !has_lists {
             return Some(GatheredTable { entries: count, originals, ..GatheredTable::default() });
         }
         let picked: Vec<Entry>;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use prost::Message;
 use sluice_wire::{
     Columns, Encoding, Field, Gathered, Intrinsic, Level, LiveRows, Projection, ProjectionError, Read, Selector,
-    Signal, TableOptions, TableRequest, ValueKind, sample,
+    Signal, TableLists, TableOptions, TableRequest, ValueKind, sample,
 };
 
 use crate::dice::{Dice, cases, seeds};
@@ -14,6 +14,8 @@ use crate::tree::{Entity, Held, Record, SIGNALS, Tree};
 
 pub(crate) const LEVELS: [Level; 4] = [Level::Resource, Level::Scope, Level::Metric, Level::Record];
 pub(crate) const KEYS: [&str; 5] = ["http.route", "tenant", "a", "", "schlüssel"];
+/// Number of the owner of bodies.
+const BODY: u8 = 7;
 const ENCODINGS: [Encoding; 8] = [
     Encoding::Dictionary,
     Encoding::Text,
@@ -340,6 +342,32 @@ proptest! {
     }
 
     #[test]
+    fn a_table_has_lists_if_a_body_is_structured((seed, size) in seeds(), odd: bool) {
+        let bytes = request(Signal::Logs, seed, size, odd);
+        let asked = TableRequest { nested: false, ..TableRequest::ALL };
+        let extracted = |lists| {
+            let mut columns = Columns::new();
+            columns.extract(&Projection::new(Signal::Logs, &[], Some(TableRequest { lists, ..asked })).unwrap(), &bytes);
+            columns
+        };
+        let (full, lean) = (extracted(TableLists::Always), extracted(TableLists::StructuredBodies));
+        let live = LiveRows::all(full.rows());
+        let options = TableOptions { lists: TableLists::StructuredBodies, ..TableOptions::ALL };
+        let (full, shown) = (full.gather_table(&bytes, TableOptions::ALL, &live), lean.gather_table(&bytes, options, &live));
+        let table = full.as_ref().unwrap();
+        let plain = [ValueKind::Text as u8, ValueKind::Empty as u8];
+        let is_structured = |entry: usize| table.owners[entry] == BODY && !plain.contains(&table.kinds[entry]);
+        if (0..table.entries).any(is_structured) {
+            prop_assert_eq!(full, shown);
+        } else if let Some(texts) = lean.table_texts() {
+            prop_assert_eq!(texts.texts().len(), table.kinds.iter().filter(|kind| **kind == ValueKind::Text as u8).count());
+        } else {
+            // The structured body was replaced by another one.
+            prop_assert!(odd);
+        }
+    }
+
+    #[test]
     fn extraction_never_panics((seed, size) in seeds(), odd: bool, damage: u64) {
         let mut columns = Columns::new();
         for signal in SIGNALS {
@@ -371,7 +399,7 @@ fn each_owner_is_in_the_table_only_if_asked_for() {
     ];
     for signal in SIGNALS {
         for (owner, switch) in switches.iter().enumerate() {
-            let mut table = TableRequest { nested: true, ..TableRequest::default() };
+            let mut table = TableRequest { nested: true, body_parts: true, ..TableRequest::default() };
             switch(&mut table);
             let bytes = request(signal, 7, 4, false);
             let mut columns = Columns::new();
@@ -386,12 +414,17 @@ fn each_owner_is_in_the_table_only_if_asked_for() {
 #[test]
 fn nested_values_are_entries_only_if_asked_for() {
     let bytes = request(Signal::Logs, 7, 4, false);
-    let mut columns = Columns::new();
-    let table = TableRequest { nested: false, ..TableRequest::ALL };
-    columns.extract(&Projection::new(Signal::Logs, &[], Some(table)).unwrap(), &bytes);
-    let mut expected = expected_table(&mut Tree::decode(Signal::Logs, &bytes).unwrap().normal());
-    expected.values_mut().for_each(|entries| entries.retain(|entry| entry.parent.is_none()));
-    assert_eq!(shown_table(&columns, &bytes, &LiveRows::all(columns.rows())), expected);
+    for (nested, body_parts) in [(false, false), (false, true), (true, false)] {
+        let mut columns = Columns::new();
+        let table = TableRequest { nested, body_parts, ..TableRequest::ALL };
+        columns.extract(&Projection::new(Signal::Logs, &[], Some(table)).unwrap(), &bytes);
+        let mut expected = expected_table(&mut Tree::decode(Signal::Logs, &bytes).unwrap().normal());
+        for ((owner, _), entries) in &mut expected {
+            let is_asked_for = if *owner == BODY { body_parts } else { nested };
+            entries.retain(|entry| entry.parent.is_none() || is_asked_for);
+        }
+        assert_eq!(shown_table(&columns, &bytes, &LiveRows::all(columns.rows())), expected);
+    }
 }
 
 #[test]

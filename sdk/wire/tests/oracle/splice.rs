@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 use sluice_wire::{
     Columns, EditError, EditPlan, EditValue, Entities, Field, Intrinsic, Level, LiveRows, Projection, SEPARATOR,
-    Signal, TableOptions, TableRequest, ValueKind, concat, sample, splice, validate,
+    Signal, TableLists, TableOptions, TableRequest, ValueKind, concat, sample, splice, validate,
 };
 
 use crate::dice::{Dice, cases, seeds};
@@ -121,7 +121,7 @@ proptest! {
 
 /// The columns that plans need, with a table of texts only.
 fn searchable(signal: Signal, bytes: &[u8]) -> Columns {
-    let table = TableRequest { search_only: true, nested: false, ..TableRequest::ALL };
+    let table = TableRequest { lists: TableLists::Never, nested: false, body_parts: false, ..TableRequest::ALL };
     let mut columns = Columns::new();
     let reads = crate::columns::all_reads(signal);
     columns.extract(&Projection::new(signal, &reads, Some(table)).unwrap(), bytes);
