@@ -34,6 +34,8 @@ pub(crate) struct Slice {
 impl Slice {
     /// No piece at all.
     pub(crate) const ABSENT: Self = Self { start: u32::MAX, length: 0 };
+    /// No piece either, but something else that the column doesn't show.
+    pub(crate) const OTHER: Self = Self { start: u32::MAX - 1, length: 0 };
 
     #[inline(always)]
     pub(crate) fn new(start: usize, end: usize) -> Self {
@@ -42,7 +44,7 @@ impl Slice {
 
     #[inline(always)]
     pub(crate) fn is_present(self) -> bool {
-        self.start != u32::MAX
+        self.start < Self::OTHER.start
     }
 
     /// The bytes; none if absent or if these are not the bytes that it was taken from.

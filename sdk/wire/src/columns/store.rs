@@ -13,7 +13,8 @@ pub(crate) enum Store {
     Dictionary {
         /// 0 for absent.
         codes: Vec<u32>,
-        /// Where each entity's own text starts; the dictionary has the first with the same text.
+        /// Where each entity's own text starts; the dictionary has the first with the same text. That of `Slice::OTHER`
+        /// if there is something else.
         starts: Vec<u32>,
         values: Dictionary,
     },
@@ -87,6 +88,18 @@ impl Store {
         }
     }
 
+    /// Whether an entity surely has no such attribute, whatever its kind.
+    #[inline]
+    pub(crate) fn lacks_attribute(&self, entity: usize) -> bool {
+        match self {
+            Self::Dictionary { codes, starts, .. } => {
+                codes.get(entity) == Some(&0) && starts.get(entity) != Some(&Slice::OTHER.start)
+            }
+            Self::Text(slices) => slices.get(entity) == Some(&Slice::ABSENT),
+            _ => false,
+        }
+    }
+
     /// Makes all entities up to `entities` have a value.
     pub(crate) fn finish(&mut self, entities: usize) {
         match self {
@@ -116,15 +129,20 @@ impl Store {
     pub(crate) fn set(&mut self, bytes: &[u8], encoding: Encoding, entity: usize, raw: Raw) {
         match self {
             Self::Dictionary { codes, starts, values } => {
-                let code = match raw.kind {
-                    ValueKind::Text => values.code(bytes, Slice::unpack(raw.bits)),
-                    _ => 0,
+                let (code, start) = match raw.kind {
+                    ValueKind::Text => (values.code(bytes, Slice::unpack(raw.bits)), (raw.bits >> 32) as u32),
+                    ValueKind::Absent => (0, 0),
+                    _ => (0, Slice::OTHER.start),
                 };
                 put(codes, entity, 0, code);
-                put(starts, entity, 0, (raw.bits >> 32) as u32);
+                put(starts, entity, 0, start);
             }
             Self::Text(slices) => {
-                let slice = if raw.kind == ValueKind::Text { Slice::unpack(raw.bits) } else { Slice::ABSENT };
+                let slice = match raw.kind {
+                    ValueKind::Text => Slice::unpack(raw.bits),
+                    ValueKind::Absent => Slice::ABSENT,
+                    _ => Slice::OTHER,
+                };
                 put(slices, entity, Slice::ABSENT, slice);
             }
             Self::Bytes(slices) => {

@@ -41,21 +41,13 @@ pub(super) struct Attributes<'p> {
 }
 
 impl<'p> Attributes<'p> {
-    /// Reads the attributes of the entity in `item` and applies edits to them. `wrapper` and `number` say where
-    /// attributes stand.
-    pub(super) fn work_out<'e>(
-        &mut self,
-        bytes: &[u8],
-        item: &Item,
-        (wrapper, number): (u32, u32),
-        patches: &Patches<'_>,
-        edits: impl Iterator<Item = &'e &'p AttributeEdit>,
-        entity: usize,
-    ) where
-        'p: 'e,
-    {
+    /// Starts with an entity that has none.
+    pub(super) fn clear(&mut self) {
         self.list.clear();
-        self.read(bytes, item.start, item.end, wrapper, number, patches);
+    }
+
+    /// Applies edits to them.
+    pub(super) fn apply_all(&mut self, bytes: &[u8], edits: impl Iterator<Item = &'p AttributeEdit>, entity: usize) {
         for edit in edits {
             self.catch_up(edit.order);
             self.apply(bytes, edit, entity);
@@ -63,13 +55,20 @@ impl<'p> Attributes<'p> {
         self.catch_up(u32::MAX);
     }
 
-    fn read(&mut self, bytes: &[u8], start: usize, end: usize, wrapper: u32, number: u32, patches: &Patches<'_>) {
+    /// Reads the attributes in a message. `wrapper` and `number` say where they stand.
+    pub(super) fn read(
+        &mut self,
+        bytes: &[u8],
+        (start, end): (usize, usize),
+        (wrapper, number): (u32, u32),
+        patches: &Patches<'_>,
+    ) {
         let mut cursor = Cursor::within(bytes, start, end);
         while let Some(item) = cursor.item() {
             if wrapper != 0 {
                 if item.key == len_key(wrapper) {
                     self.last_wrapper = item.at;
-                    self.read(bytes, item.start, item.end, 0, number, patches);
+                    self.read(bytes, (item.start, item.end), (0, number), patches);
                 }
             } else if item.key == len_key(number) {
                 let key = Key::Original(parse_pair(bytes, item.start, item.end).key);

@@ -7,7 +7,7 @@ use crate::columns::{Columns, Store};
 use crate::cursor::{Cursor, Item, LEN, len_key};
 use crate::field::{Field, Level};
 use crate::place::{self, Place, Scalar};
-use crate::plan::{AttributeEdit, EditPlan, IntrinsicEdits, REMOVED, UNCHANGED};
+use crate::plan::{AttributeAction, AttributeEdit, EditPlan, IntrinsicEdits, REMOVED, UNCHANGED};
 use crate::schema;
 
 use super::attributes::Attributes;
@@ -26,11 +26,25 @@ struct PlacedEdits<'p> {
     texts: Option<&'p Store>,
 }
 
+/// An edit of attributes with the texts that they have, if they were read.
+pub(super) struct KeyedEdit<'p> {
+    pub(super) edit: &'p AttributeEdit,
+    texts: Option<&'p Store>,
+}
+
 /// The plan's edits by level.
 pub(super) struct Prepared<'p> {
     /// For each level the intrinsic fields with edits.
     intrinsics: [Vec<PlacedEdits<'p>>; 4],
-    attributes: [Vec<&'p AttributeEdit>; 4],
+    attributes: [Vec<KeyedEdit<'p>>; 4],
+}
+
+impl KeyedEdit<'_> {
+    /// Whether it writes an attribute that the entity surely lacks.
+    fn adds(&self, entity: usize) -> bool {
+        let writes = matches!(self.edit.action, AttributeAction::Set(_));
+        writes && self.texts.is_some_and(|texts| texts.lacks_attribute(entity))
+    }
 }
 
 impl<'p> Prepared<'p> {
@@ -44,7 +58,8 @@ impl<'p> Prepared<'p> {
             prepared.intrinsics[edits.level as usize].push(PlacedEdits { edits, places, texts });
         }
         for edit in &plan.attributes {
-            prepared.attributes[edit.level as usize].push(edit);
+            let texts = columns.text_store(&Field::attribute(edit.level, &*edit.key));
+            prepared.attributes[edit.level as usize].push(KeyedEdit { edit, texts });
         }
         prepared
     }
@@ -70,6 +85,8 @@ pub(super) struct Current<'p> {
     written: u64,
     attributes: Attributes<'p>,
     edits_attributes: bool,
+    /// Whether all that is done to attributes is to write some that the entity lacks.
+    only_adds_attributes: bool,
     /// Where attributes stand: wrapper and number.
     attribute_place: (u32, u32),
     /// The numbers below 64 of fields that need a look.
@@ -80,7 +97,7 @@ impl Current<'_> {
     /// Whether all that is to be done is to write fields that the entity lacks.
     #[inline]
     pub(super) fn only_adds(&self) -> bool {
-        !self.edits_attributes && self.writes.iter().all(|write| write.is_lacking)
+        (!self.edits_attributes || self.only_adds_attributes) && self.writes.iter().all(|write| write.is_lacking)
     }
 
     fn look_at(&mut self, number: u32) {
@@ -120,14 +137,19 @@ impl<'a, 'p> Splicer<'a, 'p> {
                 current.writes.push(Write { place, code, drops_rival, is_lacking });
             }
         }
-        let edits = &self.prepared.attributes[level as usize];
-        current.edits_attributes = edits.iter().any(|edit| edit.concerns(entity));
+        let edits = self.prepared.attributes[level as usize].iter().filter(|keyed| keyed.edit.concerns(entity));
+        current.edits_attributes = edits.clone().next().is_some();
         if current.edits_attributes {
             current.attribute_place = place::attributes(message);
             let (wrapper, number) = current.attribute_place;
             current.look_at(if wrapper == 0 { number } else { wrapper });
-            let edits = edits.iter().filter(|edit| edit.concerns(entity));
-            current.attributes.work_out(self.bytes, item, (wrapper, number), &self.patches, edits, entity);
+            // What stands in a message of its own has to be found, even to be added to.
+            current.only_adds_attributes = wrapper == 0 && edits.clone().all(|keyed| keyed.adds(entity));
+            current.attributes.clear();
+            if !current.only_adds_attributes {
+                current.attributes.read(self.bytes, (item.start, item.end), (wrapper, number), &self.patches);
+            }
+            current.attributes.apply_all(self.bytes, edits.map(|keyed| keyed.edit), entity);
         }
         current.edits_attributes || !current.writes.is_empty()
     }
