@@ -2,6 +2,8 @@
 
 mod plain;
 
+use core::hint::cold_path;
+
 use crate::Signal;
 use crate::cursor::{i32_key, long_varint};
 use crate::schema::{self, TABLES, Table, action};
@@ -147,30 +149,22 @@ impl<'a> Checker<'a> {
         loop {
             while let Some(&key) = self.body.get(self.at) {
                 let at = self.at;
-                if key < 0x80 {
+                let (key, action) = if key < 0x80 {
                     self.at += 1;
-                    let action = self.table[usize::from(key)];
-                    self.field(action, at, u32::from(key))?;
+                    (u32::from(key), self.table[usize::from(key)])
                 } else {
-                    self.long_key(at)?;
-                }
+                    cold_path();
+                    let (key, width) = key_at(self.body, at)?;
+                    self.at += width;
+                    (key, action_for(self.message, key))
+                };
+                self.field(action, at, key)?;
             }
             if self.depth == 0 {
                 return Ok(());
             }
             self.leave();
         }
-    }
-
-    #[inline(never)]
-    fn long_key(&mut self, at: usize) -> Result<(), WireError> {
-        let Ok(key) = u32::try_from(self.varint()?) else {
-            return Err(WireError { offset: at, reason: Reason::FieldOutOfRange });
-        };
-        // The only one that is in use: it is worth a short way.
-        let is_span_flags = key == SPAN_FLAGS && self.message == schema::SPAN;
-        let action = if is_span_flags { action::FIXED32 } else { schema::action_for(self.message, key) };
-        self.field(action, at, key)
     }
 
     #[inline(always)]
@@ -187,46 +181,31 @@ impl<'a> Checker<'a> {
             action::TEXT => self.text()?,
             action::MESSAGE.. => {
                 let end = self.content()?;
-                if action == action::MESSAGE + schema::KEY_VALUE {
-                    self.pairs(key, end)?;
-                } else {
+                let is_pair = action == action::MESSAGE + schema::KEY_VALUE;
+                if !is_pair || !self.pairs(key, end) {
                     self.enter(action - action::MESSAGE, end)?;
                 }
             }
-            _ => self.rare(action, at, key)?,
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn rare(&mut self, action: u8, at: usize, key: u32) -> Result<(), WireError> {
-        let wire_type = (key & 7) as u8;
-        let reason = match action {
             action::PACKED64 => {
+                cold_path();
                 let end = self.content()?;
                 let length = end - self.at;
-                if length.is_multiple_of(8) {
-                    self.at = end;
-                    return Ok(());
+                if !length.is_multiple_of(8) {
+                    return Err(WireError { offset: at, reason: Reason::UnevenPacked(length) });
                 }
-                Reason::UnevenPacked(length)
+                self.at = end;
             }
-            action::PACKED_VARINTS => return self.packed_varints(),
-            action::MISTYPED => Reason::WrongWireType { field: key >> 3, wire_type },
-            action::GROUP => Reason::Group,
-            action::NO_TYPE => Reason::UnknownWireType(wire_type),
-            _ => Reason::FieldZero,
-        };
-        Err(WireError { offset: at, reason })
-    }
-
-    fn packed_varints(&mut self) -> Result<(), WireError> {
-        let end = self.content()?;
-        let outer = core::mem::replace(&mut self.body, &self.all[..end]);
-        while self.at < end {
-            self.varint()?;
+            action::PACKED_VARINTS => {
+                cold_path();
+                let end = self.content()?;
+                packed_varints(self.all.get(..end).unwrap_or_default(), self.at)?;
+                self.at = end;
+            }
+            _ => {
+                cold_path();
+                return Err(WireError { offset: at, reason: refusal(action, key) });
+            }
         }
-        self.body = outer;
         Ok(())
     }
 
@@ -237,26 +216,11 @@ impl<'a> Checker<'a> {
                 self.at += 1;
                 Ok(u64::from(byte))
             }
-            _ => self.long_varint(),
-        }
-    }
-
-    #[inline(never)]
-    fn long_varint(&mut self) -> Result<u64, WireError> {
-        let rest = &self.body[self.at..];
-        if let [low, high @ 0..0x80, ..] = rest {
-            self.at += 2;
-            return Ok(u64::from(low & 0x7f) | u64::from(*high) << 7);
-        }
-        match long_varint(rest) {
-            Some((value, width)) => {
+            _ => {
+                cold_path();
+                let (value, width) = varint_at(self.body, self.at)?;
                 self.at += width;
                 Ok(value)
-            }
-            None => {
-                let truncated = rest.len() < 10 && rest.iter().all(|&byte| byte >= 0x80);
-                let reason = if truncated { Reason::TruncatedVarint } else { Reason::OverlongVarint };
-                Err(WireError { offset: self.at, reason })
             }
         }
     }
@@ -269,6 +233,7 @@ impl<'a> Checker<'a> {
         if length <= (self.body.len() - self.at) as u64 {
             return Ok(self.at + length as usize);
         }
+        cold_path();
         Err(WireError { offset: at, reason: Reason::PastEnd(length) })
     }
 
@@ -286,6 +251,7 @@ impl<'a> Checker<'a> {
         let end = self.content()?;
         let text = &self.body[self.at..end];
         if !plain::is_ascii(text) {
+            cold_path();
             plain::check(text).map_err(|valid| WireError { offset: self.at + valid, reason: Reason::NotUtf8 })?;
         }
         self.at = end;
@@ -294,10 +260,12 @@ impl<'a> Checker<'a> {
 
     /// Checks the pair up to `end`, and those that follow it under the same key as long as they are like nearly all
     /// attributes: a key, then a value that is text or a number, in the order and width that every encoder writes. Their
-    /// text is looked at in one go; if it is more than ASCII, the pairs are checked again one by one.
-    fn pairs(&mut self, key: u32, end: usize) -> Result<(), WireError> {
-        let first = (self.at, end);
-        let (mut at, mut end) = first;
+    /// text is looked at in one go; if it is more than ASCII, the pairs are to be checked one by one. Says whether the
+    /// first pair was checked.
+    #[inline(always)]
+    fn pairs(&mut self, key: u32, end: usize) -> bool {
+        let first = self.at;
+        let (mut at, mut end) = (first, end);
         // What lies before is known to be plain.
         let mut plain_to = at;
         loop {
@@ -305,12 +273,19 @@ impl<'a> Checker<'a> {
                 Some(plain::Value::Text) => {}
                 Some(plain::Value::Number(value)) => {
                     if !plain::is_ascii(&self.body[plain_to..at + value]) {
-                        return self.one_by_one(first, end);
+                        cold_path();
+                        cold_path();
+                        self.one_by_one_to = self.one_by_one_to.max(end);
+                        return false;
                     }
                     plain_to = end;
                 }
-                None if at == first.0 => return self.enter(schema::KEY_VALUE, end),
+                None if at == first => {
+                    cold_path();
+                    return false;
+                }
                 None => {
+                    cold_path();
                     end = at - 2; // its key and length
                     break;
                 }
@@ -323,20 +298,15 @@ impl<'a> Checker<'a> {
             end = at + usize::from(*length);
         }
         if plain_to < end && !plain::is_ascii(&self.body[plain_to..end]) {
-            return self.one_by_one(first, end);
+            cold_path();
+            self.one_by_one_to = self.one_by_one_to.max(end);
+            return false;
         }
         self.at = end;
-        Ok(())
+        true
     }
 
-    /// Starts over with the first of some pairs.
-    #[cold]
-    fn one_by_one(&mut self, (start, end): (usize, usize), to: usize) -> Result<(), WireError> {
-        self.one_by_one_to = self.one_by_one_to.max(to);
-        self.at = start;
-        self.enter(schema::KEY_VALUE, end)
-    }
-
+    #[inline(always)]
     fn enter(&mut self, message: u8, end: usize) -> Result<(), WireError> {
         if message == schema::ANY_VALUE {
             self.values += 1;
@@ -363,6 +333,57 @@ impl<'a> Checker<'a> {
         self.body = &self.all[..open.end as usize];
         self.message = open.message;
         self.table = &TABLES[usize::from(open.message)];
+    }
+}
+
+// What is rare stands outside of the checker and has no reference to it, so that the checker stays in registers.
+
+/// A key of several bytes, and how many.
+#[inline(never)]
+fn key_at(body: &[u8], at: usize) -> Result<(u32, usize), WireError> {
+    let (key, width) = varint_at(body, at)?;
+    match u32::try_from(key) {
+        Ok(key) => Ok((key, width)),
+        Err(_) => Err(WireError { offset: at, reason: Reason::FieldOutOfRange }),
+    }
+}
+
+fn action_for(message: u8, key: u32) -> u8 {
+    // The only field with a long key that is in use: it is worth a short way.
+    let is_span_flags = key == SPAN_FLAGS && message == schema::SPAN;
+    if is_span_flags { action::FIXED32 } else { schema::action_for(message, key) }
+}
+
+/// A varint of several bytes, and how many.
+#[inline(never)]
+fn varint_at(body: &[u8], at: usize) -> Result<(u64, usize), WireError> {
+    let rest = body.get(at..).unwrap_or_default();
+    if let [low, high @ 0..0x80, ..] = rest {
+        return Ok((u64::from(low & 0x7f) | u64::from(*high) << 7, 2));
+    }
+    long_varint(rest).ok_or_else(|| {
+        let truncated = rest.len() < 10 && rest.iter().all(|&byte| byte >= 0x80);
+        let reason = if truncated { Reason::TruncatedVarint } else { Reason::OverlongVarint };
+        WireError { offset: at, reason }
+    })
+}
+
+#[cold]
+fn packed_varints(body: &[u8], mut at: usize) -> Result<(), WireError> {
+    while at < body.len() {
+        at += varint_at(body, at)?.1;
+    }
+    Ok(())
+}
+
+#[cold]
+fn refusal(action: u8, key: u32) -> Reason {
+    let wire_type = (key & 7) as u8;
+    match action {
+        action::MISTYPED => Reason::WrongWireType { field: key >> 3, wire_type },
+        action::GROUP => Reason::Group,
+        action::NO_TYPE => Reason::UnknownWireType(wire_type),
+        _ => Reason::FieldZero,
     }
 }
 

@@ -142,6 +142,11 @@ impl Walk<'_> {
                         return;
                     }
                 }
+                step::ATTRIBUTE..step::ENTER => {
+                    if !self.attributes(step - step::ATTRIBUTE, key, at, &mut cursor) {
+                        return;
+                    }
+                }
                 _ => {
                     let Some(end) = cursor.content() else {
                         return;
@@ -175,7 +180,6 @@ impl Walk<'_> {
             step::SKIP => {}
             step::BODY => self.body(at, start, end),
             step::DATA => self.data(key, start, end),
-            step::ATTRIBUTE..step::ENTER => self.attribute(step - step::ATTRIBUTE, at, start, end),
             step::ENTER..step::CAPTURE => self.enter(step - step::ENTER, start, end),
             _ => self.capture_slice(step, start, end),
         }
@@ -232,11 +236,59 @@ impl Walk<'_> {
         count.wrapping_sub(1)
     }
 
+    /// Takes the attribute whose key was read, and those that follow it under the same key: mostly they stand together.
+    /// Says whether all of them are there.
     #[inline(always)]
-    fn attribute(&mut self, owner: u8, at: usize, start: usize, end: usize) {
+    fn attributes(&mut self, owner: u8, key: u32, at: usize, cursor: &mut Cursor<'_>) -> bool {
         if self.in_table.get(usize::from(owner)).is_some_and(|&wants| wants) {
-            return self.table_attribute(owner, at, start, end);
+            return self.table_attributes(owner, key, at, cursor);
         }
+        loop {
+            let Some(end) = cursor.content() else {
+                return false;
+            };
+            self.attribute(owner, cursor.at(), end);
+            cursor.go(end);
+            if cursor.byte().map(u32::from) != Some(key) {
+                return true;
+            }
+            cursor.skip(1);
+        }
+    }
+
+    /// Those of an owner whose attributes are in the table.
+    #[inline(never)]
+    fn table_attributes(&mut self, owner: u8, key: u32, mut at: usize, cursor: &mut Cursor<'_>) -> bool {
+        let level = match owner {
+            owner::RESOURCE => Level::Resource,
+            owner::SCOPE => Level::Scope,
+            owner::METRIC => Level::Metric,
+            _ => Level::Record,
+        };
+        let entity = self.entity(level) as u32;
+        loop {
+            let Some(end) = cursor.content() else {
+                return false;
+            };
+            let start = cursor.at();
+            // Plain pairs and others don't meet again: then a pair stays in registers. A kind that is written to memory
+            // as one byte and read back as part of a word holds up the processor.
+            match plain_pair(self.bytes.get(start..end).unwrap_or_default(), start) {
+                Some(pair) => self.table_pair(owner, entity, at, pair),
+                None => self.odd_table_attribute(owner, entity, at, (start, end)),
+            }
+            cursor.go(end);
+            if cursor.byte().map(u32::from) != Some(key) {
+                return true;
+            }
+            at = end;
+            cursor.skip(1);
+        }
+    }
+
+    /// An attribute that only columns may want.
+    #[inline(always)]
+    fn attribute(&mut self, owner: u8, start: usize, end: usize) {
         let Some(wanted) = self.projection.wanted.get(usize::from(owner)) else {
             return;
         };
@@ -252,52 +304,35 @@ impl Walk<'_> {
         self.fill(owner, pair.key, pair.value);
     }
 
-    // Plain pairs and others don't meet again: then a pair stays in registers. A kind that is written to memory as one
-    // byte and read back as part of a word holds up the processor.
-    fn table_attribute(&mut self, owner: u8, at: usize, start: usize, end: usize) {
-        match plain_pair(self.bytes.get(start..end).unwrap_or_default(), start) {
-            Some(pair) => self.table_pair(owner, at, pair),
-            None => self.odd_table_attribute(owner, at, start, end),
-        }
-    }
-
     #[inline(never)]
-    fn odd_table_attribute(&mut self, owner: u8, at: usize, start: usize, end: usize) {
-        self.table_pair(owner, at, parse_pair(self.bytes, start, end));
+    fn odd_table_attribute(&mut self, owner: u8, entity: u32, at: usize, (start, end): (usize, usize)) {
+        self.table_pair(owner, entity, at, parse_pair(self.bytes, start, end));
     }
 
     #[inline(always)]
-    fn table_pair(&mut self, owner: u8, at: usize, pair: Pair) {
+    fn table_pair(&mut self, owner: u8, entity: u32, at: usize, pair: Pair) {
         if let Some(wanted) = self.projection.wanted.get(usize::from(owner))
             && wanted.has_length(pair.key.length as usize)
         {
             self.fill(owner, pair.key, pair.value);
         }
-        self.push(owner, at, pair.key, pair.value);
+        self.push(New { at, key: pair.key, value: pair.value, owner, entity, parent: NO_PARENT });
     }
 
     #[inline(always)]
-    fn push(&mut self, owner: u8, at: usize, key: Slice, value: Raw) {
-        if self.texts.is_some() && value.kind != ValueKind::Text {
-            return;
-        }
-        let level = match owner {
-            owner::RESOURCE => Level::Resource,
-            owner::SCOPE => Level::Scope,
-            owner::METRIC => Level::Metric,
-            _ => Level::Record,
-        };
-        let entity = self.entity(level) as u32;
-        let new = New { at, key, value, owner, entity, parent: NO_PARENT };
+    fn push(&mut self, new: New) {
         if let Some(texts) = &mut self.texts {
-            texts.push(self.bytes, new);
+            if new.value.kind == ValueKind::Text {
+                texts.push(self.bytes, new);
+            }
         } else if let Some(entries) = &mut self.entries {
-            let parts = |table: TableRequest| if owner == owner::BODY { table.body_parts } else { table.nested };
+            let parts = |table: TableRequest| if new.owner == owner::BODY { table.body_parts } else { table.nested };
             entries.push(self.bytes, new, self.projection.table.is_some_and(parts));
         }
     }
 
     /// Fills the columns that want this attribute.
+    #[inline(always)]
     fn fill(&mut self, owner: u8, key: Slice, value: Raw) {
         let Some(level) = [Level::Resource, Level::Scope, Level::Metric, Level::Record].get(usize::from(owner)) else {
             return;
@@ -333,7 +368,8 @@ impl Walk<'_> {
                 self.entries.iter_mut().for_each(|entries| entries.replace(body.clone()));
                 self.texts.iter_mut().for_each(|texts| texts.replace(body.clone()));
             }
-            self.push(owner::BODY, at, Slice::new(start, start), value);
+            let (key, entity) = (Slice::new(start, start), row as u32);
+            self.push(New { at, key, value, owner: owner::BODY, entity, parent: NO_PARENT });
         }
         self.body = Some(first..self.table_len());
     }

@@ -26,6 +26,7 @@ pub(super) fn is_ascii(bytes: &[u8]) -> bool {
 /// So many bytes at once make the compiler use the widest registers that every x86-64 and AArch64 has.
 const WIDE: usize = 32;
 
+#[inline(always)]
 fn is_ascii_wide(bytes: &[u8], last: &[u8; WIDE]) -> bool {
     let mut seen = *last;
     let (chunks, _) = bytes.as_chunks::<WIDE>();
