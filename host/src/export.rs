@@ -22,6 +22,7 @@ pub(crate) mod pace;
 pub(crate) mod partial_success;
 pub mod opensearch;
 pub mod queue;
+mod recent;
 pub mod remote_write;
 pub mod report;
 pub mod retry;

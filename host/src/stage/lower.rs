@@ -12,10 +12,10 @@ use crate::model::Context;
 /// A batch as one plugin gets it.
 pub(super) struct Lowered {
     rows: u32,
-    resource_rows: Vec<u32>,
-    scope_rows: Vec<u32>,
-    resource_scopes: Vec<u32>,
-    metric_rows: Vec<u32>,
+    resources: u32,
+    scopes: u32,
+    metrics: u32,
+    starts: Vec<u32>,
     columns: Vec<Gathered>,
     /// Its entries know their original numbers.
     pub(super) table: Option<GatheredTable>,
@@ -41,10 +41,10 @@ impl Lowered {
         let reads = first_read..first_read + declared.reads.len();
         Self {
             rows: live.len() as u32,
-            resource_rows: live.offsets(columns.resource_rows()),
-            scope_rows: live.offsets(columns.scope_rows()),
-            resource_scopes: columns.resource_scopes().to_vec(),
-            metric_rows: live.offsets(columns.metric_rows()),
+            resources: columns.resources() as u32,
+            scopes: columns.scopes() as u32,
+            metrics: columns.metrics() as u32,
+            starts: columns.starts(live),
             columns: reads.filter_map(|read| columns.gather(bytes, read, live)).collect(),
             table: declared.table.and_then(|table| columns.gather_table(bytes, table.options, live)),
         }
@@ -77,16 +77,17 @@ impl Lowered {
             found.map(|(_, value)| value.as_str())
         };
         let headers: Vec<Option<&str>> = declared.headers.iter().map(header).collect();
+        let table = self.table.as_ref().filter(|gathered| !gathered.owners.is_empty()).map(table);
         call(types::Batch {
             rows: self.rows,
-            resource_rows: &self.resource_rows,
-            scope_rows: &self.scope_rows,
-            resource_scopes: &self.resource_scopes,
-            metric_rows: &self.metric_rows,
+            resources: self.resources,
+            scopes: self.scopes,
+            metrics: self.metrics,
+            starts: &self.starts,
             columns: &columns,
-            table: self.table.as_ref().map(table),
+            table,
             raw: declared.raw.then_some(beside.bytes),
-            headers: &headers,
+            headers: (!headers.is_empty()).then_some(&headers),
             received_unix_nano: beside.received_unix_nano,
         })
     }

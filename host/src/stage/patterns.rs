@@ -6,6 +6,7 @@
 
 mod short;
 
+use std::fmt::Display;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -188,11 +189,12 @@ impl Pattern {
 
 /// What is wrong with a pattern, in one line: messages stand in lists and logs.
 fn mistake(error: &regex_syntax::Error) -> String {
-    match error {
-        regex_syntax::Error::Parse(error) => format!("{} at character {}", error.kind(), error.span().start.column),
-        regex_syntax::Error::Translate(error) => format!("{} at character {}", error.kind(), error.span().start.column),
-        error => error.to_string(),
-    }
+    let (what, place): (&dyn Display, _) = match error {
+        regex_syntax::Error::Parse(error) => (error.kind(), error.span()),
+        regex_syntax::Error::Translate(error) => (error.kind(), error.span()),
+        error => return error.to_string(),
+    };
+    format!("{what} at character {}", place.start.column)
 }
 
 /// Whether a match is one in text: bytes have empty matches within characters, too.

@@ -63,8 +63,11 @@ columns! {
 }
 
 impl Batch {
-    /// Wraps what the host passed.
-    pub(crate) fn new(inner: wit::Batch) -> Self {
+    /// Wraps what the host passed. Of a table that was asked for the host may have left out the lists.
+    pub(crate) fn new(mut inner: wit::Batch, has_table: bool) -> Self {
+        if has_table {
+            inner.table.get_or_insert_default();
+        }
         Self { inner, resource_of: OnceCell::new(), scope_of: OnceCell::new(), metric_of: OnceCell::new() }
     }
 
@@ -75,47 +78,55 @@ impl Batch {
 
     /// How many resources there are.
     pub fn resources(&self) -> usize {
-        self.inner.resource_rows.len().saturating_sub(1)
+        self.inner.resources as usize
     }
 
     /// How many instrumentation scopes there are.
     pub fn scopes(&self) -> usize {
-        self.inner.scope_rows.len().saturating_sub(1)
+        self.inner.scopes as usize
     }
 
     /// How many metrics there are; 0 for other signals.
     pub fn metrics(&self) -> usize {
-        self.inner.metric_rows.len().saturating_sub(1)
+        self.inner.metrics as usize
     }
 
     /// The rows of a resource.
     pub fn resource_rows(&self, resource: usize) -> Range<usize> {
-        range(&self.inner.resource_rows, resource)
+        range(self.starts().0, resource)
     }
 
     /// The rows of an instrumentation scope.
     pub fn scope_rows(&self, scope: usize) -> Range<usize> {
-        range(&self.inner.scope_rows, scope)
+        range(self.starts().1, scope)
     }
 
     /// The instrumentation scopes of a resource.
     pub fn resource_scopes(&self, resource: usize) -> Range<usize> {
-        range(&self.inner.resource_scopes, resource)
+        range(self.starts().2, resource)
     }
 
     /// The rows of a metric.
     pub fn metric_rows(&self, metric: usize) -> Range<usize> {
-        range(&self.inner.metric_rows, metric)
+        range(self.starts().3, metric)
+    }
+
+    /// First rows of resources, first rows of scopes, first scopes of resources, first rows of metrics.
+    fn starts(&self) -> (&[u32], &[u32], &[u32], &[u32]) {
+        let (resource_rows, rest) = self.inner.starts.split_at(self.resources() + 1);
+        let (scope_rows, rest) = rest.split_at(self.scopes() + 1);
+        let (resource_scopes, metric_rows) = rest.split_at(self.resources() + 1);
+        (resource_rows, scope_rows, resource_scopes, metric_rows)
     }
 
     /// The resource of a row.
     pub fn resource_of(&self, row: usize) -> usize {
-        self.resource_of.get_or_init(|| owners(&self.inner.resource_rows, self.rows()))[row] as usize
+        self.resource_of.get_or_init(|| owners(self.starts().0, self.rows()))[row] as usize
     }
 
     /// The instrumentation scope of a row.
     pub fn scope_of(&self, row: usize) -> usize {
-        self.scope_of.get_or_init(|| owners(&self.inner.scope_rows, self.rows()))[row] as usize
+        self.scope_of.get_or_init(|| owners(self.starts().1, self.rows()))[row] as usize
     }
 
     /// The metric of a row.
@@ -124,7 +135,7 @@ impl Batch {
     /// If the signal is not metrics.
     pub fn metric_of(&self, row: usize) -> usize {
         assert!(self.metrics() > 0, "only batches of metrics have metrics");
-        self.metric_of.get_or_init(|| owners(&self.inner.metric_rows, self.rows()))[row] as usize
+        self.metric_of.get_or_init(|| owners(self.starts().3, self.rows()))[row] as usize
     }
 
     /// When the batch was received, in nanoseconds since the epoch.
@@ -142,7 +153,7 @@ impl Batch {
 
     /// The value of a request header; the first, if there are several.
     pub fn header(&self, header: Header) -> Option<&str> {
-        self.inner.headers[header.0].as_deref()
+        self.inner.headers.as_ref()?.get(header.0)?.as_deref()
     }
 
     /// The encoded request.

@@ -10,7 +10,13 @@ use crate::setup::Setup;
 use crate::stage::Stage;
 
 /// The stage of this instance, once it is configured.
-pub struct Slot<S>(RefCell<Option<S>>);
+pub struct Slot<S>(RefCell<Option<Configured<S>>>);
+
+struct Configured<S> {
+    stage: S,
+    /// Whether it asked for the attribute table.
+    has_table: bool,
+}
 
 impl<S: Stage> Slot<S> {
     /// Holds no stage yet.
@@ -31,14 +37,17 @@ impl<S: Stage> Slot<S> {
         let config = config::parse::<S::Config>(config).map_err(config::ConfigErrors::into_vec)?;
         let mut setup = Setup::new(signal);
         let stage = S::configure(config, &mut setup).map_err(config::ConfigErrors::into_vec)?;
-        self.0.replace(Some(stage));
-        Ok(setup.into_projection())
+        let projection = setup.into_projection();
+        self.0.replace(Some(Configured { stage, has_table: projection.table.is_some() }));
+        Ok(projection)
     }
 
     /// Exports `process`.
     pub fn process(&self, batch: wit::Batch) -> Result<wit::Outcome, wit::Failure> {
         match self.0.borrow_mut().as_mut() {
-            Some(stage) => stage.process(&Batch::new(batch)).map(crate::Outcome::into_wit),
+            Some(Configured { stage, has_table }) => {
+                stage.process(&Batch::new(batch, *has_table)).map(crate::Outcome::into_wit)
+            }
             None => Err(wit::Failure::error("process was called before configure")),
         }
     }

@@ -147,7 +147,8 @@ impl<S: Stage> Harness<S> {
             state.now_unix_nano = self.received_unix_nano;
             state.table_texts = lower::table_texts(columns, bytes);
         });
-        Batch::new(lower::batch(columns, bytes, &self.declared, &self.headers, self.received_unix_nano))
+        let batch = lower::batch(columns, bytes, &self.declared, &self.headers, self.received_unix_nano);
+        Batch::new(batch, self.declared.table.is_some())
     }
 }
 

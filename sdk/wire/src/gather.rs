@@ -101,19 +101,17 @@ impl LiveRows {
         wide
     }
 
-    /// Turns the list of the first rows of some entities into that of their first live rows.
-    pub fn offsets(&self, first_rows: &[u32]) -> Vec<u32> {
-        let Some(alive) = self.some() else {
-            return first_rows.to_vec();
-        };
+    /// Turns the first rows of some entities into their first live rows.
+    fn offsets<'a>(&'a self, first_rows: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
+        let alive = self.some();
         let mut live = 0;
-        let mut first_live = |&row: &u32| {
+        first_rows.iter().map(move |&row| {
+            let Some(alive) = alive else { return row };
             while alive.get(live).is_some_and(|&alive| alive < row) {
                 live += 1;
             }
             live as u32
-        };
-        first_rows.iter().map(&mut first_live).collect()
+        })
     }
 }
 
@@ -204,6 +202,17 @@ pub enum Gathered {
 }
 
 impl Columns {
+    /// Where the live rows of entities start: first rows of resources, first rows of scopes, first scopes of resources,
+    /// first rows of metrics. Each of these has one more value than there are entities.
+    pub fn starts(&self, live: &LiveRows) -> Vec<u32> {
+        let mut starts = Vec::with_capacity(2 * self.resources() + self.scopes() + self.metrics() + 4);
+        starts.extend(live.offsets(&self.resource_rows));
+        starts.extend(live.offsets(&self.scope_rows));
+        starts.extend_from_slice(&self.resource_scopes);
+        starts.extend(live.offsets(&self.metric_rows));
+        starts
+    }
+
     /// Gathers the column for the projection's read number `read`: of all entities, or of the live rows if it stands
     /// on the record level. `bytes` are those it was extracted from. None if there is no such read.
     pub fn gather(&self, bytes: &[u8], read: usize, live: &LiveRows) -> Option<Gathered> {
@@ -290,12 +299,12 @@ mod tests {
     fn live_rows_renumber_what_is_left() {
         let live = LiveRows::from_bitmap(&[0b101101], 6);
         assert_eq!(live.iter().collect::<Vec<_>>(), [0, 2, 3, 5]);
-        assert_eq!(live.offsets(&[0, 2, 2, 5, 6]), [0, 1, 1, 3, 4]);
+        assert_eq!(live.offsets(&[0, 2, 2, 5, 6]).collect::<Vec<_>>(), [0, 1, 1, 3, 4]);
         assert_eq!(live.widen(&[0b1010]), [0b100100]);
         assert_eq!((live.original(3), live.original(4)), (Some(5), None));
         let all = LiveRows::from_bitmap(&[0b111], 3);
         assert!(all.is_all());
         assert_eq!(all.widen(&[0b1111]), [0b111]);
-        assert_eq!(all.offsets(&[0, 3]), [0, 3]);
+        assert_eq!(all.offsets(&[0, 3]).collect::<Vec<_>>(), [0, 3]);
     }
 }

@@ -3,6 +3,7 @@
 use sluice_wire::view::{KeyValue, Value};
 
 use super::json::{Json, settled};
+use crate::export::recent::Recent;
 
 /// JSON with gaps, each for the value at a position.
 #[derive(Default)]
@@ -12,11 +13,8 @@ pub(super) struct Frame {
     gaps: Vec<(usize, usize)>,
 }
 
-/// Frames by the keys of the records that they are for; last the one that was used last.
-pub(super) struct Frames<K>(Vec<(Vec<K>, Frame)>);
-
-/// Frames that are kept: most records have the same keys as one shortly before.
-const MAX_FRAMES: usize = 4;
+/// Frames by the keys of the records that they are for.
+pub(super) struct Frames<K>(Recent<(Vec<K>, Frame)>);
 
 /// Attributes as members of an object, record after record.
 #[derive(Default)]
@@ -51,23 +49,14 @@ impl Frame {
 impl<K: Copy + PartialEq> Frames<K> {
     /// The frame for these keys; a new one if they have none.
     pub(super) fn of(&mut self, keys: impl Iterator<Item = K> + Clone, new: impl FnOnce() -> Frame) -> &Frame {
-        let known = self.0.iter().rposition(|(known, _)| keys.clone().eq(known.iter().copied()));
-        let position = known.unwrap_or_else(|| {
-            if self.0.len() == MAX_FRAMES {
-                self.0.remove(0);
-            }
-            self.0.push((keys.collect(), new()));
-            self.0.len() - 1
-        });
-        let last = self.0.len() - 1;
-        self.0.swap(position, last);
-        &self.0[last].1
+        let fits = |(known, _): &(Vec<K>, Frame)| keys.clone().eq(known.iter().copied());
+        &self.0.find_or_keep(fits, || (keys.clone().collect(), new())).1
     }
 }
 
 impl<K> Default for Frames<K> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(Recent::default())
     }
 }
 

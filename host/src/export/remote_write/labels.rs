@@ -7,6 +7,7 @@ use std::rc::Rc;
 use sluice_wire::view::{KeyValue, Value};
 
 use super::names::{Naming, label_name};
+use crate::export::recent::Recent;
 use crate::export::text::as_string;
 
 /// Who says what a label is. A later one wins, except that nothing external ever replaces anything.
@@ -43,8 +44,8 @@ impl<'a> Label<'a> {
 pub(crate) struct LabelNames<'a> {
     naming: Naming,
     known: HashMap<&'a str, Option<Rc<str>>>,
-    /// What became of earlier points' keys, last that which was used last: most points have the same keys.
-    shapes: Vec<Shape<'a>>,
+    /// What became of earlier points' keys.
+    shapes: Recent<Shape<'a>>,
     /// Keys and values of the attributes of the current point.
     found: Vec<(&'a str, Cow<'a, str>)>,
 }
@@ -62,9 +63,6 @@ enum Place {
     Shared(usize),
 }
 
-/// Shapes that are kept.
-const MAX_SHAPES: usize = 4;
-
 /// An attribute whose name has nothing that Prometheus would take.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct BadLabel(pub(crate) String);
@@ -72,7 +70,7 @@ pub(crate) struct BadLabel(pub(crate) String);
 impl<'a> LabelNames<'a> {
     /// Names in this way.
     pub(crate) fn new(naming: Naming) -> Self {
-        Self { naming, known: HashMap::new(), shapes: Vec::new(), found: Vec::new() }
+        Self { naming, known: HashMap::new(), shapes: Recent::default(), found: Vec::new() }
     }
 
     /// The name of a key.
@@ -98,13 +96,8 @@ impl<'a> LabelNames<'a> {
                 found.push((key, text));
             }
         }
-        let known = self.shapes.iter().rposition(|shape| shape.fits(shared, &found));
-        let labels = match known {
-            Some(position) => {
-                let last = self.shapes.len() - 1;
-                self.shapes.swap(position, last);
-                Ok(self.shapes[last].labels(shared, &mut found))
-            }
+        let labels = match self.shapes.find(|shape| shape.fits(shared, &found)) {
+            Some(shape) => Ok(shape.labels(shared, &mut found)),
             None => self.unknown_labels(shared, &mut found),
         };
         self.found = found;
@@ -119,10 +112,7 @@ impl<'a> LabelNames<'a> {
         let names = found.iter().map(|(key, _)| self.name(key)).collect::<Result<Vec<_>, _>>()?;
         if let Some(shape) = Shape::new(shared, found, &names) {
             let labels = shape.labels(shared, found);
-            if self.shapes.len() == MAX_SHAPES {
-                self.shapes.remove(0);
-            }
-            self.shapes.push(shape);
+            self.shapes.keep(shape);
             return Ok(labels);
         }
         let mut named: Vec<_> = names.into_iter().zip(found).collect();

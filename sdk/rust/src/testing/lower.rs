@@ -40,14 +40,14 @@ pub(super) fn batch(
     let reads = 0..declared.reads.len();
     wit::Batch {
         rows: columns.rows() as u32,
-        resource_rows: columns.resource_rows().to_vec(),
-        scope_rows: columns.scope_rows().to_vec(),
-        resource_scopes: columns.resource_scopes().to_vec(),
-        metric_rows: columns.metric_rows().to_vec(),
+        resources: columns.resources() as u32,
+        scopes: columns.scopes() as u32,
+        metrics: columns.metrics() as u32,
+        starts: columns.starts(&live),
         columns: reads.filter_map(|read| columns.gather(bytes, read, &live)).map(column).collect(),
         table: declared.table.and_then(|asked| table(columns, bytes, asked)),
         raw: declared.raw.then(|| bytes.to_vec()),
-        headers: declared.headers.iter().map(header).collect(),
+        headers: (!declared.headers.is_empty()).then(|| declared.headers.iter().map(header).collect()),
         received_unix_nano,
     }
 }
@@ -129,7 +129,7 @@ fn table(columns: &Columns, bytes: &[u8], asked: wit::TableRequest) -> Option<wi
         lists: lists(asked.lists),
     };
     let table = columns.gather_table(bytes, options, &LiveRows::all(columns.rows()))?;
-    Some(wit::Table {
+    (!table.owners.is_empty()).then(|| wit::Table {
         owners: table.owners,
         entities: table.entities,
         key_codes: table.key_codes,

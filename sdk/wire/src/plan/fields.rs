@@ -106,9 +106,20 @@ impl<'a> EditValues<'a> {
         }
     }
 
-    fn get(&self, index: usize) -> Result<EditValue<'a>, EditError> {
+    /// All texts as one, if they are UTF-8 together: then each of them need not be looked through.
+    fn whole(&self) -> Option<&'a str> {
+        match self {
+            Self::Text { bytes, .. } => core::str::from_utf8(bytes).ok(),
+            _ => None,
+        }
+    }
+
+    fn get(&self, index: usize, whole: Option<&'a str>) -> Result<EditValue<'a>, EditError> {
         let value = match self {
-            Self::Text { offsets, bytes } => text_at(offsets, bytes, index).map(EditValue::Text),
+            Self::Text { offsets, bytes } => {
+                let text = whole.map_or_else(|| text_at(offsets, bytes, index), |all| all.get(range(offsets, index)?));
+                text.map(EditValue::Text)
+            }
             Self::Bytes { offsets, bytes } => bytes_at(offsets, bytes, index).map(EditValue::Bytes),
             Self::S64(values) => values.get(index).map(|&value| EditValue::S64(value)),
             Self::F64(values) => values.get(index).map(|&value| EditValue::F64(value)),
@@ -118,8 +129,12 @@ impl<'a> EditValues<'a> {
     }
 }
 
+fn range(offsets: &[u32], index: usize) -> Option<core::ops::Range<usize>> {
+    Some(*offsets.get(index)? as usize..*offsets.get(index + 1)? as usize)
+}
+
 fn bytes_at<'a>(offsets: &[u32], bytes: &'a [u8], index: usize) -> Option<&'a [u8]> {
-    bytes.get(*offsets.get(index)? as usize..*offsets.get(index + 1)? as usize)
+    bytes.get(range(offsets, index)?)
 }
 
 /// Text number `index` of a flat list of texts.
@@ -151,8 +166,9 @@ impl EditPlan {
         Entities::List(entities).check(self.entities[field.level as usize])?;
         let scalar = self.check_field(field)?;
         let (kept, pooled) = (self.values.len(), self.pool.len());
+        let whole = values.whole();
         for index in 0..entities.len() {
-            let checked = values.get(index).and_then(|value| check_value(field, scalar, value).map(|()| value));
+            let checked = values.get(index, whole).and_then(|value| check_value(field, scalar, value).map(|()| value));
             match checked {
                 Ok(value) => _ = self.keep_value(value),
                 Err(error) => {
