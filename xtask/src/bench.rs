@@ -9,6 +9,8 @@ mod whole;
 
 use anyhow::Result;
 
+pub(crate) use contender::Contender;
+
 use crate::{build, parts, setup, shell};
 
 /// What to measure.
@@ -32,6 +34,9 @@ pub(crate) struct Args {
     /// Rounds of the whole-process comparison; the medians are printed.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=99))]
     rounds: u16,
+    /// For the whole process, measure the profile-guided build instead of the plain one.
+    #[arg(long, conflicts_with_all = ["counts", "in_process"])]
+    profile_guided: bool,
 }
 
 /// Measures what was asked for.
@@ -44,17 +49,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         in_process::measure()?.print();
     }
     if !args.in_process {
-        whole_process(usize::from(args.rounds), args.peers)?;
+        whole_process(args.profile_guided, usize::from(args.rounds), args.peers)?;
     }
     Ok(())
 }
 
-fn whole_process(rounds: usize, peers: bool) -> Result<()> {
+/// Builds the load and the sink.
+pub(crate) fn tools() -> Result<()> {
+    shell::step("building the load and the sink");
+    shell::run(shell::cargo().args(["build", "--release", "--package", "sluice-tests", "--bins"]))
+}
+
+fn whole_process(profile_guided: bool, rounds: usize, peers: bool) -> Result<()> {
     let names: &[&str] = if peers { &["nginx", "collector"] } else { &["nginx"] };
     let missing = parts::fetch(names);
-    let binary = build::run()?;
-    shell::step("building the load and the sink");
-    shell::run(shell::cargo().args(["build", "--release", "--package", "sluice-tests", "--bins"]))?;
+    let binary = build::run(profile_guided)?;
+    tools()?;
     whole::starts(&binary)?.print();
     whole::spans(&binary, rounds, peers)?.print();
     match peers {

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     setup::wasm_target()?;
     fetch_stores(&args.with)?;
     shell::step("the first build takes some minutes, later ones seconds");
-    let sluice = build::run()?;
+    let sluice = build::plain()?;
     shell::step("building the senders and the demo");
     shell::run(shell::cargo().args(["build", "--release", "--package", "sluice-tests", "--bins"]))?;
     let dir = shell::target().join("demo");

@@ -23,7 +23,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     /// Build target/release/sluice with the standard stages inside, compiled ahead of time.
-    Build,
+    Build(build::Args),
     /// Show the whole thing at work on this machine: two tenants, four stages, a hot reload, and the sums.
     Demo(demo::Args),
     /// Set up what the tests need and run all of them; what can't be had here is named as skipped (an error in CI).
@@ -38,7 +38,7 @@ enum Task {
 
 fn main() -> Result<()> {
     match Cli::parse().task {
-        Task::Build => build::run().map(drop),
+        Task::Build(args) => build::run(args.profile_guided).map(drop),
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Check(args) => check::run(&args),

@@ -1,5 +1,6 @@
 //! Finds out whether the toolchain has what the build needs, and adds it where it can.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -12,8 +13,7 @@ const TARGET: &str = "wasm32-wasip2";
 ///
 /// `rustup target add` is called by name, so this works where automatic installation is switched off.
 pub(crate) fn wasm_target() -> Result<()> {
-    let sysroot = shell::output(Command::new("rustc").args(["--print", "sysroot"]).current_dir(shell::root()))?;
-    if std::path::Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).join("lib").is_dir() {
+    if sysroot()?.join("lib/rustlib").join(TARGET).join("lib").is_dir() {
         return Ok(());
     }
     if !shell::has("rustup") {
@@ -25,8 +25,21 @@ pub(crate) fn wasm_target() -> Result<()> {
         .with_context(|| format!("run `rustup target add {TARGET} --toolchain {toolchain}` where there is a network"))
 }
 
+/// Where the toolchain lies.
+pub(crate) fn sysroot() -> Result<PathBuf> {
+    let printed = shell::output(Command::new("rustc").args(["--print", "sysroot"]).current_dir(shell::root()))?;
+    Ok(PathBuf::from(printed.trim()))
+}
+
+/// One line of `rustc --version --verbose`.
+pub(crate) fn rustc_says(what: &str) -> Result<String> {
+    let printed = shell::output(Command::new("rustc").args(["--version", "--verbose"]).current_dir(shell::root()))?;
+    let said = printed.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(": "));
+    said.map(str::to_owned).with_context(|| format!("rustc --version --verbose says no {what}"))
+}
+
 /// The pinned toolchain, as rustup calls it.
-fn toolchain() -> Result<String> {
+pub(crate) fn toolchain() -> Result<String> {
     let file = shell::root().join("rust-toolchain.toml");
     let text = std::fs::read_to_string(&file).with_context(|| format!("can't read {}", file.display()))?;
     let channel = text.lines().find_map(|line| line.strip_prefix("channel = "));
@@ -34,7 +47,7 @@ fn toolchain() -> Result<String> {
 }
 
 /// Makes sure that a cargo tool is there, installing it under `target/tools` where it is not, and gives its path.
-pub(crate) fn cargo_tool(package: &str, version: &str, binary: &str) -> Result<std::path::PathBuf> {
+pub(crate) fn cargo_tool(package: &str, version: &str, binary: &str) -> Result<PathBuf> {
     let root = shell::target().join("tools").join(format!("{package}-{version}"));
     let path = root.join("bin").join(binary);
     if !path.is_file() {
