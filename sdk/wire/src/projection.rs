@@ -41,6 +41,17 @@ pub(crate) mod owner {
     pub(crate) const BODY: u8 = 7;
     /// Of a body that another one replaced.
     pub(crate) const NOBODY: u8 = 8;
+
+    /// The level of the entity whose number an entry of this owner carries.
+    #[inline(always)]
+    pub(crate) fn level(owner: u8) -> crate::Level {
+        match owner {
+            RESOURCE => crate::Level::Resource,
+            SCOPE => crate::Level::Scope,
+            METRIC => crate::Level::Metric,
+            _ => crate::Level::Record,
+        }
+    }
 }
 
 /// The most distinct reads of one projection.

@@ -18,14 +18,14 @@ use super::{Columns, Entries, Slice, Stored, Table};
 
 pub(super) fn extract(columns: &mut Columns, projection: &Projection, bytes: &[u8]) {
     let is_of_texts = projection.table.is_some_and(|table| table.is_of_texts());
-    fill(columns, projection, bytes, is_of_texts);
+    walk(columns, projection, bytes, is_of_texts);
     if is_of_texts && columns.structured_bodies {
-        fill(columns, projection, bytes, false);
+        walk(columns, projection, bytes, false);
     }
 }
 
 /// Walks over the request; ends early if structured bodies turn up in a table that is to be of texts only.
-fn fill(columns: &mut Columns, projection: &Projection, bytes: &[u8], is_of_texts: bool) {
+fn walk(columns: &mut Columns, projection: &Projection, bytes: &[u8], is_of_texts: bool) {
     prepare(columns, projection);
     // Offsets have 32 bits; `validate` refuses longer requests.
     let end = u32::try_from(bytes.len()).map_or(0, |length| length as usize);
@@ -259,13 +259,7 @@ impl Walk<'_> {
     /// Those of an owner whose attributes are in the table.
     #[inline(never)]
     fn table_attributes(&mut self, owner: u8, key: u32, mut at: usize, cursor: &mut Cursor<'_>) -> bool {
-        let level = match owner {
-            owner::RESOURCE => Level::Resource,
-            owner::SCOPE => Level::Scope,
-            owner::METRIC => Level::Metric,
-            _ => Level::Record,
-        };
-        let entity = self.entity(level) as u32;
+        let entity = self.entity(owner::level(owner)) as u32;
         loop {
             let Some(end) = cursor.content() else {
                 return false;

@@ -222,11 +222,6 @@ impl TableTexts {
 impl Origin {
     /// The level of the entity whose number it carries.
     fn level(&self) -> Level {
-        match self.owner {
-            owner::RESOURCE => Level::Resource,
-            owner::SCOPE => Level::Scope,
-            owner::METRIC => Level::Metric,
-            _ => Level::Record,
-        }
+        owner::level(self.owner)
     }
 }

@@ -27,8 +27,8 @@ struct PlacedEdits<'p> {
 }
 
 /// An edit of attributes with the texts that they have, if they were read.
-pub(super) struct KeyedEdit<'p> {
-    pub(super) edit: &'p AttributeEdit,
+struct KeyedEdit<'p> {
+    edit: &'p AttributeEdit,
     texts: Option<&'p Store>,
 }
 
