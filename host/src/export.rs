@@ -13,6 +13,7 @@ use crate::model::Batch;
 pub mod client;
 pub mod dead_letter;
 pub mod debug;
+mod echo;
 pub mod otlp_grpc;
 pub mod otlp_http;
 pub mod otlp_json;

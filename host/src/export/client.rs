@@ -3,9 +3,11 @@
 use std::error::Error;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT,
+    AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT,
 };
 use http::uri::{Authority, Scheme};
 use http::{Method, StatusCode, Uri};
@@ -13,8 +15,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use percent_encoding::percent_decode_str;
 
 use crate::config::types::{Headers, HttpClientConfig};
+use crate::export::echo::without_secrets;
 use crate::export::sign::{SignError, Signer};
 pub use compress::compress;
 pub(crate) use compress::compress_message;
@@ -172,6 +176,9 @@ impl HttpClient {
         {
             request.headers.insert(HOST, host);
         }
+        if let Some(credentials) = request.uri.authority().and_then(basic_auth) {
+            request.headers.entry(AUTHORIZATION).or_insert(credentials);
+        }
         request
     }
 
@@ -184,8 +191,10 @@ impl HttpClient {
             message.headers_mut().insert(PROXY_AUTHORIZATION, credentials);
         }
         *message.uri_mut() = request.uri;
+        let sent = message.headers().clone();
         let response = self.http.request(message).await.map_err(classify)?;
-        read(response, request.max_reply_bytes).await
+        let reply = read(response, request.max_reply_bytes).await?;
+        Ok(Reply { body: without_secrets(&sent, reply.body), ..reply })
     }
 }
 
@@ -369,6 +378,16 @@ fn with_unambiguous_query(uri: Uri) -> Uri {
 fn bare(authority: &Authority) -> &str {
     let text = authority.as_str();
     text.rsplit_once('@').map_or(text, |(_, host)| host)
+}
+
+/// User name and password of an address, as Go's client sends them.
+fn basic_auth(authority: &Authority) -> Option<HeaderValue> {
+    let (user_info, _) = authority.as_str().rsplit_once('@')?;
+    let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+    let plain = [percent_decode_str(user), percent_decode_str(password)].map(Iterator::collect::<Vec<u8>>).join(&b':');
+    let mut value = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(plain))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn seconds(duration: Duration) -> String {

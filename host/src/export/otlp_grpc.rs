@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use crate::config::types::{Compression, GrpcClientConfig, TlsClientConfig};
-use crate::export::client::{AGENT, ClientError, ClientTls, Connector, compress_message, static_headers};
+use crate::export::client::{AGENT, ClientError, ClientTls, Connector, compress_message, shorten, static_headers};
+use crate::export::echo::without_secrets;
 use crate::export::otlp_refusal::{halve, refuse};
 use crate::export::partial_success::PartialSuccess;
 use crate::export::{Again, Dropped, Encoded, Exporter, Sent};
@@ -108,6 +109,11 @@ impl OtlpGrpc {
         }
     }
 
+    fn reason(&self, status: &Status) -> String {
+        let message = without_secrets(&self.headers, Bytes::copy_from_slice(status.message().as_bytes()));
+        shorten(format!("{:?}: {}", status.code(), String::from_utf8_lossy(&message)))
+    }
+
     fn uri(&self, signal: Signal) -> Result<Uri, Status> {
         let path = match signal {
             Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
@@ -139,10 +145,13 @@ impl Exporter for OtlpGrpc {
     async fn send(&self, call: Call) -> Sent<Call> {
         let items = call.batch.items;
         let status = match self.call(&call).await {
-            Ok(reply) => return self.partial_success.judge(call.batch.signal, items, &reply),
+            Ok(reply) => {
+                let reply = without_secrets(&self.headers, reply);
+                return self.partial_success.judge(call.batch.signal, items, &reply);
+            }
             Err(status) => status,
         };
-        let reason = reason(&status);
+        let reason = self.reason(&status);
         if is_too_large(&status) {
             return halve(self, &call.batch, reason);
         }
@@ -188,10 +197,6 @@ fn is_too_large(status: &Status) -> bool {
     let is_ours = message.contains(" exceeds the limit of ") && message.ends_with(" bytes");
     let is_about_size = is_ours || WORDS.iter().any(|words| message.contains(words));
     is_about_size && matches!(status.code(), Code::ResourceExhausted | Code::OutOfRange)
-}
-
-fn reason(status: &Status) -> String {
-    crate::export::client::shorten(format!("{:?}: {}", status.code(), status.message()))
 }
 
 /// gRPC takes the authority for the name in the certificate too.

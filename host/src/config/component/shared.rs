@@ -157,8 +157,8 @@ impl Check for HttpServerConfig {
                 );
             }
         }
-        for (name, value) in &self.response_headers {
-            if http::HeaderName::try_from(name).is_err() || http::HeaderValue::try_from(value).is_err() {
+        for (name, value) in self.response_headers.iter() {
+            if http::HeaderName::try_from(name).is_err() || http::HeaderValue::try_from(value.expose()).is_err() {
                 findings.error(&format!("response_headers::{name}"), "not a valid header");
             }
         }

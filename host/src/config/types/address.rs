@@ -114,14 +114,29 @@ impl Url {
         self.0.is_empty()
     }
 
-    /// Without the credentials.
+    /// Without the credentials: user name and password, and what the parameters of a query say.
     pub fn redacted(&self) -> Cow<'_, str> {
-        let start = self.0.find("://").map_or(0, |at| at + 3);
-        let end = self.0[start..].find(['/', '?', '#']).map_or(self.0.len(), |at| start + at);
-        match self.0[start..end].rfind('@') {
-            Some(at) => Cow::Owned(format!("{}{REDACTED}{}", &self.0[..start], &self.0[start + at..])),
-            None => Cow::Borrowed(&self.0),
+        let (address, query) =
+            self.0.split_once('?').map_or((&*self.0, None), |(address, query)| (address, Some(query)));
+        let start = address.find("://").map_or(0, |at| at + 3);
+        let end = address[start..].find(['/', '#']).map_or(address.len(), |at| start + at);
+        let credentials = address[start..end].rfind('@');
+        if credentials.is_none() && query.is_none() {
+            return Cow::Borrowed(&self.0);
         }
+        let mut shown = address[..start].to_owned();
+        if credentials.is_some() {
+            shown.push_str(REDACTED);
+        }
+        shown.push_str(&address[start + credentials.unwrap_or(0)..]);
+        for (position, parameter) in query.iter().flat_map(|query| query.split('&')).enumerate() {
+            shown.push(if position == 0 { '?' } else { '&' });
+            match parameter.split_once('=') {
+                Some((name, _)) => shown.extend([name, "=", REDACTED]),
+                None => shown.push_str(parameter),
+            }
+        }
+        Cow::Owned(shown)
     }
 
     /// Checks that it is an absolute HTTP address.
@@ -207,7 +222,8 @@ mod tests {
         let cases = [
             ("http://user:pw@proxy:3128/x", "http://[REDACTED]@proxy:3128/x"),
             ("user:p@w@proxy:3128", "[REDACTED]@proxy:3128"),
-            ("https://host/path@2?q=a@b", "https://host/path@2?q=a@b"),
+            ("https://host/path@2?q=a@b", "https://host/path@2?q=[REDACTED]"),
+            ("https://u@host?pretty&key=s3cr3t=&a=", "https://[REDACTED]@host?pretty&key=[REDACTED]&a=[REDACTED]"),
             ("host:1234", "host:1234"),
         ];
         for (text, shown) in cases {

@@ -1,7 +1,6 @@
 //! Settings of HTTP clients and servers.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -147,7 +146,7 @@ pub struct HttpServerConfig {
     /// are, so that it makes no difference. Default: false.
     pub include_metadata: bool,
     /// Headers of every answer.
-    pub response_headers: BTreeMap<String, String>,
+    pub response_headers: Headers,
     /// Encodings that are accepted. Default: all that are supported (gzip, zstd, none).
     pub compression_algorithms: Option<Vec<String>>,
     /// How long reading a request may take. 0, the default, has no limit.
@@ -172,7 +171,7 @@ impl Default for HttpServerConfig {
             cors: None,
             max_request_body_size: 20 << 20,
             include_metadata: false,
-            response_headers: BTreeMap::new(),
+            response_headers: Headers::default(),
             compression_algorithms: None,
             read_timeout: Duration::ZERO,
             read_header_timeout: Duration::from_secs(60),

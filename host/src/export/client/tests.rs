@@ -55,6 +55,25 @@ async fn sends_the_bytes_and_headers_it_is_given() {
 }
 
 #[tokio::test]
+async fn takes_its_own_credentials_out_of_an_answer() {
+    let server = Server::start(|seen| reply(400, format!("no such key {}", seen.header("authorization")))).await;
+    let settings =
+        HttpClientConfig { headers: headers(&[("authorization", "Bearer s3cr3t-token")]), ..Default::default() };
+    let answer = client(settings).send(post(server.uri("/"))).await.expect("reply");
+    assert_eq!(server.one().header("authorization"), "Bearer s3cr3t-token");
+    assert_eq!(answer.reason(), "status 400 Bad Request: no such key *******************");
+}
+
+#[tokio::test]
+async fn sends_user_name_and_password_of_an_address_as_basic_authentication() {
+    let server = Server::start(|_| reply(200, "")).await;
+    let uri: Uri = format!("http://me:p%40ss@{}/", server.address).parse().expect("address");
+    client(HttpClientConfig::default()).send(post(uri)).await.expect("reply");
+    // RFC 7617: base64 of `me:p@ss`.
+    assert_eq!(server.one().header("authorization"), "Basic bWU6cEBzcw==");
+}
+
+#[tokio::test]
 async fn uses_a_connection_again_unless_told_not_to() {
     for (disable_keep_alives, expected) in [(false, 1), (true, 3)] {
         let server = Server::start(|_| reply(200, "")).await;

@@ -60,11 +60,14 @@ impl Target {
 
 fn host(scheme: Scheme, text: &str) -> Result<Target, String> {
     let text = text.trim_end_matches('/');
+    if let Some((_, rest)) = text.rsplit_once('@') {
+        return Err(format!("gRPC has no user name and password in an endpoint; write {rest:?}, and headers or auth"));
+    }
     let authority: Authority = match text.parse() {
         Ok(authority) => authority,
         Err(_) => return Err(format!("{text:?} is not host:port")),
     };
-    if authority.host().is_empty() || authority.as_str().contains('@') {
+    if authority.host().is_empty() {
         return Err(format!("{text:?} is not host:port"));
     }
     let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build();
@@ -95,6 +98,12 @@ mod tests {
         for (endpoint, path) in [("unix:///run/otlp.sock", "/run/otlp.sock"), ("unix:run/otlp.sock", "run/otlp.sock")] {
             assert_eq!(Target::parse(endpoint, false), Ok(Target::Socket(path.into())), "{endpoint}");
         }
+    }
+
+    #[test]
+    fn shows_no_password() {
+        let error = Target::parse("http://me:s3cr3t@host:1", false).expect_err("no credentials in gRPC");
+        assert!(error.contains("write \"host:1\"") && !error.contains("s3cr3t"), "{error}");
     }
 
     #[test]

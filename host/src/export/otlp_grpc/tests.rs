@@ -83,6 +83,16 @@ async fn passes_the_bytes_of_a_batch_on_as_they_are() {
 }
 
 #[tokio::test]
+async fn takes_its_own_credentials_out_of_a_refusal() {
+    let server = Server::start(|_| answer(b"", &Status::unauthenticated("who is s3cr3t-token?"))).await;
+    let headers = Headers::from_iter([("authorization".to_owned(), Secret::new("Bearer s3cr3t-token"))]);
+    let settings = GrpcClientConfig { headers, ..settings(format!("http://{}", server.address)) };
+    let exporter = OtlpGrpc::new("otlp", &settings, TIMEOUT).expect("exporter");
+    let sent = send(&exporter, &batch(1, vec![0])).await;
+    assert_eq!(sent.refused[0].reason, "Unauthenticated: who is ************?");
+}
+
+#[tokio::test]
 async fn names_the_service_of_each_signal() {
     let server = Server::start(|_| answer(b"", &ok())).await;
     let exporter = exporter(&server);

@@ -68,8 +68,8 @@ impl Http {
         let server = &config.server;
         let cors = server.cors.as_ref().map(Cors::new).transpose().map_err(setting)?.flatten();
         let mut extra = HeaderMap::new();
-        for (name, value) in &server.response_headers {
-            let header = (name.parse::<HeaderName>(), HeaderValue::from_str(value));
+        for (name, value) in server.response_headers.iter() {
+            let header = (name.parse::<HeaderName>(), HeaderValue::from_str(value.expose()));
             let (Ok(name), Ok(value)) = header else {
                 return Err(setting(("response_headers".into(), format!("{name:?} is not a header with a value"))));
             };

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic_types::pb;
 
 use super::kit::*;
-use crate::config::types::{self, CorsConfig};
+use crate::config::types::{self, CorsConfig, Secret};
 use crate::model::{Refusal, Signal};
 use crate::receive::counters::{Cause, Transport};
 
@@ -212,7 +212,7 @@ async fn serves_browsers_and_adds_configured_headers() {
     let mut plan = Plan::default();
     plan.http.server.cors =
         Some(CorsConfig { allowed_origins: vec!["https://*.test.com".into()], ..CorsConfig::default() });
-    plan.http.server.response_headers = [("x-served-by".to_owned(), "sluice".to_owned())].into();
+    plan.http.server.response_headers = [("x-served-by".to_owned(), Secret::new("sluice"))].into_iter().collect();
     let running = plan.start().await;
     let mut preflight = request(
         "/v1/traces",
