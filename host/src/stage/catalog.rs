@@ -84,18 +84,25 @@ impl Catalog {
         Self(Arc::new(Inner { engine, directory, loaded: Mutex::default(), built_in: Mutex::default() }))
     }
 
-    /// The plugin for a component type: the file with this name, else a file that says this is its name or alias,
-    /// else a built-in one.
+    /// The plugin for a component type: the file with this name, else a built-in one, else a file that says this is its
+    /// name or alias. So only `filter.wasm` replaces the standard stage `filter`, not a copy of it that somebody keeps
+    /// under another name.
     ///
     /// # Errors
     /// If there is none, or the file that it should be is refused.
     pub fn find(&self, name: &str) -> Result<Arc<Plugin>, CatalogError> {
         let files = self.files()?;
-        if let Some(file) = files.iter().find(|file| file.stem == name) {
-            return self.load_file(&file.path).map_err(|error| {
-                let origin = Origin::File(file.path.clone());
-                CatalogError::Refused { origin, error }
-            });
+        let file_named = |name: &str| files.iter().find(|file| file.stem == name);
+        let refused = |origin: Origin| move |error| CatalogError::Refused { origin, error };
+        if let Some(file) = file_named(name) {
+            return self.load_file(&file.path).map_err(refused(Origin::File(file.path.clone())));
+        }
+        if let Some(built_in) = self.find_built_in(name) {
+            // Under an alias, too, the file with the stage's name replaces it.
+            return match built_in.as_ref().ok().and_then(|plugin| file_named(&plugin.descriptor().name)) {
+                Some(file) => self.load_file(&file.path).map_err(refused(Origin::File(file.path.clone()))),
+                None => built_in.map_err(refused(Origin::BuiltIn)),
+            };
         }
         let mut refused = Vec::new();
         let mut named: Option<(PathBuf, Arc<Plugin>)> = None;
@@ -109,10 +116,7 @@ impl Catalog {
                 },
             }
         }
-        match named {
-            Some((_, plugin)) => Ok(plugin),
-            None => self.find_built_in(name, refused),
-        }
+        named.map(|(_, plugin)| plugin).ok_or_else(|| CatalogError::Unknown { name: name.to_owned(), refused })
     }
 
     /// All plugins: those of the directory, then the built-in ones.
@@ -160,8 +164,8 @@ impl Catalog {
         }
     }
 
-    fn find_built_in(&self, name: &str, refused: Vec<Refused>) -> Result<Arc<Plugin>, CatalogError> {
-        let exact = self.built_in(name);
+    /// The standard stage with this name or alias, if there is one.
+    fn find_built_in(&self, name: &str) -> Option<Result<Arc<Plugin>, LoadError>> {
         // Only a name that no built-in plugin has makes it worth loading all of them for their aliases.
         let alias = || {
             EMBEDDED.iter().find_map(|embedded| {
@@ -169,11 +173,7 @@ impl Catalog {
                 loaded.as_ref().is_ok_and(|plugin| answers_to(plugin, name)).then_some(loaded)
             })
         };
-        match exact.or_else(alias) {
-            Some(Ok(plugin)) => Ok(plugin),
-            Some(Err(error)) => Err(CatalogError::Refused { origin: Origin::BuiltIn, error }),
-            None => Err(CatalogError::Unknown { name: name.to_owned(), refused }),
-        }
+        self.built_in(name).or_else(alias)
     }
 
     fn built_in(&self, name: &str) -> Option<Result<Arc<Plugin>, LoadError>> {

@@ -76,6 +76,25 @@ fn finds_a_plugin_by_file_name_name_and_alias() {
 }
 
 #[test]
+fn only_a_file_with_the_name_of_a_standard_stage_replaces_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalog = Catalog::new(engine(), Some(directory.path().to_owned()));
+    for copy in ["filter-backup.wasm", "filter-of-yesterday.wasm"] {
+        fs::write(directory.path().join(copy), guests::filter()).unwrap();
+        assert_eq!(catalog.find("filter").unwrap().origin(), &Origin::BuiltIn, "{copy}");
+    }
+    // An alias means the same stage, wherever that comes from.
+    let cases = [("filter", "probe", &["filter"][..]), ("sampler", "noop", &["sampler", "probabilistic_sampler"])];
+    for (stem, guest, names) in cases {
+        let file = directory.path().join(format!("{stem}.wasm"));
+        fs::write(&file, guests::guest(guest)).unwrap();
+        for name in names {
+            assert_eq!(catalog.find(name).unwrap().origin(), &Origin::File(file.clone()), "{name}");
+        }
+    }
+}
+
+#[test]
 fn says_what_is_missing_and_which_files_were_refused() {
     let (catalog, directory) = catalog();
     assert_eq!(catalog.find("nope").expect_err("nothing").to_string(), "there is no stage \"nope\"");
