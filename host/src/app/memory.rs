@@ -22,7 +22,15 @@ pub(super) fn budget(config: &Config) -> Budget {
         ProcessorConfig::MemoryLimiter(limiter) => Some(limiter.soft_limit_bytes(total) / COPIES),
         _ => None,
     });
-    let bytes = limits.min().unwrap_or_else(|| (total / DEFAULT_SHARE).min(DEFAULT_MAX_BYTES)).max(MIN_BYTES);
+    let asked = limits.min().unwrap_or_else(|| (total / DEFAULT_SHARE).min(DEFAULT_MAX_BYTES));
+    let bytes = asked.max(MIN_BYTES);
+    if bytes > asked {
+        tracing::warn!(
+            asked,
+            bytes,
+            "the memory limit leaves too little for batches, they get the least that is of use"
+        );
+    }
     tracing::info!(bytes, "memory budget for batches");
     Budget::new(usize::try_from(bytes).unwrap_or(usize::MAX))
 }

@@ -33,7 +33,7 @@ const VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-v
 pub(crate) struct Translation {
     /// How names are made.
     pub(crate) naming: Naming,
-    /// Prefix of all names.
+    /// Prefix of all names; `%{tenant}` in it stands for the tenant.
     pub(crate) namespace: String,
     /// Labels of all series; their names are valid.
     pub(crate) external_labels: Vec<(String, String)>,
@@ -135,8 +135,7 @@ impl Exporter for RemoteWrite {
     type Request = WriteRequest;
 
     fn encode(&self, batch: &Batch) -> Encoded<WriteRequest> {
-        let tenant = self.translation.tenant_label.is_some().then(|| batch.tenant.as_str());
-        let translated = translate::translate(&self.translation, tenant, &batch.bytes);
+        let translated = translate::translate(&self.translation, batch.tenant.as_str(), &batch.bytes);
         let max_bytes = self.translation.max_request_bytes;
         let mut requests = request::pack(translated.series, max_bytes, MAX_COMPRESSED_BYTES);
         requests.extend(request::metadata(&translated.metadata, max_bytes));

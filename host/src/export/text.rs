@@ -25,6 +25,14 @@ pub(crate) fn as_string(value: Value<'_>) -> Cow<'_, str> {
     }
 }
 
+/// A configured text with the tenant in the place of `%{tenant}`.
+pub(crate) fn for_tenant<'a>(text: &'a str, tenant: &str) -> Cow<'a, str> {
+    match text.contains("%{tenant}") {
+        true => Cow::Owned(text.replace("%{tenant}", tenant)),
+        false => Cow::Borrowed(text),
+    }
+}
+
 /// A double as Go's `encoding/json` writes it: without an exponent between 1e-6 and 1e21, and never with `.0`.
 pub(crate) fn double(number: f64) -> String {
     if number.is_nan() {

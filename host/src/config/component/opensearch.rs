@@ -18,7 +18,8 @@ use crate::config::types::{ByteSize, Compression, Duration, HttpClientConfig, Qu
 pub struct OpenSearchConfig {
     /// The HTTP client. Its `endpoint` is required.
     pub http: HttpClientConfig,
-    /// Second part of the index name `ss4o_traces-<dataset>-<namespace>`. Default: default.
+    /// Second part of the index name `ss4o_traces-<dataset>-<namespace>`; `%{tenant}` in it stands for the tenant, as in
+    /// `namespace`. Default: default.
     pub dataset: String,
     /// Third part of it. Default: namespace.
     pub namespace: String,

@@ -18,7 +18,8 @@ pub struct PrometheusRemoteWriteConfig {
     /// The HTTP client; its timeout is 5s by default. Bodies are always compressed with snappy.
     #[serde(flatten)]
     pub client: HttpClientConfig,
-    /// Prefix of every metric name, joined with `_`. Default: none.
+    /// Prefix of every metric name, joined with `_`. `%{tenant}` in it stands for the tenant, with `_` for what a name
+    /// can't have. Default: none.
     pub namespace: String,
     /// Labels of every series; they never replace a label that is there. Keys and values must not be empty.
     pub external_labels: BTreeMap<String, String>,

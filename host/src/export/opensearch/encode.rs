@@ -14,6 +14,7 @@ use super::json::Json;
 use super::request::{BulkRequest, Packer, ServiceKey};
 use super::services::Services;
 use super::ss4o::{self, DataStream, Surroundings, time_of};
+use crate::export::text::for_tenant;
 use crate::export::{Dropped, Encoded};
 use crate::model::Batch;
 
@@ -52,6 +53,7 @@ pub(super) struct Encoder {
 struct Bulk<'a> {
     encoder: &'a Encoder,
     batch: &'a Batch,
+    stream: DataStream<'a>,
     packer: Packer,
     source: Vec<u8>,
     /// Whose records these are and what is around them, hashed.
@@ -76,6 +78,7 @@ impl Encoder {
         let mut bulk = Bulk {
             encoder: self,
             batch,
+            stream: self.stream(batch.tenant.as_str()),
             packer: Packer::new(self.max_bytes),
             source: Vec::with_capacity(2048),
             origin: Sha256::new(),
@@ -91,8 +94,9 @@ impl Encoder {
         Encoded { requests: bulk.packer.finish(), dropped: bulk.dropped }
     }
 
-    fn stream(&self) -> DataStream<'_> {
-        DataStream { dataset: &self.dataset, namespace: &self.namespace }
+    /// What documents of a tenant say they are of.
+    fn stream(&self, tenant: &str) -> DataStream<'_> {
+        DataStream { dataset: for_tenant(&self.dataset, tenant), namespace: for_tenant(&self.namespace, tenant) }
     }
 }
 
@@ -117,7 +121,7 @@ impl Bulk<'_> {
                         self.drop(scope.spans().count() as u64, "unsupported_signal", detail);
                     }
                     Schema::Ss4o | Schema::Ecs(_) => {
-                        let mut writer = ss4o::Writer::new(&around, &self.encoder.stream(), "span");
+                        let mut writer = ss4o::Writer::new(&around, &self.stream, "span");
                         self.begin(&around, &writer);
                         scope.spans().for_each(|span| self.span(&span, &around, &mut writer));
                     }
@@ -154,7 +158,7 @@ impl Bulk<'_> {
     }
 
     fn logs_of<'b>(&mut self, logs: impl Iterator<Item = LogRecord<'b>>, around: &Surroundings<'b>) {
-        let mut ss4o_writer = ss4o::Writer::new(around, &self.encoder.stream(), "record");
+        let mut ss4o_writer = ss4o::Writer::new(around, &self.stream, "record");
         self.begin(around, &ss4o_writer);
         match &self.encoder.schema {
             Schema::Ecs(layout) => {

@@ -1,5 +1,7 @@
 //! Documents of the Simple Schema for Observability, the default mapping.
 
+use std::borrow::Cow;
+
 use sluice_wire::view::{KeyValue, LogRecord, Resource, Scope, Span};
 
 use super::json::{Json, settled};
@@ -21,9 +23,9 @@ pub(super) struct Surroundings<'a> {
 /// The data stream that a document says it is of.
 pub(super) struct DataStream<'a> {
     /// `dataset` of the configuration.
-    pub(super) dataset: &'a str,
+    pub(super) dataset: Cow<'a, str>,
     /// `namespace` of the configuration.
-    pub(super) namespace: &'a str,
+    pub(super) namespace: Cow<'a, str>,
 }
 
 /// Writes documents of one resource and scope; what they share is encoded once.
@@ -163,9 +165,9 @@ pub(super) fn time_of(log: &LogRecord<'_>) -> u64 {
 fn data_stream(json: &mut Json<'_>, stream: &DataStream<'_>, kind: &str) {
     json.begin_object();
     json.key("dataset");
-    json.text(stream.dataset);
+    json.text(&stream.dataset);
     json.key("namespace");
-    json.text(stream.namespace);
+    json.text(&stream.namespace);
     json.key("type");
     json.text(kind);
     json.end_object();

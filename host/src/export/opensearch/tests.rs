@@ -144,6 +144,18 @@ fn names_indices_by_attribute_tenant_and_date() {
 }
 
 #[test]
+fn puts_the_tenant_into_the_data_stream() {
+    let config = OpenSearchConfig { namespace: "app-%{tenant}".into(), ..config() };
+    for (signal, index) in
+        [(Signal::Traces, "ss4o_traces-default-app-acme"), (Signal::Logs, "ss4o_logs-default-app-acme")]
+    {
+        let (action, document) = encode(&config, signal, request(signal, 1)).remove(0);
+        assert_eq!(action["create"]["_index"], index);
+        assert_eq!(document["attributes"]["data_stream"]["namespace"], "app-Acme");
+    }
+}
+
+#[test]
 fn writes_logs_by_the_names_of_the_log_data_model() {
     let mut config = config();
     config.mapping.mode = MappingMode::Ecs;

@@ -33,6 +33,11 @@ pub(crate) fn metric_name(naming: Naming, namespace: &str, name: &str, unit: &st
     name.bytes().any(|byte| byte != b'_').then_some(name)
 }
 
+/// A text with underscores for what a name can't have.
+pub(crate) fn in_name(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() || c == ':' { c } else { '_' }).collect()
+}
+
 /// The Prometheus name of an attribute; none if nothing of it can be kept.
 pub(crate) fn label_name(naming: Naming, key: &str) -> Option<String> {
     match naming {

@@ -138,7 +138,7 @@ fn decode(requests: &[WriteRequest]) -> Vec<prompb::WriteRequest> {
 
 /// All series as `{labels} value@time ...`.
 fn series(translation: &Translation, bytes: &[u8]) -> Vec<String> {
-    let translated = translate::translate(translation, None, bytes);
+    let translated = translate::translate(translation, "", bytes);
     let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
     let show = |series: &prompb::TimeSeries| {
         let labels: Vec<_> = series.labels.iter().map(|label| format!("{}={}", label.name, label.value)).collect();
@@ -201,7 +201,7 @@ fn a_histogram_becomes_cumulative_buckets() {
             "{__name__=h_bucket,le=+Inf} 6@1",
         ]
     );
-    let translated = translate::translate(&plain(), None, &bytes);
+    let translated = translate::translate(&plain(), "", &bytes);
     let requests = request::pack(translated.series, usize::MAX, usize::MAX);
     assert_eq!(requests.iter().map(WriteRequest::items).sum::<u64>(), 1);
     let exemplars = &decode(&requests)[0].timeseries[3].exemplars;
@@ -221,7 +221,7 @@ fn an_exponential_histogram_becomes_a_native_one() {
     };
     let data = ExponentialHistogram { data_points: vec![data_point], aggregation_temporality: 2 };
     let metric = Metric { name: "e".into(), data: Some(Data::ExponentialHistogram(data)), ..Default::default() };
-    let translated = translate::translate(&plain(), None, &request(vec![], vec![metric]));
+    let translated = translate::translate(&plain(), "", &request(vec![], vec![metric]));
     let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
     let histogram = &requests[0].timeseries[0].histograms[0];
     assert_eq!((histogram.count, histogram.schema, histogram.zero_count, histogram.timestamp), (10, 8, 1, 1));
@@ -249,7 +249,7 @@ fn what_prometheus_cannot_express_is_dropped_with_its_reason() {
         gauge("...", vec![point(vec![], 1, 1.0)]),
         gauge("ok", vec![point(vec![text("__", "x")], 1, 1.0), point(vec![], 1, 1.0)]),
     ];
-    let translated = translate::translate(&plain(), None, &request(vec![], metrics));
+    let translated = translate::translate(&plain(), "", &request(vec![], metrics));
     let dropped: Vec<_> = translated.dropped.iter().map(|dropped| (dropped.items, dropped.reason)).collect();
     let expected =
         [(2, "invalid_temporality"), (1, "invalid_temporality"), (1, "invalid_metric_name"), (1, "invalid_label_name")];
@@ -260,7 +260,7 @@ fn what_prometheus_cannot_express_is_dropped_with_its_reason() {
 #[test]
 fn a_point_without_a_recorded_value_marks_its_series_stale() {
     let stale = NumberDataPoint { flags: 1, ..point(vec![], 3, 8.0) };
-    let translated = translate::translate(&plain(), None, &request(vec![], vec![gauge("g", vec![stale])]));
+    let translated = translate::translate(&plain(), "", &request(vec![], vec![gauge("g", vec![stale])]));
     let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
     assert_eq!(requests[0].timeseries[0].samples[0].value.to_bits(), STALE_NAN);
 }
@@ -281,6 +281,18 @@ fn resource_attributes_become_labels_or_target_info() {
 }
 
 #[test]
+fn the_tenant_can_be_part_of_the_prefix() {
+    let target_info = Translation { target_info: true, namespace: "app_%{tenant}".into(), ..plain() };
+    let bytes = request(vec![text("host.name", "h")], vec![gauge("g", vec![point(vec![], 5, 1.0)])]);
+    let translated = translate::translate(&target_info, "acme-eu", &bytes);
+    let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
+    let names = requests.iter().flat_map(|request| &request.timeseries).flat_map(|series| &series.labels);
+    let names: Vec<&str> = names.filter(|label| label.name == "__name__").map(|label| label.value.as_str()).collect();
+    assert!(names.contains(&"app_acme_eu_g"), "{names:?}");
+    assert!(names.iter().all(|name| name.starts_with("app_acme_eu_")), "{names:?}");
+}
+
+#[test]
 fn scope_external_and_tenant_labels_are_added() {
     let translation = Translation {
         scope_info: true,
@@ -291,7 +303,7 @@ fn scope_external_and_tenant_labels_are_added() {
     let expected = ["{__name__=g,az=1,k=own,otel_scope_name=lib,otel_scope_version=1} 1@5"];
     assert_eq!(series(&translation, &bytes), expected);
     let tenant = Translation { tenant_label: Some("tenant".into()), ..plain() };
-    let translated = translate::translate(&tenant, Some("acme"), &bytes);
+    let translated = translate::translate(&tenant, "acme", &bytes);
     let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
     let labels = &requests[0].timeseries[0].labels;
     assert!(labels.iter().any(|label| label.name == "tenant" && label.value == "acme"), "{labels:?}");
@@ -322,7 +334,7 @@ fn many(series: usize) -> Vec<u8> {
 #[test]
 fn requests_stay_within_both_limits_and_lose_nothing() {
     let pack = |max: usize, compressed: usize| {
-        request::pack(translate::translate(&plain(), None, &many(500)).series, max, compressed)
+        request::pack(translate::translate(&plain(), "", &many(500)).series, max, compressed)
     };
     for (max, compressed) in [(1000, usize::MAX), (usize::MAX, 700), (2000, 300)] {
         let requests = pack(max, compressed);
@@ -347,7 +359,7 @@ fn reply(status: u16, headers: &[(&'static str, &str)]) -> Reply {
 }
 
 fn packed() -> WriteRequest {
-    let mut requests = request::pack(translate::translate(&plain(), None, &many(5)).series, usize::MAX, usize::MAX);
+    let mut requests = request::pack(translate::translate(&plain(), "", &many(5)).series, usize::MAX, usize::MAX);
     requests.pop().expect("one request")
 }
 
@@ -377,7 +389,7 @@ fn a_request_that_is_too_large_is_halved_until_it_can_be_halved_no_more() {
     let sent = answered(packed(), &reply(413, &[]), SystemTime::now());
     let halves = sent.again.expect("sent again").requests;
     assert_eq!(halves.iter().map(|(_, items)| *items).collect::<Vec<_>>(), [2, 3]);
-    let one = request::pack(translate::translate(&plain(), None, &many(1)).series, usize::MAX, usize::MAX);
+    let one = request::pack(translate::translate(&plain(), "", &many(1)).series, usize::MAX, usize::MAX);
     let sent = answered(one[0].clone(), &reply(413, &[]), SystemTime::now());
     assert_eq!(sent.refused[0].items, 1);
 }
@@ -386,7 +398,7 @@ fn a_request_that_is_too_large_is_halved_until_it_can_be_halved_no_more() {
 fn metadata_goes_in_requests_of_its_own() {
     let translation = Translation { metadata: true, ..plain() };
     let bytes = request(vec![], vec![sum("io", 2, vec![point(vec![], 6, 3.0)])]);
-    let translated = translate::translate(&translation, None, &bytes);
+    let translated = translate::translate(&translation, "", &bytes);
     let requests = request::metadata(&translated.metadata, usize::MAX);
     assert_eq!(requests[0].items(), 0);
     let decoded = decode(&requests);

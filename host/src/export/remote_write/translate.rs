@@ -1,5 +1,6 @@
 //! Metrics as time series: which series a data point becomes, with which labels and values.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use sluice_wire::view::{
@@ -8,12 +9,12 @@ use sluice_wire::view::{
 };
 
 use super::labels::{BadLabel, Label, LabelNames, Source, encode, settle};
-use super::names::{Kind, Naming, metric_name, target_info_label_name};
+use super::names::{Kind, Naming, in_name, metric_name, target_info_label_name};
 use super::native;
 use super::series::{self, SeriesSet};
 use super::{STALE_NAN, Translation};
 use crate::export::Dropped;
-use crate::export::text::{as_string, plain_double};
+use crate::export::text::{as_string, for_tenant, plain_double};
 
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
 const CUMULATIVE: i32 = 2;
@@ -45,11 +46,12 @@ pub(crate) struct Metadata {
     pub(crate) unit: String,
 }
 
-/// Translates all metrics of a request. `tenant` is the value of the tenant label, if there is one.
-pub(crate) fn translate(translation: &Translation, tenant: Option<&str>, bytes: &[u8]) -> Translated {
+/// Translates all metrics of a tenant's request.
+pub(crate) fn translate(translation: &Translation, tenant: &str, bytes: &[u8]) -> Translated {
     let mut translator = Translator {
         translation,
         tenant,
+        namespace: for_tenant(&translation.namespace, &in_name(tenant)),
         names: LabelNames::new(translation.naming),
         // What is left out of a request and what names get longer is about the same.
         series: SeriesSet::with_capacity(bytes.len()),
@@ -64,7 +66,9 @@ pub(crate) fn translate(translation: &Translation, tenant: Option<&str>, bytes: 
 
 struct Translator<'a> {
     translation: &'a Translation,
-    tenant: Option<&'a str>,
+    tenant: &'a str,
+    /// Prefix of all names.
+    namespace: Cow<'a, str>,
     names: LabelNames<'a>,
     series: SeriesSet,
     dropped: Vec<Dropped>,
@@ -104,8 +108,8 @@ impl<'a> Translator<'a> {
         for (name, value) in &self.translation.external_labels {
             labels.push(Label::new(Source::External, Rc::from(name.as_str()), value.clone()));
         }
-        if let (Some(name), Some(tenant)) = (&self.translation.tenant_label, self.tenant) {
-            labels.push(Label::new(Source::Target, Rc::from(name.as_str()), tenant));
+        if let Some(name) = &self.translation.tenant_label {
+            labels.push(Label::new(Source::Target, Rc::from(name.as_str()), self.tenant));
         }
         let find = |key: &str| resource.attributes().filter(|a| a.key() == key).last().map(|a| as_string(a.value()));
         if self.translation.naming == Naming::Adot2021 {
@@ -132,7 +136,7 @@ impl<'a> Translator<'a> {
             _ => Kind::Other,
         };
         let naming = self.translation.naming;
-        let name = metric_name(naming, &self.translation.namespace, metric.name(), metric.unit(), kind);
+        let name = metric_name(naming, &self.namespace, metric.name(), metric.unit(), kind);
         let Some(name) = name else {
             self.drop(points(&data), "invalid_metric_name", format!("metric {:?} has no valid name", metric.name()));
             return 0;
@@ -328,7 +332,7 @@ impl<'a> Translator<'a> {
         }
         labels.extend(target);
         settle(&mut labels);
-        let namespace = &self.translation.namespace;
+        let namespace = &self.namespace;
         let name = if namespace.is_empty() { "target_info".into() } else { format!("{namespace}_target_info") };
         self.sample(&labels, &name, "", None, nanos, 1.0);
     }
