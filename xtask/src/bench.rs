@@ -9,7 +9,8 @@ mod whole;
 
 use anyhow::Result;
 
-pub(crate) use contender::Contender;
+pub(crate) use contender::{GRPC, HTTP, SINK, example};
+pub(crate) use process::{Measured, ensure_free};
 
 use crate::{build, parts, setup, shell};
 
@@ -34,9 +35,6 @@ pub(crate) struct Args {
     /// Rounds of the whole-process comparison; the medians are printed.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=99))]
     rounds: u16,
-    /// For the whole process, measure the profile-guided build instead of the plain one.
-    #[arg(long, conflicts_with_all = ["counts", "in_process"])]
-    profile_guided: bool,
 }
 
 /// Measures what was asked for.
@@ -49,7 +47,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         in_process::measure()?.print();
     }
     if !args.in_process {
-        whole_process(args.profile_guided, usize::from(args.rounds), args.peers)?;
+        whole_process(usize::from(args.rounds), args.peers)?;
     }
     Ok(())
 }
@@ -57,13 +55,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// Builds the load and the sink.
 pub(crate) fn tools() -> Result<()> {
     shell::step("building the load and the sink");
-    shell::run(shell::cargo().args(["build", "--release", "--package", "sluice-tests", "--bins"]))
+    build::release(&["--package", "sluice-tests", "--bins"]).map(drop)
 }
 
-fn whole_process(profile_guided: bool, rounds: usize, peers: bool) -> Result<()> {
+fn whole_process(rounds: usize, peers: bool) -> Result<()> {
     let names: &[&str] = if peers { &["nginx", "collector"] } else { &["nginx"] };
     let missing = parts::fetch(names);
-    let binary = build::run(profile_guided)?;
+    let binary = build::run()?;
     tools()?;
     whole::starts(&binary)?.print();
     whole::spans(&binary, rounds, peers)?.print();

@@ -26,15 +26,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     setup::wasm_target()?;
     fetch_stores(&args.with)?;
     shell::step("the first build takes some minutes, later ones seconds");
-    let sluice = build::plain()?;
+    let sluice = build::run()?;
     shell::step("building the senders and the demo");
-    shell::run(shell::cargo().args(["build", "--release", "--package", "sluice-tests", "--bins"]))?;
+    let tools = build::release(&["--package", "sluice-tests", "--bins"])?;
     let dir = shell::target().join("demo");
     let editions = [edition(&[], "first")?, edition(&["--features", "words"], "second")?];
-    let tool = |name: &str| shell::target().join("release").join(name);
-    let mut demo = Command::new(tool("sluice-demo"));
+    let mut demo = Command::new(tools.join("sluice-demo"));
     demo.current_dir(shell::root()).env("SLUICE_PARTS", parts::dir());
-    demo.arg("--sluice").arg(sluice).arg("--load").arg(tool("otlp-load"));
+    demo.arg("--sluice").arg(sluice).arg("--load").arg(tools.join("otlp-load"));
     demo.arg("--plugin").args(editions).arg("--dir").arg(dir);
     if !args.with.is_empty() {
         demo.args(["--with", &args.with.join(",")]);

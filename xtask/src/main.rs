@@ -1,10 +1,11 @@
-//! Project tasks: `cargo xtask build | demo | test | check | bench`.
+//! Project tasks: `cargo xtask build | demo | test | check | bench | profile`.
 
 mod bench;
 mod build;
 mod check;
 mod demo;
 mod parts;
+mod profile;
 mod setup;
 mod shell;
 mod test;
@@ -23,7 +24,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     /// Build target/release/sluice with the standard stages inside, compiled ahead of time.
-    Build(build::Args),
+    Build,
     /// Show the whole thing at work on this machine: two tenants, four stages, a hot reload, and the sums.
     Demo(demo::Args),
     /// Set up what the tests need and run all of them; what can't be had here is named as skipped (an error in CI).
@@ -32,17 +33,20 @@ enum Task {
     Check(check::Args),
     /// Measure, and print each number beside its goal.
     Bench(bench::Args),
+    /// Count anew what the host does often, for `build` to lay out its code by; before a release, it takes minutes.
+    Profile,
     /// Fetch and build the real parts that tests and benchmarks use, and say which can't be had.
     Parts,
 }
 
 fn main() -> Result<()> {
     match Cli::parse().task {
-        Task::Build(args) => build::run(args.profile_guided).map(drop),
+        Task::Build => build::run().map(drop),
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Check(args) => check::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Profile => profile::run(),
         Task::Parts => parts::run(),
     }
 }

@@ -38,6 +38,11 @@ pub(crate) fn rustc_says(what: &str) -> Result<String> {
     said.map(str::to_owned).with_context(|| format!("rustc --version --verbose says no {what}"))
 }
 
+/// The target that the compiler runs on and builds for.
+pub(crate) fn host() -> Result<String> {
+    rustc_says("host")
+}
+
 /// The pinned toolchain, as rustup calls it.
 pub(crate) fn toolchain() -> Result<String> {
     let file = shell::root().join("rust-toolchain.toml");

@@ -2,6 +2,7 @@
 //!
 //! `otlp-load --grpc http://127.0.0.1:4317 --requests 2000` prints how many items went out and how fast.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -39,6 +40,9 @@ struct Args {
     /// Compress the requests.
     #[arg(long)]
     gzip: bool,
+    /// Send the first line of this file as OTLP/JSON, as the exporter `file` writes it, instead of a sample.
+    #[arg(long, conflicts_with_all = ["grpc", "gzip"])]
+    json: Option<PathBuf>,
     /// Value of the resource attribute `tenant`.
     #[arg(long, default_value = "acme")]
     tenant: String,
@@ -94,6 +98,7 @@ fn prepare(args: &Args, signal: Signal) -> Result<Plan> {
     let grpc = args.grpc.is_some();
     let mut headers = match grpc {
         true => vec![("content-type", "application/grpc"), ("te", "trailers")],
+        false if args.json.is_some() => vec![("content-type", "application/json")],
         false => vec![("content-type", "application/x-protobuf")],
     };
     if args.gzip {
@@ -121,6 +126,11 @@ fn prepare(args: &Args, signal: Signal) -> Result<Plan> {
 
 /// The body of every request, framed for gRPC.
 fn encode(args: &Args, signal: Signal) -> Result<Bytes> {
+    if let Some(path) = &args.json {
+        let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+        let line = text.lines().next().with_context(|| format!("nothing in {}", path.display()))?;
+        return Ok(Bytes::copy_from_slice(line.as_bytes()));
+    }
     let mut body = sluice_wire::sample::tenant_request(signal, &args.tenant, args.items);
     if args.gzip {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

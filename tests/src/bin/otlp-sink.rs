@@ -1,4 +1,4 @@
-//! A sink that takes OTLP over gRPC or HTTP, and remote write, answers success and only counts.
+//! A sink that takes OTLP over gRPC or HTTP, remote write, and `_bulk`, answers success and only counts.
 //!
 //! `otlp-sink 127.0.0.1:9999` prints what it got when its standard input ends.
 
@@ -63,8 +63,16 @@ async fn take(mut request: Request<Incoming>, counts: Arc<Counts>) -> Result<Res
         frames.push(Ok(Frame::data(Bytes::from_static(&[0; 5]))));
         frames.push(Ok(Frame::trailers(trailers)));
     }
+    let bulk = request.uri().path().ends_with("/_bulk");
+    if bulk {
+        frames.push(Ok(Frame::data(Bytes::from_static(br#"{"errors":false}"#))));
+    }
     let mut response = Response::new(StreamBody::new(futures_util::stream::iter(frames)));
-    let content_type = if grpc { "application/grpc" } else { "application/x-protobuf" };
+    let content_type = match (grpc, bulk) {
+        (true, _) => "application/grpc",
+        (false, true) => "application/json",
+        (false, false) => "application/x-protobuf",
+    };
     response.headers_mut().insert("content-type", HeaderValue::from_static(content_type));
     Ok(response)
 }

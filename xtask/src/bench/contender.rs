@@ -7,11 +7,11 @@ use anyhow::{Context, Result, ensure};
 
 use super::process::{Measured, ensure_free};
 use super::table::median;
-use crate::{parts, shell};
+use crate::{build, parts, shell};
 
 pub(crate) const SINK: &str = "127.0.0.1:9999";
-const GRPC: &str = "127.0.0.1:4317";
-const HTTP: &str = "127.0.0.1:4318";
+pub(crate) const GRPC: &str = "127.0.0.1:4317";
+pub(crate) const HTTP: &str = "127.0.0.1:4318";
 const HEALTH: &str = "127.0.0.1:13133";
 /// Items of a request.
 const ITEMS: u64 = 1000;
@@ -77,7 +77,7 @@ impl Contender {
         for address in [SINK, GRPC, HTTP, HEALTH] {
             ensure_free(address)?;
         }
-        let mut sink = Measured::start(Command::new(tool("otlp-sink")).arg(SINK), &work.join("sink.log"))?;
+        let mut sink = Measured::start(Command::new(build::binary("otlp-sink")?).arg(SINK), &work.join("sink.log"))?;
         sink.wait_for_port(SINK)?;
         let mut command = Command::new(&self.program);
         let mut process = Measured::start(command.args(&self.arguments), &work.join("contender.log"))?;
@@ -103,7 +103,7 @@ impl Contender {
 
     fn load(&self, signal: &str, requests: u64) -> Result<()> {
         let (option, address) = self.target;
-        let mut command = Command::new(tool("otlp-load"));
+        let mut command = Command::new(build::binary("otlp-load")?);
         command.args([option, address, "--signal", signal, "--requests", &requests.to_string()]);
         command.args(["--items", &ITEMS.to_string(), "--connections", &CONNECTIONS.to_string()]);
         let text = shell::output(&mut command)?;
@@ -132,10 +132,6 @@ pub(crate) fn median_of(costs: &[Cost], of: fn(&Cost) -> f64) -> f64 {
 /// The median of the ratios of CPU per item, each of one round.
 pub(crate) fn median_ratio(costs: &[Cost], base: &[Cost]) -> f64 {
     median(costs.iter().zip(base).map(|(cost, base)| cost.cpu_ns_per_item / base.cpu_ns_per_item).collect())
-}
-
-fn tool(name: &str) -> PathBuf {
-    shell::target().join("release").join(name)
 }
 
 /// `bytes=` of what the sink printed.
