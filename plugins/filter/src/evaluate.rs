@@ -181,16 +181,13 @@ impl<'b> Evaluation<'b> {
             });
         }
         if let Some(column) = slot.s64 {
-            let values = column.values();
-            return Bitmap::from_fn(size, |entity| holds(operator, against(values[entity])));
+            return Bitmap::of(column.values(), |value| holds(operator, against(*value)));
         }
         if let Some(column) = slot.u64 {
-            let values = column.values();
-            return Bitmap::from_fn(size, |entity| holds(operator, against(values[entity] as i64)));
+            return Bitmap::of(column.values(), |value| holds(operator, against(*value as i64)));
         }
         let Some(column) = slot.f64 else { return Bitmap::new(size, false) };
-        let values = column.values();
-        Bitmap::from_fn(size, |entity| holds(operator, values[entity].partial_cmp(&literal)))
+        Bitmap::of(column.values(), |value| holds(operator, value.partial_cmp(&literal)))
     }
 }
 

@@ -17,6 +17,12 @@ impl Bitmap {
         bitmap
     }
 
+    /// A bit for each value; quicker than [`Bitmap::from_fn`] where the values stand in a slice.
+    pub fn of<T>(values: &[T], bit: impl Fn(&T) -> bool) -> Self {
+        let word = |values: &[T]| values.iter().rev().fold(0, |word, value| word << 1 | u64::from(bit(value)));
+        Self { words: values.chunks(64).map(word).collect(), len: values.len() }
+    }
+
     /// Creates a bitmap whose bit `i` is `bit(i)`.
     pub fn from_fn(len: usize, mut bit: impl FnMut(usize) -> bool) -> Self {
         let mut words = Vec::with_capacity(len.div_ceil(64));
@@ -169,6 +175,8 @@ mod tests {
             none.not();
             assert_eq!(none, full);
             assert_eq!(Bitmap::from_fn(len, |_| true), full);
+            let numbers: Vec<usize> = (0..len).collect();
+            assert_eq!(Bitmap::of(&numbers, |i| i % 3 == 0), Bitmap::from_fn(len, |i| i % 3 == 0));
             assert_eq!(Bitmap::from_words(vec![u64::MAX; 9], len), full);
         }
     }

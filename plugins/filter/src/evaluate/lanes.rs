@@ -301,11 +301,11 @@ fn spread(lanes: &Lanes<'_>, size: usize, bit: impl Fn(usize) -> bool, set: usiz
         // Mostly one value of a column is looked for: comparing the codes with it is quicker than looking each up.
         1 => {
             let wanted = (0..lanes.count()).find(|lane| bit(*lane)).unwrap_or(0) as u32;
-            Bitmap::from_fn(size, |entity| codes[entity] == wanted)
+            Bitmap::of(codes, |code| *code == wanted)
         }
         _ => {
             let table: Vec<bool> = (0..lanes.count()).map(bit).collect();
-            Bitmap::from_fn(size, |entity| table[codes[entity] as usize])
+            Bitmap::of(codes, |code| table[*code as usize])
         }
     }
 }
