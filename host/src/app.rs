@@ -14,13 +14,14 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::admin::Health;
 use crate::config::{ComponentId, Config, ConfigError, ConfigErrors};
+use crate::export::report::reasons::SHUTDOWN;
 use crate::receive::otlp::Receiver;
 use crate::route::Destination;
-use crate::telemetry::{Telemetry, logs};
+use crate::telemetry::{Entry, Telemetry, logs};
 use signals::Signals;
 
 /// The line that orchestrators and tests wait for.
@@ -155,6 +156,7 @@ impl Running {
             batchers: self.batchers,
             pipelines: self.pipelines,
             leftovers: &leftovers,
+            intake_deadline: Instant::now() + self.shutdown_timeout / 2,
             // A batch processor may wait for a queue that never empties; the others' exporters must not pay for it.
             flow_deadline: Instant::now() + self.shutdown_timeout * 3 / 4,
             deadline: Instant::now() + self.shutdown_timeout,
@@ -179,6 +181,8 @@ struct Drain<'a> {
     batchers: Vec<JoinHandle<()>>,
     pipelines: pipelines::Graph,
     leftovers: &'a Leftovers,
+    /// When receivers are cut off, however many replies they still have to send.
+    intake_deadline: Instant,
     /// When the exporters' queues close, whatever is still before them.
     flow_deadline: Instant,
     deadline: Instant,
@@ -191,31 +195,44 @@ struct Leftovers {
 }
 
 impl Drain<'_> {
-    async fn run(self) -> ExitCode {
-        for receiver in self.serving {
-            // A receiver has a deadline of its own; this one is for all together.
-            let _ = tokio::time::timeout_at(self.flow_deadline, receiver).await;
+    async fn run(mut self) -> ExitCode {
+        for receiver in &mut self.serving {
+            // A receiver has a deadline of its own, which comes first unless there is hardly any time.
+            if timeout_at(self.intake_deadline, &mut *receiver).await.is_err() {
+                receiver.abort();
+            }
         }
         // Nothing comes in any more: without senders the batchers drain and end.
         drop(self.pipelines);
-        for batcher in self.batchers {
-            let _ = tokio::time::timeout_at(self.flow_deadline, batcher).await;
-        }
-        self.leftovers.drain(self.deadline).await
+        end(&mut self.batchers, self.flow_deadline).await;
+        self.leftovers.drain(self.deadline).await;
+        // Closed queues hold up nobody: what is still before them is dropped, each with its line in the log.
+        end(&mut self.batchers, self.deadline).await;
+        self.leftovers.code()
+    }
+}
+
+/// Waits for tasks, as long as there is time.
+async fn end(tasks: &mut [JoinHandle<()>], deadline: Instant) {
+    for task in tasks.iter_mut().filter(|task| !task.is_finished()) {
+        let _ = timeout_at(deadline, task).await;
     }
 }
 
 impl Leftovers {
     /// Empties all queues side by side: a destination that takes nothing must not cost the others their time.
-    async fn drain(&self, deadline: Instant) -> ExitCode {
+    async fn drain(&self, deadline: Instant) {
         let queues = self.destinations.iter().map(|destination| destination.queue.drain(deadline));
-        let mut left = 0;
         for (destination, here) in self.destinations.iter().zip(join_all(queues).await) {
             if here.items > 0 {
                 tracing::error!(exporter = %destination.id, items = here.items, batches = here.batches, "not exported");
             }
-            left += here.items;
         }
+    }
+
+    /// By the books, since not all that is left was in a queue.
+    fn code(&self) -> ExitCode {
+        let left = self.telemetry.ledger.total(Entry::Dropped(SHUTDOWN));
         let in_flight = self.telemetry.ledger.in_flight();
         if left == 0 && in_flight == 0 {
             tracing::info!("Shutdown complete.");

@@ -1,5 +1,8 @@
 //! What a queue's settings do in the running process: batches that are joined, requests side by side.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use anyhow::{Context, Result, ensure};
 use sluice_tests::{Capture, Sluice, web};
 use sluice_wire::{Signal, sample};
@@ -89,6 +92,31 @@ fn a_batch_processor_that_waits_for_a_full_queue_costs_other_exporters_nothing()
     send(&sluice, Signal::Traces, 7)?;
     let error = sluice.end().expect_err("one exporter has nowhere to send").to_string();
     assert_eq!(capture.take("/v1/traces").len(), 1, "{error}");
+    for line in [
+        "before a batch processor found room in it exporter=otlphttp/a tenant=default items=5",
+        "not exported exporter=otlphttp/a items=5 batches=1",
+        "shutdown left items behind items=10 in_flight=0",
+    ] {
+        assert!(error.contains(line), "no {line} in\n{error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_request_that_does_not_end_costs_acknowledged_data_nothing_when_the_process_stops() -> Result<()> {
+    let capture = Capture::start()?;
+    let exporter =
+        format!("otlphttp: {{endpoint: '{}', compression: none}}\nprocessors: {{batch: {{timeout: 1h}}}}", capture.url);
+    let pipelines = "  shutdown_timeout: 4s\n  \
+                     pipelines: {logs: {receivers: [otlp], processors: [batch], exporters: [otlphttp]}}\n";
+    let sluice = Sluice::start(&(config(&exporter) + pipelines))?;
+    send(&sluice, Signal::Logs, 3)?;
+    let mut slow = TcpStream::connect(("127.0.0.1", sluice.port("http")))?;
+    slow.write_all(b"POST /v1/logs HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n")?;
+    // Now it runs for sure.
+    slow.read_exact(&mut [0; 12])?;
+    let log = sluice.end()?;
+    assert_eq!(capture.take("/v1/logs").len(), 1, "{log}");
     Ok(())
 }
 

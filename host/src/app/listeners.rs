@@ -1,6 +1,7 @@
 //! The receivers of a configuration, bound to their addresses.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::StartError;
 use super::pipelines::Graph;
@@ -14,8 +15,8 @@ use crate::telemetry::Telemetry;
 
 /// Connections of one listener; a sidecar has a handful.
 const MAX_CONNECTIONS: usize = 1024;
-/// How long running requests may take after the signal to stop.
-const DRAIN: std::time::Duration = std::time::Duration::from_secs(5);
+/// The most that running requests may take after the signal to stop.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// Binds the receivers that pipelines name.
 ///
@@ -42,11 +43,28 @@ pub(super) async fn bind(
             headers: graph.headers().to_vec(),
             counters: Arc::new(Counters::register(&telemetry.metrics, &id.to_string())),
             max_connections: MAX_CONNECTIONS,
-            drain: DRAIN,
+            drain: drain(config.service.shutdown_timeout.get()),
         };
         let bound = Receiver::bind(settings, deps).await;
         let bound = bound.map_err(|error| StartError::new("receivers", id, error.to_string()))?;
         receivers.push((bound, id.to_string()));
     }
     Ok(receivers)
+}
+
+/// A quarter of the time to stop: batch processors and queues need the rest.
+fn drain(shutdown_timeout: Duration) -> Duration {
+    (shutdown_timeout / 4).min(DRAIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn running_requests_leave_most_of_the_time_to_what_comes_after_them() {
+        for (timeout_ms, drain_ms) in [(0, 0), (4_000, 1_000), (20_000, 5_000), (25_000, 5_000)] {
+            assert_eq!(drain(Duration::from_millis(timeout_ms)), Duration::from_millis(drain_ms));
+        }
+    }
 }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::export::queue::{Outcome, Queue};
-use crate::export::report::Report;
+use crate::export::report::{Report, reasons::SHUTDOWN};
 use crate::model::{Batch, Refusal, Signal, TenantId};
 use crate::telemetry::metrics::Exported;
 use crate::telemetry::{Entry, Ledger, Telemetry};
@@ -107,7 +107,7 @@ impl FanOut {
         full.remove(index);
         match first {
             Ok(()) => self.drop_copies(&[batch], &full),
-            Err(batch) => self.drop_copy(&batch, "shutdown"),
+            Err(batch) => self.drop_at_the_end(&batch),
         }
     }
 
@@ -131,6 +131,18 @@ impl FanOut {
                 self.drop_copy(batch, "queue_full");
             }
         }
+    }
+
+    /// Drops what found all queues closed.
+    fn drop_at_the_end(&self, batch: &Batch) {
+        for destination in self.destinations.iter() {
+            self.telemetry.metrics.exported(Exported::EnqueueFailed, batch.signal, &destination.id, batch.items);
+            tracing::error!(
+                exporter = %destination.id, tenant = %batch.tenant, items = batch.items,
+                "not exported: its queue was closed before a batch processor found room in it"
+            );
+        }
+        self.drop_copy(batch, SHUTDOWN);
     }
 
     fn drop_copy(&self, batch: &Batch, reason: &'static str) {

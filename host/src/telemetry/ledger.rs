@@ -112,6 +112,14 @@ impl Ledger {
             .unwrap_or_default()
     }
 
+    /// How many items of all tenants and signals have this entry.
+    pub fn total(&self, entry: Entry) -> u64 {
+        let (outcome, reason) = entry.labels();
+        let books = self.books();
+        let entries = books.accounts().flat_map(|(_, account)| &account.entries);
+        entries.filter(|((_, what, why), _)| (*what, *why) == (outcome, reason)).map(|(_, items)| items).sum()
+    }
+
     /// How many items of all tenants and signals are on their way.
     pub fn in_flight(&self) -> i64 {
         self.books().accounts().flat_map(|(_, account)| account.in_flight).sum()
