@@ -55,6 +55,13 @@ pub(super) struct Lifetime {
     pub(super) age_grace: Option<Duration>,
 }
 
+impl Lifetime {
+    /// When a new connection can first have come to an end.
+    fn first_look(&self) -> Duration {
+        [self.idle, self.age].into_iter().flatten().fold(self.first_request, Duration::min)
+    }
+}
+
 /// What is to be done about a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
@@ -103,18 +110,16 @@ impl Activity {
         if old.is_some_and(|old| now >= old) {
             return Verdict::Close(lifetime.age_grace);
         }
-        let idle = match self.last_ms.load(Ordering::Relaxed) {
-            0 => Some(self.opened + lifetime.first_request),
-            ms => lifetime.idle.map(|idle| self.opened + Duration::from_millis(ms) + idle),
+        // Whoever has not asked for anything is not waited for.
+        let (since, patience, closing) = match self.last_ms.load(Ordering::Relaxed) {
+            0 => (self.opened, Some(lifetime.first_request), Duration::ZERO),
+            ms => (self.opened + Duration::from_millis(ms), lifetime.idle, CLOSING),
         };
+        let Some(patience) = patience else { return old.map_or(Verdict::Leave, Verdict::Wait) };
         let busy = self.running.load(Ordering::Relaxed) > 0;
-        match idle {
-            Some(end) if now >= end && !busy => Verdict::Close(Some(CLOSING)),
-            // While a request runs its end is unknown: look again after another idle time.
-            Some(end) if now >= end => Verdict::Wait(old.unwrap_or(now + CLOSING).min(now + CLOSING)),
-            Some(end) => Verdict::Wait(old.unwrap_or(end).min(end)),
-            None => old.map_or(Verdict::Leave, Verdict::Wait),
-        }
+        // While a request runs its end is unknown: look again after another idle time.
+        let end = if busy { now + patience } else { since + patience };
+        if now >= end { Verdict::Close(Some(closing)) } else { Verdict::Wait(old.unwrap_or(end).min(end)) }
     }
 }
 
@@ -169,7 +174,7 @@ async fn drive(stream: Box<dyn Stream>, shared: &Shared, window: &Window) {
     let mut phase = shared.phase.clone();
     let mut closing = false;
     // `None` is never: nothing limits this connection, or it may take its time to close.
-    let mut alarm = Some(Instant::now() + shared.lifetime.first_request.min(HANDSHAKE));
+    let mut alarm = Some(Instant::now() + shared.lifetime.first_look());
     loop {
         tokio::select! {
             biased;
@@ -252,7 +257,21 @@ mod tests {
         let activity = Activity::new(Instant::now());
         let opened = activity.opened;
         assert_eq!(activity.verdict(&LIMITS, opened), Verdict::Wait(opened + seconds(60)));
-        assert_eq!(activity.verdict(&LIMITS, opened + seconds(60)), Verdict::Close(Some(CLOSING)));
+        assert_eq!(activity.verdict(&LIMITS, opened + seconds(60)), Verdict::Close(Some(Duration::ZERO)));
+    }
+
+    #[test]
+    fn looks_at_a_connection_as_soon_as_any_limit_can_be_reached() {
+        let endless = Lifetime { idle: None, age: None, ..LIMITS };
+        let cases = [
+            (LIMITS, 30),
+            (Lifetime { age: Some(seconds(1)), ..LIMITS }, 1),
+            (Lifetime { idle: Some(seconds(2)), ..endless }, 2),
+            (endless, 60),
+        ];
+        for (lifetime, expected) in cases {
+            assert_eq!(lifetime.first_look(), seconds(expected), "{lifetime:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -31,7 +31,7 @@ use super::tls::ServerTls;
 use super::windows::Windows;
 use super::{Consume, ReceiveError, TlsError};
 use crate::config::component::{OtlpHttpConfig, OtlpProtocols, OtlpReceiverConfig};
-use crate::config::types::{GrpcServerConfig, TlsServerConfig};
+use crate::config::types::{GrpcServerConfig, HttpServerConfig, TlsServerConfig};
 use crate::limits::Budget;
 
 /// Concurrent calls on a connection if `max_concurrent_streams` is not set.
@@ -201,12 +201,16 @@ fn grpc_lifetime(config: &GrpcServerConfig) -> Lifetime {
 fn http_builder(config: &OtlpHttpConfig) -> Builder {
     let server = &config.server;
     let mut builder = connection::builder();
-    builder
-        .http1()
-        .keep_alive(server.keep_alives_enabled)
-        .header_read_timeout(unless_zero(*server.read_header_timeout));
+    builder.http1().keep_alive(server.keep_alives_enabled).header_read_timeout(header_timeout(server));
     builder.http2().max_concurrent_streams(STREAMS);
     builder
+}
+
+/// What hyper waits for the headers of a request. Its clock runs from the end of the request before, so that idleness has
+/// to fit in. The headers of the first request have a limit of their own, `Lifetime::first_request`.
+fn header_timeout(server: &HttpServerConfig) -> Option<Duration> {
+    let (headers, idle) = (unless_zero(*server.read_header_timeout)?, unless_zero(*server.idle_timeout)?);
+    Some(headers.max(idle))
 }
 
 fn http_lifetime(config: &OtlpHttpConfig) -> Lifetime {

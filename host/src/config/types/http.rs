@@ -151,7 +151,8 @@ pub struct HttpServerConfig {
     pub compression_algorithms: Option<Vec<String>>,
     /// How long reading a request may take. 0, the default, has no limit.
     pub read_timeout: Duration,
-    /// How long reading its headers may take. Default: 1m.
+    /// How long reading its headers may take. Default: 1m. On a connection that has served a request already,
+    /// `idle_timeout` bounds the time until the headers of the next one are there.
     pub read_header_timeout: Duration,
     /// How long answering may take. Default: 30s.
     #[schemars(extend("x-no-effect" = "answers are a few bytes, which no client can hold up"))]

@@ -7,7 +7,8 @@ use tokio::net::{TcpStream, UnixStream};
 use tonic::Code;
 
 use super::kit::*;
-use crate::config::types::{ListenAddress, Transport};
+use crate::config::types::{self, HttpServerConfig, ListenAddress, Transport};
+use crate::receive::otlp::header_timeout;
 use crate::receive::{BoundAddress, Drained};
 
 #[tokio::test]
@@ -81,6 +82,19 @@ async fn an_idle_connection_does_not_hold_up_the_end() {
     running.stop.take().unwrap().send(()).unwrap();
     let drained = tokio::time::timeout(Duration::from_secs(5), running.task).await.expect("in time").unwrap();
     assert_eq!(drained, Drained { cut_off: 0 });
+}
+
+#[test]
+fn a_connection_may_be_idle_for_longer_than_headers_may_take() {
+    // Headers, idleness, and what hyper waits, in seconds; 0 has no limit.
+    for (headers, idle, waits) in [(1, 2, Some(2)), (2, 1, Some(2)), (0, 1, None), (1, 0, None)] {
+        let server = HttpServerConfig {
+            read_header_timeout: types::Duration::from_secs(headers),
+            idle_timeout: types::Duration::from_secs(idle),
+            ..HttpServerConfig::default()
+        };
+        assert_eq!(header_timeout(&server), waits.map(Duration::from_secs), "{headers} {idle}");
+    }
 }
 
 #[tokio::test]
