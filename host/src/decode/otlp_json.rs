@@ -12,11 +12,15 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-use sluice_wire::Signal;
+use sluice_wire::{MAX_VALUE_NESTING, Signal};
 
 use self::encode::Encoder;
 use super::DecodeError;
 use crate::limits::Permit;
+
+/// Objects and lists that may be open at once: sixteen on the way to an exemplar's attribute, and four for each level of
+/// its value. The walk takes stack for each of them, and so do the names that nobody knows.
+const MAX_OPEN: usize = 16 + 4 * MAX_VALUE_NESTING;
 
 /// Translates an `Export…ServiceRequest` from JSON to protobuf.
 ///
@@ -31,13 +35,34 @@ pub fn to_protobuf(
     limit_bytes: usize,
     permit: &mut Permit,
 ) -> Result<Vec<u8>, DecodeError> {
+    check_depth(json)?;
     let mut encoder = Encoder::new(limit_bytes, permit);
     // Telemetry in protobuf takes about half of its JSON.
     encoder.expect(json.len() / 2)?;
     let mut json = serde_json::Deserializer::from_slice(json);
+    json.disable_recursion_limit();
     let read = encoder.message(schema::request(signal), &mut json).and_then(|()| json.end());
     match read {
         Ok(()) => encoder.into_bytes(),
         Err(error) => Err(encoder.explain(&error)),
     }
+}
+
+/// Looks at brackets only. Up to the first mistake in the document it counts what the parser will open, and the parser goes
+/// no further than that.
+fn check_depth(json: &[u8]) -> Result<(), DecodeError> {
+    let (mut open, mut in_text, mut bytes) = (0_usize, false, json.iter());
+    while let Some(byte) = bytes.next() {
+        match (byte, in_text) {
+            (b'"', _) => in_text = !in_text,
+            (b'\\', true) => drop(bytes.next()),
+            (b'[' | b'{', false) if open == MAX_OPEN => {
+                return Err(DecodeError::Invalid(format!("nested deeper than {MAX_OPEN} objects and lists")));
+            }
+            (b'[' | b'{', false) => open += 1,
+            (b']' | b'}', false) => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
 }

@@ -18,6 +18,9 @@ const ANY_PADDING: GeneralPurposeConfig =
 const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, ANY_PADDING);
 const BASE64_URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, ANY_PADDING);
 
+/// What a message shows of each end of a path: it is cut where it gets too long, and the reason comes after the path.
+const SHOWN_STEPS: usize = 10;
+
 const VARINT: u32 = 0;
 const FIXED64: u32 = 1;
 const DELIMITED: u32 = 2;
@@ -36,6 +39,20 @@ pub(super) struct Encoder<'p> {
 enum Step {
     Key(&'static str),
     Index(usize),
+}
+
+impl Step {
+    fn join(steps: &[Self]) -> String {
+        let mut path = String::new();
+        for step in steps {
+            match step {
+                Self::Key(key) if path.is_empty() => path.push_str(key),
+                Self::Key(key) => path.extend([".", key]),
+                Self::Index(index) => path.push_str(&format!("[{index}]")),
+            }
+        }
+        path
+    }
 }
 
 impl<'p> Encoder<'p> {
@@ -65,14 +82,13 @@ impl<'p> Encoder<'p> {
         if let Some(no_room) = self.no_room {
             return no_room;
         }
-        let mut path = String::new();
-        for step in &self.path {
-            match step {
-                Step::Key(key) if path.is_empty() => path.push_str(key),
-                Step::Key(key) => path.extend([".", key]),
-                Step::Index(index) => path.push_str(&format!("[{index}]")),
-            }
-        }
+        let hidden = self.path.len().saturating_sub(2 * SHOWN_STEPS);
+        let path = if hidden == 0 {
+            Step::join(&self.path)
+        } else {
+            let (start, end) = self.path.split_at(SHOWN_STEPS);
+            format!("{}...{}", Step::join(start), Step::join(&end[hidden..]))
+        };
         let separator = if path.is_empty() { "" } else { ": " };
         DecodeError::Invalid(format!("{path}{separator}{error}"))
     }

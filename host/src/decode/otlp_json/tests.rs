@@ -457,12 +457,56 @@ fn refuses_what_is_no_json_object() {
     assert!(to_protobuf(Signal::Traces, &broken, 1 << 20, &mut permit).is_err());
 }
 
+/// A value on level 1 that holds others down to this level.
+fn nested(levels: usize, begin: &str, end: &str) -> String {
+    let (begin, end) = (begin.repeat(levels - 1), end.repeat(levels - 1));
+    format!(r#"{begin}{{"stringValue":"]}}]}}"}}{end}"#)
+}
+
+#[test]
+fn takes_values_as_deep_as_protobuf_and_not_one_level_more() {
+    let lists = (r#"{"arrayValue":{"values":["#, "]}}");
+    let maps = (r#"{"kvlistValue":{"values":[{"value":"#, "}]}}");
+    for (begin, end) in [lists, maps] {
+        for (levels, is_valid) in [(MAX_VALUE_NESTING, true), (MAX_VALUE_NESTING + 1, false)] {
+            let value = nested(levels, begin, end);
+            let document = format!(
+                r#"{{"resourceMetrics":[{{"scopeMetrics":[{{"metrics":[{{"sum":{{"dataPoints":[{{"exemplars":[{{"filteredAttributes":[{{"key":"k","value":{value}}}]}}]}}]}}}}]}}]}}]}}"#
+            );
+            let budget = Budget::new(64 << 20);
+            let mut permit = budget.try_take(0).expect("empty");
+            let bytes = to_protobuf(Signal::Metrics, document.as_bytes(), 64 << 20, &mut permit).expect("translated");
+            assert_eq!(sluice_wire::validate(Signal::Metrics, &bytes).is_ok(), is_valid, "{levels} of {begin}");
+        }
+    }
+}
+
 #[test]
 fn refuses_nesting_that_would_exhaust_the_stack() {
-    let deep = format!("{}{}", r#"{"arrayValue":{"values":["#.repeat(100_000), "]}}".repeat(100_000));
-    let document = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{deep}}}]}}]}}]}}"#);
-    let error = translate(Signal::Logs, &document).expect_err("too deep").to_string();
-    assert!(error.contains("recursion limit"), "{}", &error[error.len() - 80..]);
+    let deep = nested(100_000, r#"{"arrayValue":{"values":["#, "]}}");
+    let documents = [
+        format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"body":{deep}}}]}}]}}]}}"#),
+        format!(r#"{{"nobody":"\\\"","knows":{}"#, "[".repeat(100_000)),
+        "{\"\":".repeat(100_000),
+    ];
+    for document in documents {
+        let error = translate(Signal::Logs, &document).expect_err("too deep").to_string();
+        assert_eq!(error, "nested deeper than 272 objects and lists");
+    }
+    let fits = format!(r#"{{"nobody":{}{}}}"#, "[".repeat(MAX_OPEN - 1), "]".repeat(MAX_OPEN - 1));
+    assert_eq!(translate(Signal::Logs, &fits), Ok(Vec::new()));
+}
+
+#[test]
+fn says_where_a_value_far_inside_is_in_few_words() {
+    let begin = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":"#;
+    let wrong = format!("{begin}{}1", r#"{"arrayValue":{"values":["#.repeat(50));
+    let error = translate(Signal::Logs, &wrong).expect_err("no value").to_string();
+    assert_eq!(
+        error,
+        "resourceLogs[0].scopeLogs[0].logRecords[0].body.arrayValue.values[0]...[0].arrayValue.values[0].arrayValue.\
+         values[0].arrayValue.values[0]: 1 is not AnyValue at line 1 column 1305"
+    );
 }
 
 #[test]
