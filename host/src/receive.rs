@@ -64,7 +64,7 @@ pub enum ReceiveError {
         reason: String,
     },
     /// The TLS settings don't work.
-    #[error("{protocol}: tls: {source}")]
+    #[error("protocols::{protocol}::tls::{source}")]
     Tls {
         /// Which of the receiver's protocols.
         protocol: &'static str,

@@ -142,23 +142,25 @@ impl Starting<'_> {
         let dead_letter_file = config.remote_write_queue.dead_letter_file.clone();
         let RemoteWriteQueueConfig { enabled, queue_size, .. } = config.remote_write_queue;
         let queue = QueueConfig { enabled, queue_size, num_consumers: 1, dead_letter_file, ..QueueConfig::default() };
-        self.start_queue(exporter, &queue, &config.retry_on_failure, config.parallel_requests() as usize)
+        let parallel_requests = config.parallel_requests() as usize;
+        self.start_queue(exporter, "remote_write_queue", &queue, &config.retry_on_failure, parallel_requests)
     }
 
     fn queue<E: Exporter>(&self, exporter: E, queue: &QueueConfig, retry: &RetryConfig) -> Result<Destination, String> {
-        self.start_queue(exporter, queue, retry, 1)
+        self.start_queue(exporter, "sending_queue", queue, retry, 1)
     }
 
     fn start_queue<E: Exporter>(
         &self,
         exporter: E,
+        block: &str,
         queue: &QueueConfig,
         retry: &RetryConfig,
         parallel_requests: usize,
     ) -> Result<Destination, String> {
         let id = self.id.to_string();
         let dead_letters = queue.dead_letter_file.as_deref().map(|path| {
-            DeadLetters::open(path).map_err(|error| format!("dead_letter_file {}: {error}", path.display()))
+            DeadLetters::open(path).map_err(|error| format!("{block}::dead_letter_file {}: {error}", path.display()))
         });
         let settings = QueueSettings {
             queue_size: queue.queue_size,

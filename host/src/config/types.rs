@@ -10,6 +10,7 @@ mod grpc;
 mod http;
 mod secret;
 mod size;
+mod target;
 mod tls;
 
 pub use address::{ListenAddress, Transport, Url};
@@ -21,4 +22,5 @@ pub use grpc::{
 pub use http::{AuthConfig, Compression, CorsConfig, HttpClientConfig, HttpServerConfig};
 pub use secret::{Headers, REDACTED, Secret};
 pub use size::{ByteSize, ByteSizeError};
+pub(crate) use target::Target;
 pub use tls::{TlsClientConfig, TlsServerConfig, TlsVersion};

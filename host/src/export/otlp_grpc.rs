@@ -10,7 +10,7 @@ use sluice_wire::Signal;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use crate::config::types::{Compression, GrpcClientConfig, TlsClientConfig};
+use crate::config::types::{Compression, GrpcClientConfig, Target, TlsClientConfig};
 use crate::export::client::{AGENT, ClientError, ClientTls, Connector, compress_message, shorten, static_headers};
 use crate::export::echo::without_secrets;
 use crate::export::otlp_refusal::{halve, refuse};
@@ -19,11 +19,9 @@ use crate::export::{Again, Dropped, Encoded, Exporter, Sent};
 use crate::model::Batch;
 use channel::Channel;
 use message::{Message, read_reply};
-use target::Target;
 
 mod channel;
 mod message;
-mod target;
 
 #[cfg(test)]
 mod tests;
@@ -61,6 +59,9 @@ pub enum OtlpGrpcError {
     /// The endpoint has no form that is known.
     #[error("endpoint: {0}")]
     Endpoint(String),
+    /// What the server is to be called is no name.
+    #[error("authority: {0:?} is not host or host:port")]
+    Authority(String),
     /// TLS or a header is of no use.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -79,7 +80,7 @@ impl OtlpGrpc {
         let connector = Connector::new(tls, None).map_err(ClientError::Proxy)?.through_tunnels();
         let authority = authority.unwrap_or_else(|| target.authority().to_owned());
         if authority.parse::<http::uri::Authority>().is_err() {
-            return Err(OtlpGrpcError::Endpoint(format!("{authority:?} is not host:port")));
+            return Err(OtlpGrpcError::Authority(authority));
         }
         Ok(Self {
             scheme: target.scheme(),

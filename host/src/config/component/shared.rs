@@ -8,7 +8,7 @@ use super::Check;
 use crate::config::error::Findings;
 use crate::config::types::{
     AuthConfig, Compression, GrpcClientConfig, GrpcServerConfig, Headers, HttpClientConfig, HttpServerConfig,
-    ListenAddress, QueueConfig, QueueSizer, RetryConfig, TlsClientConfig, TlsServerConfig, TlsVersion, Url,
+    QueueConfig, QueueSizer, RetryConfig, Target, TlsClientConfig, TlsServerConfig, TlsVersion, Url,
 };
 
 /// Reads an optional block over defaults of its own, which may differ from those of its type.
@@ -90,9 +90,14 @@ impl Check for GrpcClientConfig {
     fn check(&self, findings: &mut Findings) {
         let endpoint = self.endpoint.as_str();
         if !endpoint.is_empty()
-            && let Err(message) = check_target(&self.endpoint)
+            && let Err(message) = Target::parse(endpoint, self.tls.insecure)
         {
             findings.error("endpoint", message);
+        }
+        if let Some(authority) = self.authority.as_ref().filter(|name| !name.is_empty())
+            && authority.parse::<http::uri::Authority>().is_err()
+        {
+            findings.error("authority", format!("{authority:?} is not host or host:port"));
         }
         findings.within("tls", |findings| self.tls.check(findings));
         if let Some(auth) = &self.auth {
@@ -100,25 +105,6 @@ impl Check for GrpcClientConfig {
         }
         check_headers(&self.headers, findings);
     }
-}
-
-/// A gRPC target: `host:port`, an absolute address, `unix:` or `dns:`.
-fn check_target(endpoint: &Url) -> Result<(), String> {
-    let text = endpoint.as_str();
-    if text.contains("://") && !text.starts_with("dns://") && !text.starts_with("unix://") {
-        return endpoint.check_http();
-    }
-    if text.starts_with("unix:") {
-        return Ok(());
-    }
-    if text.contains('@') {
-        return Err("must not contain credentials; write host:port, and set headers for them".into());
-    }
-    let text = text.strip_prefix("dns:").map_or(text, |rest| rest.trim_start_matches('/'));
-    ListenAddress::new(text).host_and_port().and_then(|(host, _)| match host {
-        "" => Err(format!("{text:?} has no host; write host:port")),
-        _ => Ok(()),
-    })
 }
 
 fn check_headers(headers: &Headers, findings: &mut Findings) {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use http::uri::Authority;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -51,7 +52,7 @@ impl ListenAddress {
         let Some((host, port)) = self.0.rsplit_once(':') else {
             return Err(format!("{:?} has no port; write host:port, for example \"localhost:4317\"", self.0));
         };
-        let port = port.parse().map_err(|_| format!("{port:?} is not a port (0 to 65535)"))?;
+        let port = parse_port(port)?;
         let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
             Some(v6) => v6,
             None if host.contains(':') => {
@@ -146,11 +147,25 @@ impl Url {
     pub fn check_http(&self) -> Result<(), String> {
         let shown = self.redacted();
         let uri: http::Uri = self.0.parse().map_err(|error| format!("{shown:?} is not a URL: {error}"))?;
-        match uri.scheme_str() {
-            Some("http" | "https") => Ok(()),
+        match (uri.scheme_str(), uri.authority()) {
+            (Some("http" | "https"), Some(authority)) => check_port(authority),
             _ => Err(format!("{shown:?} must start with http:// or https://")),
         }
     }
+}
+
+/// Checks the port of an address, if it names one: the type takes digits without end.
+pub(super) fn check_port(authority: &Authority) -> Result<(), String> {
+    // User names and passwords may have colons.
+    let host_and_port = authority.as_str().rsplit('@').next().unwrap_or_default();
+    match host_and_port.strip_prefix(authority.host()).and_then(|rest| rest.strip_prefix(':')) {
+        None | Some("") => Ok(()),
+        Some(port) => parse_port(port).map(drop),
+    }
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a port (0 to 65535)"))
 }
 
 impl fmt::Display for Url {
@@ -237,7 +252,10 @@ mod tests {
     #[test]
     fn takes_only_absolute_http_addresses_as_such() {
         assert_eq!(Url::new("https://a:1/b").check_http(), Ok(()));
-        for text in ["a:1", "localhost:8888", "/x", "ftp://a", "http://", "https://a b"] {
+        assert_eq!(Url::new("http://user:99999@[::1]:65535/b").check_http(), Ok(()));
+        for text in
+            ["a:1", "localhost:8888", "/x", "ftp://a", "http://", "https://a b", "http://a:65536", "https://[::1]:x"]
+        {
             assert!(Url::new(text).check_http().is_err(), "{text}");
         }
     }

@@ -12,8 +12,7 @@ use tokio::sync::Semaphore;
 use tonic::Status;
 
 use super::message::Message;
-use super::target::Target;
-use crate::config::types::GrpcClientKeepalive;
+use crate::config::types::{GrpcClientKeepalive, Target};
 use crate::export::client::{Connector, Stream, error_chain};
 
 /// One connection is one task, and one core encrypts it: more of them only help when several requests are under way.

@@ -300,7 +300,7 @@ fn refuses_settings_that_can_not_work() {
         (settings("a b".into()), "endpoint: \"a b\" is not host:port"),
         (
             GrpcClientConfig { authority: Some("a b".into()), ..settings("a:1".into()) },
-            "endpoint: \"a b\" is not host:port",
+            "authority: \"a b\" is not host or host:port",
         ),
     ];
     for (settings, expected) in cases {

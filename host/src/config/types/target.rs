@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use http::Uri;
 use http::uri::{Authority, Scheme};
 
+use super::address::check_port;
+
 /// A parsed endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub(crate) enum Target {
     /// Scheme and authority of a host.
     Host(Uri),
     /// A Unix socket.
@@ -17,32 +19,38 @@ pub(super) enum Target {
 impl Target {
     /// Reads `host:port`, with `http://`, `https://`, `dns:///` or `passthrough:///` in front, or `unix:path`. A
     /// scheme of HTTP decides about TLS; otherwise `insecure` does.
-    pub(super) fn parse(endpoint: &str, insecure: bool) -> Result<Self, String> {
+    pub(crate) fn parse(endpoint: &str, insecure: bool) -> Result<Self, String> {
         let by_setting = if insecure { Scheme::HTTP } else { Scheme::HTTPS };
         if let Some(path) = endpoint.strip_prefix("unix://").or_else(|| endpoint.strip_prefix("unix:")) {
             return if path.is_empty() { Err("unix: needs a path".to_owned()) } else { Ok(Self::Socket(path.into())) };
         }
+        if endpoint.contains('@') {
+            return Err("must not contain credentials; write host:port, and set headers for them".into());
+        }
         if let Some(rest) = endpoint.strip_prefix("http://") {
-            return host(Scheme::HTTP, rest);
+            return host(Scheme::HTTP, rest, Port::OfScheme);
         }
         if let Some(rest) = endpoint.strip_prefix("https://") {
-            return host(Scheme::HTTPS, rest);
+            return host(Scheme::HTTPS, rest, Port::OfScheme);
         }
         for resolver in ["dns:", "passthrough:"] {
             let Some(rest) = endpoint.strip_prefix(resolver) else { continue };
             return match rest.strip_prefix("//").map(|rest| rest.split_once('/')) {
-                None => host(by_setting, rest),
-                Some(Some(("", rest))) => host(by_setting, rest),
+                None => host(by_setting, rest, Port::Needed),
+                Some(Some(("", rest))) => host(by_setting, rest, Port::Needed),
                 Some(_) => Err(format!(
                     "{endpoint:?} names a DNS server, which is not supported; write {resolver}///host:port"
                 )),
             };
         }
-        host(by_setting, endpoint)
+        if endpoint.contains("://") {
+            return Err(format!("{endpoint:?} must be host:port, or start with http:// or https://"));
+        }
+        host(by_setting, endpoint, Port::Needed)
     }
 
     /// What decides about TLS.
-    pub(super) fn scheme(&self) -> Scheme {
+    pub(crate) fn scheme(&self) -> Scheme {
         match self {
             Self::Host(uri) => uri.scheme().cloned().unwrap_or(Scheme::HTTP),
             Self::Socket(_) => Scheme::HTTP,
@@ -50,7 +58,7 @@ impl Target {
     }
 
     /// What the server is told that it is called.
-    pub(super) fn authority(&self) -> &str {
+    pub(crate) fn authority(&self) -> &str {
         match self {
             Self::Host(uri) => uri.authority().map_or("localhost", Authority::as_str),
             Self::Socket(_) => "localhost",
@@ -58,18 +66,26 @@ impl Target {
     }
 }
 
-fn host(scheme: Scheme, text: &str) -> Result<Target, String> {
+/// Whether an address has to name its port.
+#[derive(PartialEq, Eq)]
+enum Port {
+    Needed,
+    OfScheme,
+}
+
+fn host(scheme: Scheme, text: &str, port: Port) -> Result<Target, String> {
     let text = text.trim_end_matches('/');
-    if let Some((_, rest)) = text.rsplit_once('@') {
-        return Err(format!("gRPC has no user name and password in an endpoint; write {rest:?}, and headers or auth"));
-    }
     let authority: Authority = match text.parse() {
         Ok(authority) => authority,
         Err(_) => return Err(format!("{text:?} is not host:port")),
     };
     if authority.host().is_empty() {
-        return Err(format!("{text:?} is not host:port"));
+        return Err(format!("{text:?} has no host; write host:port"));
     }
+    if port == Port::Needed && authority.as_str() == authority.host() {
+        return Err(format!("{text:?} has no port; write host:port, for example \"localhost:4317\""));
+    }
+    check_port(&authority)?;
     let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build();
     uri.map(Target::Host).map_err(|error| format!("{text:?}: {error}"))
 }
@@ -101,16 +117,26 @@ mod tests {
     }
 
     #[test]
-    fn shows_no_password() {
-        let error = Target::parse("http://me:s3cr3t@host:1", false).expect_err("no credentials in gRPC");
-        assert!(error.contains("write \"host:1\"") && !error.contains("s3cr3t"), "{error}");
-    }
-
-    #[test]
     fn refuses_what_is_no_endpoint() {
-        for endpoint in ["", "http://", "unix:", "a b:1", "http://host:4317/v1/traces", "dns://8.8.8.8/host:1", "u@h:1"]
-        {
-            assert!(Target::parse(endpoint, true).is_err(), "{endpoint}");
+        let cases = [
+            ("", "\"\" is not host:port"),
+            ("http://", "\"\" is not host:port"),
+            ("unix:", "unix: needs a path"),
+            ("a b:1", "\"a b:1\" is not host:port"),
+            ("::1:4317", "\"::1:4317\" is not host:port"),
+            (":4317", "\":4317\" has no host; write host:port"),
+            ("collector", "\"collector\" has no port; write host:port, for example \"localhost:4317\""),
+            ("https://a:99999", "\"99999\" is not a port (0 to 65535)"),
+            ("http://host:4317/v1/traces", "\"host:4317/v1/traces\" is not host:port"),
+            ("ftp://host:4317", "\"ftp://host:4317\" must be host:port, or start with http:// or https://"),
+            ("user:pw@h:1", "must not contain credentials; write host:port, and set headers for them"),
+            (
+                "dns://8.8.8.8/host:1",
+                "\"dns://8.8.8.8/host:1\" names a DNS server, which is not supported; write dns:///host:port",
+            ),
+        ];
+        for (endpoint, message) in cases {
+            assert_eq!(Target::parse(endpoint, true), Err(message.to_owned()), "{endpoint}");
         }
     }
 }
