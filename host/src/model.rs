@@ -112,6 +112,14 @@ pub enum Refusal {
         /// When it makes sense to try again.
         retry_after: Duration,
     },
+    /// Not this time: something failed that may work another time.
+    #[error("{reason}")]
+    Failed {
+        /// What failed.
+        reason: String,
+        /// When it makes sense to try again.
+        retry_after: Duration,
+    },
     /// Never: sending the same again is of no use.
     #[error("{reason}")]
     Permanent {

@@ -127,10 +127,10 @@ fn a_sender_hears_from_the_destination_when_there_is_no_queue() -> Result<()> {
     let refusing = "http://127.0.0.1:{{http}}/nobody";
     let capture = Capture::start()?;
     for (endpoints, status) in [
-        (vec![dead], 429),
-        (vec![refusing], 400),
-        (vec![refusing, dead, dead], 429),
-        (vec![refusing, refusing], 400),
+        (vec![dead], 503),
+        (vec![refusing], 500),
+        (vec![refusing, dead, dead], 503),
+        (vec![refusing, refusing], 500),
         (vec![dead, &capture.url], 200),
     ] {
         let (mut exporters, mut names) = (String::new(), Vec::new());

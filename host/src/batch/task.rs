@@ -83,7 +83,7 @@ impl BatchHandle {
 }
 
 fn stopping() -> Refused {
-    Refused::all(Refusal::Busy { reason: "shutting down".into(), retry_after: RETRY_AFTER })
+    Refused::all(Refusal::Failed { reason: "shutting down".into(), retry_after: RETRY_AFTER })
 }
 
 fn busy() -> Refusal {

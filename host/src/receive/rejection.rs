@@ -25,9 +25,15 @@ pub(crate) enum Rejection {
     /// Over a size limit.
     #[error("{0}")]
     TooLarge(String),
-    /// Not what it claims to be, or refused for good.
+    /// Not what it claims to be.
+    #[error("{0}")]
+    Invalid(String),
+    /// A pipeline failed, and may work another time.
     #[error("{reason}")]
-    Invalid { reason: String, by_pipeline: bool },
+    Failed { reason: String, retry_after: Duration },
+    /// A pipeline refuses it for good.
+    #[error("{0}")]
+    Refused(String),
     /// Compressed in a way that nobody here knows.
     #[error("{0}")]
     Encoding(String),
@@ -59,16 +65,16 @@ impl Rejection {
 
     /// Bytes that are not what they claim to be.
     pub(crate) fn invalid(reason: impl Into<String>) -> Self {
-        Self::Invalid { reason: reason.into(), by_pipeline: false }
+        Self::Invalid(reason.into())
     }
 
     /// The label under which the request is counted; none where its items are counted instead.
     pub(crate) fn cause(&self) -> Option<Cause> {
         match self {
-            Self::Busy { by_pipeline: true, .. } | Self::Invalid { by_pipeline: true, .. } => None,
+            Self::Busy { by_pipeline: true, .. } | Self::Failed { .. } | Self::Refused(_) => None,
             Self::Busy { .. } => Some(Cause::Budget),
             Self::TooLarge(_) => Some(Cause::TooLarge),
-            Self::Invalid { .. } => Some(Cause::Invalid),
+            Self::Invalid(_) => Some(Cause::Invalid),
             Self::Encoding(_) | Self::Framing(_) | Self::Cardinality(_) | Self::Unknown(_) => Some(Cause::Protocol),
             Self::Timeout(_) => Some(Cause::Timeout),
             Self::Aborted(_) => Some(Cause::Aborted),
@@ -79,12 +85,12 @@ impl Rejection {
     fn code(&self) -> Code {
         match self {
             Self::Busy { .. } | Self::TooLarge(_) => Code::ResourceExhausted,
-            Self::Invalid { .. } => Code::InvalidArgument,
-            Self::Framing(_) => Code::Internal,
+            Self::Invalid(_) => Code::InvalidArgument,
+            Self::Framing(_) | Self::Refused(_) => Code::Internal,
             Self::Encoding(_) | Self::Cardinality(_) | Self::Unknown(_) => Code::Unimplemented,
             Self::Timeout(_) => Code::DeadlineExceeded,
             Self::Aborted(_) => Code::Cancelled,
-            Self::Stopping => Code::Unavailable,
+            Self::Failed { .. } | Self::Stopping => Code::Unavailable,
         }
     }
 
@@ -93,19 +99,20 @@ impl Rejection {
         match self {
             Self::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Invalid { .. } | Self::Encoding(_) | Self::Framing(_) | Self::Cardinality(_) | Self::Aborted(_) => {
+            Self::Invalid(_) | Self::Encoding(_) | Self::Framing(_) | Self::Cardinality(_) | Self::Aborted(_) => {
                 StatusCode::BAD_REQUEST
             }
             Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::Timeout(_) => StatusCode::REQUEST_TIMEOUT,
-            Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Refused(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Failed { .. } | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     /// When to try again, where that makes sense.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Busy { retry_after, .. } => Some(*retry_after),
+            Self::Busy { retry_after, .. } | Self::Failed { retry_after, .. } => Some(*retry_after),
             Self::Stopping => Some(RETRY_AFTER),
             _ => None,
         }
@@ -137,7 +144,8 @@ impl From<Refusal> for Rejection {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Busy { reason, retry_after } => Self::Busy { reason, retry_after, by_pipeline: true },
-            Refusal::Permanent { reason } => Self::Invalid { reason, by_pipeline: true },
+            Refusal::Failed { reason, retry_after } => Self::Failed { reason, retry_after },
+            Refusal::Permanent { reason } => Self::Refused(reason),
         }
     }
 }
@@ -154,10 +162,12 @@ mod tests {
 
     #[test]
     fn says_retry_only_where_it_helps() {
-        let again = [Rejection::over_budget(), Rejection::Stopping];
+        let failed = Rejection::Failed { reason: "x".into(), retry_after: RETRY_AFTER };
+        let again = [Rejection::over_budget(), failed, Rejection::Stopping];
         let never = [
             Rejection::TooLarge("x".into()),
             Rejection::invalid("x"),
+            Rejection::Refused("x".into()),
             Rejection::Encoding("x".into()),
             Rejection::Framing("x".into()),
             Rejection::Cardinality("x".into()),

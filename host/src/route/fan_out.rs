@@ -80,7 +80,7 @@ impl FanOut {
             self.drop_copies(&batches, &full);
             return Ok(());
         }
-        let again = failures.iter().position(|failure| matches!(failure, Refusal::Busy { .. }));
+        let again = failures.iter().position(|failure| !matches!(failure, Refusal::Permanent { .. }));
         match (again, full.is_empty()) {
             (None, false) => Err(busy(&full)),
             (again, _) => Err(failures.swap_remove(again.unwrap_or(0))),
@@ -195,7 +195,7 @@ impl Destination {
 
     /// It may work later.
     fn failed(&self, reason: String) -> Refusal {
-        Refusal::Busy { reason: format!("{}: {reason}", self.id), retry_after: RETRY_AFTER }
+        Refusal::Failed { reason: format!("{}: {reason}", self.id), retry_after: RETRY_AFTER }
     }
 }
 

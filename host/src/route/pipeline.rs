@@ -173,6 +173,7 @@ impl Segment {
 fn reason(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Busy { .. } => "busy",
+        Refusal::Failed { .. } => "failed",
         Refusal::Permanent { .. } => "refused_by_stage",
     }
 }

@@ -178,7 +178,7 @@ fn a_failed_stage_follows_its_policy() {
 
     let rejected = one(act("fail"), OnError::Reject).run(rows());
     match rejected.result.expect_err("not accepted") {
-        Refusal::Busy { reason, .. } => assert_eq!(reason, "stage probe failed: it failed: does not want to"),
+        Refusal::Failed { reason, .. } => assert_eq!(reason, "stage probe failed: it failed: does not want to"),
         other => panic!("{other:?}"),
     }
 }

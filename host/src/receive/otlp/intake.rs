@@ -11,7 +11,7 @@ use super::Deps;
 use super::unreadable::Declared;
 use crate::decode::compression::{self, Encoding};
 use crate::limits::{Budget, Permit};
-use crate::model::{Batch, Context, Signal, TenantId};
+use crate::model::{Batch, Context, Refusal, Signal, TenantId};
 use crate::receive::Consume;
 use crate::receive::connection::Phase;
 use crate::receive::counters::{Counters, Transport};
@@ -81,8 +81,8 @@ impl Intake {
         let counters = self.counters.of(declared.transport, signal);
         match &result {
             Ok(()) => counters.accepted.inc_by(items),
-            Err(crate::model::Refusal::Busy { .. }) => counters.refused.inc_by(items),
-            Err(crate::model::Refusal::Permanent { .. }) => counters.failed.inc_by(items),
+            Err(Refusal::Busy { .. } | Refusal::Failed { .. }) => counters.refused.inc_by(items),
+            Err(Refusal::Permanent { .. }) => counters.failed.inc_by(items),
         }
         Ok(result?)
     }

@@ -283,7 +283,7 @@ impl Current {
             }
             OnError::Reject => {
                 tracing::warn!(stage = %name, %message, "stage failed, the batch is not accepted");
-                Err(Refusal::Busy { reason: format!("stage {name} failed: {message}"), retry_after: RETRY_AFTER })
+                Err(Refusal::Failed { reason: format!("stage {name} failed: {message}"), retry_after: RETRY_AFTER })
             }
         }
     }

@@ -103,12 +103,15 @@ async fn tells_a_refusal_apart_by_its_code() {
     assert_eq!((answer.code(), answer.text()), (Code::ResourceExhausted, "queue full"));
     let info = answer.status.unwrap().get_details_retry_info().expect("RetryInfo");
     assert_eq!(info.retry_delay, Some(Duration::from_millis(1500)));
+    running.sink.refuse(Refusal::Failed { reason: "no answer".into(), retry_after: Duration::from_secs(1) });
+    let answer = export(&mut client, &traces(4)).await;
+    assert_eq!((answer.code(), answer.text()), (Code::Unavailable, "no answer"));
     running.sink.refuse(Refusal::Permanent { reason: "unknown tenant".into() });
     let answer = export(&mut client, &traces(3)).await;
-    assert_eq!((answer.code(), answer.text()), (Code::InvalidArgument, "unknown tenant"));
+    assert_eq!((answer.code(), answer.text()), (Code::Internal, "unknown tenant"));
     assert!(answer.status.unwrap().get_details_retry_info().is_none());
     let counters = running.counters.of(Transport::Grpc, Signal::Traces);
-    assert_eq!((counters.accepted.get(), counters.refused.get(), counters.failed.get()), (0, 2, 3));
+    assert_eq!((counters.accepted.get(), counters.refused.get(), counters.failed.get()), (0, 6, 3));
 }
 
 #[tokio::test]

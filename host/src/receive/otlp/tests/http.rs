@@ -139,9 +139,17 @@ async fn tells_when_to_come_back_in_whole_seconds() {
             let status = status(&response);
             assert_eq!((status.code, status.message.as_str(), status.details.len()), (8, "queue full", 1));
         }
-        running.sink.refuse(Refusal::Permanent { reason: "unknown tenant".into() });
-        let response = post(&running.http, request("/v1/traces", &[content_type], Chunks::of(body))).await;
-        assert_eq!((response.status(), status(&response).code), (StatusCode::BAD_REQUEST, 3));
+        let failed = Refusal::Failed { reason: "no answer".into(), retry_after: Duration::from_secs(1) };
+        let refused = Refusal::Permanent { reason: "unknown tenant".into() };
+        for (refusal, http, grpc) in
+            [(failed, StatusCode::SERVICE_UNAVAILABLE, 14), (refused, StatusCode::INTERNAL_SERVER_ERROR, 13)]
+        {
+            running.sink.refuse(refusal);
+            let asked = request("/v1/traces", &[content_type], Chunks::of(body.clone()));
+            let response = post(&running.http, asked).await;
+            assert_eq!((response.status(), status(&response).code), (http, grpc));
+            assert_eq!(response.headers().contains_key("retry-after"), grpc == 14);
+        }
     }
 }
 
