@@ -22,10 +22,10 @@ use crate::route::Destination;
 use crate::route::fan_out::Booking;
 use crate::telemetry::Telemetry;
 
-/// Everything that vouches for requests, by the id of its extension.
+/// Everything that vouches for requests, by the id of its extension, or of the exporter that signs by itself.
 pub(super) type Signers = BTreeMap<ComponentId, Signer>;
 
-/// Starts the signers that the service names.
+/// Starts the signers that the service names, and those of exporters that run.
 pub(super) fn signers(config: &Config) -> Signers {
     let running = |id: &&ComponentId| config.service.extensions.contains(id);
     let extensions = config.extensions.iter().filter(|(id, _)| running(id));
@@ -33,7 +33,16 @@ pub(super) fn signers(config: &Config) -> Signers {
         ExtensionConfig::SigV4Auth(settings) => Some((id.clone(), Signer::new(signer_settings(settings)))),
         ExtensionConfig::HealthCheck(_) => None,
     });
-    signers.collect()
+    let own = config.exporters.iter().filter(|(id, _)| runs(config, id)).filter_map(|(id, exporter)| match exporter {
+        ExporterConfig::AwsPrometheusRemoteWrite(settings) => Some((id.clone(), legacy_signer(&settings.aws_auth))),
+        _ => None,
+    });
+    signers.chain(own).collect()
+}
+
+/// Whether a pipeline names an exporter.
+fn runs(config: &Config, exporter: &ComponentId) -> bool {
+    config.service.pipelines.values().any(|pipeline| pipeline.exporters.contains(exporter))
 }
 
 fn signer_settings(config: &SigV4AuthConfig) -> SignerSettings {
@@ -72,8 +81,7 @@ pub(super) fn start(
     signers: &Signers,
     telemetry: &Telemetry,
 ) -> Result<BTreeMap<ComponentId, Arc<Destination>>, StartError> {
-    let running = |id: &&ComponentId| config.service.pipelines.values().any(|p| p.exporters.contains(id));
-    let exporters = config.exporters.iter().filter(|(id, _)| running(id));
+    let exporters = config.exporters.iter().filter(|(id, _)| runs(config, id));
     let started = exporters.map(|(id, exporter)| {
         let context = Starting { id, signers, telemetry };
         let destination = context.start(exporter).map_err(|reason| StartError::new("exporters", id, reason))?;
@@ -98,7 +106,8 @@ impl Starting<'_> {
                 self.queue_in_order(exporter, config)
             }
             ExporterConfig::AwsPrometheusRemoteWrite(config) => {
-                let authenticator = Authenticator::SigV4(legacy_signer(&config.aws_auth));
+                let signer = self.signers.get(self.id).ok_or("aws_auth: has no signer")?;
+                let authenticator = Authenticator::SigV4(signer.clone());
                 let config = &config.remote_write;
                 let exporter = RemoteWrite::adot_2021(&id, config, authenticator).map_err(text)?;
                 self.queue_in_order(exporter, config)
@@ -188,4 +197,22 @@ fn one_at_a_time() -> QueueConfig {
 
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+
+    #[tokio::test]
+    async fn every_signer_of_what_runs_is_watched() {
+        let text = "yaml:{receivers: {otlp: {protocols: {http: }}}, extensions: {sigv4auth: , sigv4auth/idle: }, \
+                    exporters: {awsprometheusremotewrite: {endpoint: 'http://a', aws_auth: {region: r}}, \
+                    awsprometheusremotewrite/idle: {endpoint: 'http://a'}}, service: {extensions: [sigv4auth], \
+                    pipelines: {metrics: {receivers: [otlp], exporters: [awsprometheusremotewrite]}}}}";
+        let sources = Sources { configs: vec![text.to_owned()], sets: Vec::new() };
+        let config = crate::config::load(&sources, &|_| None).expect("valid");
+        let watched: Vec<_> = signers(&config).into_keys().map(|id| id.to_string()).collect();
+        assert_eq!(watched, ["awsprometheusremotewrite", "sigv4auth"]);
+    }
 }
