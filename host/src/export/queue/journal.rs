@@ -12,7 +12,7 @@ use crate::export::pace::Pace;
 /// Whether an exporter's destination takes anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// The last request was answered.
+    /// Something was delivered since the last failure.
     Works,
     /// Requests fail.
     Fails {
@@ -54,7 +54,7 @@ impl Journal {
         }
     }
 
-    /// A request was answered.
+    /// Something was delivered.
     pub(super) fn works(&self) {
         let Some(failure) = self.state().failure.take() else { return };
         let seconds = failure.since.elapsed().as_secs_f64();

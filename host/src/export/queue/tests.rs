@@ -330,12 +330,16 @@ async fn reports_what_is_left_when_it_is_dropped_undrained() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tells_that_the_destination_fails_until_it_answers() {
-    let bench = Bench::new(settings(), [failure(), failure()]);
+async fn tells_that_the_destination_fails_until_it_takes_something() {
+    let bench = Bench::new(settings(), [failure(), failure(), Answer::Refused]);
     assert!(bench.push("a"));
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let expected = Health::Fails { since: Duration::from_millis(1500), reason: "busy".into() };
     assert_eq!(bench.queue.health(), expected);
+    tokio::time::sleep(HOUR).await;
+    assert_eq!(bench.report.take(), ["refused 1"]);
+    assert!(matches!(bench.queue.health(), Health::Fails { .. }));
+    assert!(bench.push("b"));
     tokio::time::sleep(HOUR).await;
     assert_eq!(bench.queue.health(), Health::Works);
 }

@@ -80,7 +80,10 @@ async fn deliver_request<E: Exporter>(exporter: &E, shared: &Shared, request: E:
             lock(tally).refused(letter);
         }
         let Some(again) = again else {
-            shared.journal.works();
+            // A destination that refuses everything does not work.
+            if delivered > 0 {
+                shared.journal.works();
+            }
             continue;
         };
         if again.requests.len() > 1 {
