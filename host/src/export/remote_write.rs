@@ -82,8 +82,8 @@ impl RemoteWrite {
         authenticator: Authenticator,
     ) -> Result<Self, RemoteWriteError> {
         let naming = match config.translation_strategy {
-            Some(TranslationStrategy::UnderscoreEscapingWithoutSuffixes) => Naming::WithoutSuffixes,
-            None if !config.add_metric_suffixes => Naming::WithoutSuffixes,
+            TranslationStrategy::UnderscoreEscapingWithoutSuffixes => Naming::WithoutSuffixes,
+            TranslationStrategy::Unset if !config.add_metric_suffixes => Naming::WithoutSuffixes,
             _ => Naming::WithSuffixes,
         };
         Self::with_naming(id, config, naming, authenticator)

@@ -57,7 +57,7 @@ impl AwsPrometheusRemoteWriteConfig {
     pub fn defaults(compat: Compat) -> Self {
         let remote_write = PrometheusRemoteWriteConfig {
             add_metric_suffixes: false,
-            translation_strategy: Some(TranslationStrategy::UnderscoreEscapingWithoutSuffixes),
+            translation_strategy: TranslationStrategy::UnderscoreEscapingWithoutSuffixes,
             disable_scope_info: true,
             target_info: TargetInfoConfig { enabled: false },
             resource_to_telemetry_conversion: ResourceToTelemetryConfig {

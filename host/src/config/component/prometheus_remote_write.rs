@@ -43,8 +43,8 @@ pub struct PrometheusRemoteWriteConfig {
     pub disable_scope_info: bool,
     /// Whether names get unit and type suffixes. Default: true. `translation_strategy` wins over it.
     pub add_metric_suffixes: bool,
-    /// How names become Prometheus names. Default: as `add_metric_suffixes` says.
-    pub translation_strategy: Option<TranslationStrategy>,
+    /// How names become Prometheus names. Default, and what an empty text means: as `add_metric_suffixes` says.
+    pub translation_strategy: TranslationStrategy,
     /// Sends type, unit and help of the metrics too. Default: false.
     pub send_metadata: bool,
     /// Label that names the tenant of each series. Default: none.
@@ -74,7 +74,7 @@ impl Default for PrometheusRemoteWriteConfig {
             target_info: TargetInfoConfig::default(),
             disable_scope_info: false,
             add_metric_suffixes: true,
-            translation_strategy: None,
+            translation_strategy: TranslationStrategy::Unset,
             send_metadata: false,
             tenant_label: None,
             protobuf_message: ProtobufMessage::V1,
@@ -142,6 +142,9 @@ pub struct ExportCreatedMetricConfig {
 /// How OpenTelemetry names become Prometheus names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TranslationStrategy {
+    /// None: `add_metric_suffixes` decides.
+    #[serde(rename = "")]
+    Unset,
     /// Characters outside `[a-zA-Z0-9:_]` become `_`; unit and type are appended.
     UnderscoreEscapingWithSuffixes,
     /// Characters outside `[a-zA-Z0-9:_]` become `_`.
@@ -191,7 +194,7 @@ impl Check for PrometheusRemoteWriteConfig {
             }
         }
         use TranslationStrategy::{NoTranslation, NoUTF8EscapingWithSuffixes};
-        if matches!(self.translation_strategy, Some(NoTranslation | NoUTF8EscapingWithSuffixes)) {
+        if matches!(self.translation_strategy, NoTranslation | NoUTF8EscapingWithSuffixes) {
             let message =
                 "needs remote write 2.0, which is not part of this version; use an UnderscoreEscaping strategy";
             findings.error("translation_strategy", message);
@@ -200,5 +203,21 @@ impl Check for PrometheusRemoteWriteConfig {
             findings
                 .error("protobuf_message", "remote write 2.0 is not part of this version; use prometheus.WriteRequest");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::block_from_yaml;
+
+    #[test]
+    fn an_empty_strategy_is_none_as_in_the_collector() {
+        let of = |yaml: &str| {
+            let config: PrometheusRemoteWriteConfig = block_from_yaml(yaml).expect(yaml);
+            config.translation_strategy
+        };
+        assert_eq!(of("{endpoint: 'http://a', translation_strategy: ''}"), TranslationStrategy::Unset);
+        assert_eq!(of("{endpoint: 'http://a'}"), TranslationStrategy::Unset);
     }
 }
