@@ -138,7 +138,8 @@ fn spec_of(id: &ComponentId, block: &PluginConfig, schema: &serde_json::Value, v
 }
 
 fn limits(config: &config::StageLimits) -> StageLimits {
-    let mib = |size: config::types::ByteSize| u32::try_from(size.bytes().div_ceil(1 << 20)).unwrap_or(u32::MAX);
+    // The configuration has whole ones only.
+    let mib = |size: config::types::ByteSize| u32::try_from(size.bytes() >> 20).unwrap_or(u32::MAX);
     StageLimits {
         memory_mib: mib(config.memory),
         timeout_ms: u32::try_from(config.deadline.get().as_millis()).unwrap_or(u32::MAX),

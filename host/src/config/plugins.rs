@@ -39,7 +39,7 @@ impl Default for PluginsConfig {
     }
 }
 
-/// What one stage may use at most.
+/// What one stage may use at most. Sizes are whole MiB.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct StageLimits {
@@ -97,17 +97,16 @@ impl Check for PluginsConfig {
 
 impl Check for StageLimits {
     fn check(&self, findings: &mut Findings) {
-        const SMALLEST_MEMORY: ByteSize = ByteSize::from_kib(64);
         const LARGEST_MEMORY: ByteSize = ByteSize::from_mib(4096);
-        if self.memory < SMALLEST_MEMORY || self.memory > LARGEST_MEMORY {
-            findings.error("memory", format!("{} is not between {SMALLEST_MEMORY} and {LARGEST_MEMORY}", self.memory));
+        if self.memory > LARGEST_MEMORY {
+            findings.error("memory", format!("{} is more than {LARGEST_MEMORY}", self.memory));
         }
         if self.deadline < Duration::from_millis(1) {
             findings.error("deadline", format!("{} is less than 1ms, the shortest possible", self.deadline));
         }
-        for (key, size) in [("output", self.output), ("binary", self.binary)] {
-            if size.bytes() == 0 {
-                findings.error(key, "must be greater than zero");
+        for (key, size) in [("memory", self.memory), ("output", self.output), ("binary", self.binary)] {
+            if size.bytes() == 0 || !size.bytes().is_multiple_of(ByteSize::from_mib(1).bytes()) {
+                findings.error(key, format!("{size} is not a whole number of MiB, 1MiB or more"));
             }
         }
     }
