@@ -1,5 +1,7 @@
 //! Metrics about Sluice itself that the Collector has, with the lines that a Collector 0.155 shows for the same telemetry.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use sluice_tests::{Sluice, web};
 use sluice_wire::{Signal, sample};
@@ -40,5 +42,43 @@ fn a_filter_counts_what_it_drops_as_the_collectors_does() -> Result<()> {
         ensure!(metrics.contains(line), "no {line} in\n{metrics}");
     }
     sluice.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_batch_processor_and_a_queue_show_what_they_hold() -> Result<()> {
+    let sluice = Sluice::start(
+        "
+receivers: {otlp: {protocols: {http: {endpoint: '127.0.0.1:{{http}}'}}}}
+processors: {batch: {timeout: 1h, send_batch_size: 10, metadata_keys: [x-part]}}
+exporters: {otlphttp: {endpoint: 'http://127.0.0.1:1'}}
+service:
+  shutdown_timeout: 100ms
+  pipelines:
+    traces: {receivers: [otlp], processors: [batch], exporters: [otlphttp]}
+    logs: {receivers: [otlp], processors: [batch], exporters: [otlphttp]}
+",
+    )?;
+    let full = sample::request(Signal::Traces, 12);
+    for (signal, body) in [
+        (Signal::Traces, &full),
+        (Signal::Traces, &sample::request(Signal::Traces, 3)),
+        (Signal::Logs, &sample::request(Signal::Logs, 4)),
+    ] {
+        let url = format!("http://127.0.0.1:{}/v1/{}", sluice.port("http"), signal.name());
+        let reply = web::post(&url, "application/x-protobuf", body)?;
+        ensure!(reply.status == 200, "{}: {}", reply.status, reply.body);
+    }
+    // Nothing listens at port 1, so that the full batch stays under way.
+    for line in [
+        "otelcol_exporter_in_flight_requests{exporter=\"otlphttp\"} 1\n".to_owned(),
+        "otelcol_processor_batch_metadata_cardinality{processor=\"batch\"} 2\n".to_owned(),
+        "otelcol_processor_batch_batch_send_size_bytes_count{processor=\"batch\"} 1\n".to_owned(),
+        format!("otelcol_processor_batch_batch_send_size_bytes_sum{{processor=\"batch\"}} {}\n", full.len()),
+    ] {
+        web::eventually(&line, Duration::from_secs(10), || Ok(sluice.metrics()?.contains(&line).then_some(())))?;
+    }
+    let error = sluice.end().expect_err("the exporter has nowhere to send").to_string();
+    ensure!(error.contains("items=19"), "{error}");
     Ok(())
 }

@@ -74,8 +74,11 @@ impl MetricsPage {
     fn render(&self) -> http::Response<bytes::Bytes> {
         let metrics = &self.telemetry.metrics;
         for destination in &self.destinations {
-            let size = i64::try_from(destination.queue.gauges().size).unwrap_or(i64::MAX);
-            metrics.queue_size.with_label_values(&[&destination.id]).set(size);
+            let gauges = destination.queue.gauges();
+            let label = &[destination.id.as_str()];
+            metrics.queue_size.with_label_values(label).set(i64::try_from(gauges.size).unwrap_or(i64::MAX));
+            let in_flight = i64::try_from(gauges.in_flight_batches).unwrap_or(i64::MAX);
+            metrics.in_flight_requests.with_label_values(label).set(in_flight);
         }
         metrics.budget_used_bytes.set(self.budget.used_bytes() as f64);
         match metrics.render() {

@@ -106,9 +106,14 @@ where
 {
     let (inbox, mut received) = mpsc::channel(INBOX);
     let task = tokio::spawn(async move {
+        let combinations = telemetry.metrics.batch_metadata_cardinality.with_label_values(&[&id]);
         let sender = Sender { id, telemetry, next };
         let mut batcher = Batcher::new(limits);
+        let mut shown = 0;
         loop {
+            // Every pipeline has a batcher of this name, so that each adds its own share.
+            let open = i64::try_from(batcher.cardinality()).unwrap_or(i64::MAX);
+            combinations.add(open - std::mem::replace(&mut shown, open));
             let due = batcher.next_due();
             tokio::select! {
                 biased;
@@ -177,6 +182,7 @@ where
             };
             trigger.with_label_values(&[&self.id]).inc();
             metrics.batch_send_size.with_label_values(&[&self.id]).observe(batch.items as f64);
+            metrics.batch_send_size_bytes.with_label_values(&[&self.id]).observe(batch.bytes.len() as f64);
             (self.next)(batch).await;
         }
     }

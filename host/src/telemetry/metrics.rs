@@ -22,6 +22,8 @@ pub struct Metrics {
     pub queue_size: IntGaugeVec,
     /// Requests or bytes that fit.
     pub queue_capacity: IntGaugeVec,
+    /// Batches that are being sent or wait to be sent again.
+    pub in_flight_requests: IntGaugeVec,
     /// Items that went into a processor, by `processor` and `otel_signal`.
     pub processor_incoming: IntCounterVec,
     /// Items that came out of it.
@@ -39,6 +41,10 @@ pub struct Metrics {
     pub plugin_counters: IntCounterVec,
     /// Sizes of batches that the batch processor sent.
     pub batch_send_size: HistogramVec,
+    /// The same in bytes.
+    pub batch_send_size_bytes: HistogramVec,
+    /// Combinations of metadata values and tenants for which batches are in the making.
+    pub batch_metadata_cardinality: IntGaugeVec,
     /// Batches sent because they were full.
     pub batch_size_trigger: IntCounterVec,
     /// Batches sent because their time had come.
@@ -117,6 +123,12 @@ impl Metrics {
             )?,
             queue_size: gauges(r, "otelcol_exporter_queue_size", "Current size of the queue.", &["exporter"])?,
             queue_capacity: gauges(r, "otelcol_exporter_queue_capacity", "Size of the full queue.", &["exporter"])?,
+            in_flight_requests: gauges(
+                r,
+                "otelcol_exporter_in_flight_requests",
+                "Batches that are being sent.",
+                &["exporter"],
+            )?,
             processor_incoming: counter(r, "otelcol_processor_incoming_items", "Items passed to it.", stage)?,
             processor_outgoing: counter(r, "otelcol_processor_outgoing_items", "Items it passed on.", stage)?,
             filtered: filtered(r)?,
@@ -125,7 +137,24 @@ impl Metrics {
             stage_seconds: seconds(r, "sluice_stage_duration_seconds", "Time of one call.", &["processor"])?,
             plugin_reloads: counter(r, "sluice_plugin_reloads", "Reloads of plugins.", &["processor", "result"])?,
             plugin_counters: counter(r, "sluice_plugin_counter", "Plugins' own counts.", &["processor", "name"])?,
-            batch_send_size: sizes(r, "otelcol_processor_batch_batch_send_size", "Items of a sent batch.")?,
+            batch_send_size: sizes(
+                r,
+                "otelcol_processor_batch_batch_send_size",
+                "Items of a sent batch.",
+                &item_bounds(),
+            )?,
+            batch_send_size_bytes: sizes(
+                r,
+                "otelcol_processor_batch_batch_send_size_bytes",
+                "Bytes of a sent batch.",
+                &byte_bounds(),
+            )?,
+            batch_metadata_cardinality: gauges(
+                r,
+                "otelcol_processor_batch_metadata_cardinality",
+                "Number of distinct metadata value combinations being processed",
+                &["processor"],
+            )?,
             batch_size_trigger: counter(
                 r,
                 "otelcol_processor_batch_batch_size_trigger_send",
@@ -228,11 +257,20 @@ fn seconds(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<Hist
     Ok(vec)
 }
 
-/// The bucket bounds are the collector's.
-fn sizes(r: &Registry, name: &str, help: &str) -> Result<HistogramVec, prometheus::Error> {
+/// The collector's bounds for items of a batch.
+fn item_bounds() -> Vec<f64> {
     let bounds = [10, 25, 50, 75, 100, 250, 500, 750, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10000];
-    let buckets = bounds.into_iter().chain([20000, 30000, 50000, 100_000]).map(f64::from).collect();
-    let vec = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &["processor"])?;
+    bounds.into_iter().chain([20000, 30000, 50000, 100_000]).map(f64::from).collect()
+}
+
+/// The collector's bounds for bytes of a batch, which go on to 9 MB.
+fn byte_bounds() -> Vec<f64> {
+    let above = (2..=9).map(|n| n * 100_000).chain((1..=9).map(|n| n * 1_000_000)).map(f64::from);
+    item_bounds().into_iter().chain(above).collect()
+}
+
+fn sizes(r: &Registry, name: &str, help: &str, bounds: &[f64]) -> Result<HistogramVec, prometheus::Error> {
+    let vec = HistogramVec::new(HistogramOpts::new(name, help).buckets(bounds.to_vec()), &["processor"])?;
     r.register(Box::new(vec.clone()))?;
     Ok(vec)
 }
