@@ -85,8 +85,22 @@ impl PluginConfig {
     /// All unknown keys and wrong types, with their places.
     pub fn check(&self, schema: &Value) -> Result<Value, ConfigErrors> {
         let mut report = Report::default();
-        let (value, _) = schema::walk(&self.block, schema, &self.path, &mut report);
+        let (value, _) = self.walk(schema, &mut report);
         if report.errors.is_empty() { Ok(value) } else { Err(report.into_errors()) }
+    }
+
+    /// Reads the plugin's part of the block. To whoever wrote it, the host's keys are keys of the same block: they are
+    /// among the valid ones, and may be what was meant.
+    pub(super) fn walk(&self, schema: &Value, report: &mut Report) -> (Value, schema::LeftOut) {
+        let mut schema = schema.clone();
+        if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+            properties.extend(HOST_KEYS.map(|key| (key.to_owned(), Value::Bool(true))));
+        }
+        let (mut value, left_out) = schema::walk(&self.block, &schema, &self.path, report);
+        if let Value::Object(read) = &mut value {
+            read.retain(|key, _| !HOST_KEYS.contains(&key.as_str()));
+        }
+        (value, left_out)
     }
 
     /// Gives a mistake that the plugin itself found its place. The path is the plugin's: keys joined by dots, and

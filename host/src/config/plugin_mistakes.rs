@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::error::{ConfigError, Report, join};
 use super::node::Content;
 use super::plugin_block::{self, PluginConfig};
-use super::schema::{self, LeftOut};
+use super::schema::LeftOut;
 
 /// How often a plugin is asked. One that stops at its first mistake has it taken out, and is asked about the rest.
 const MAX_ROUNDS: usize = 8;
@@ -41,7 +41,7 @@ impl PluginConfig {
             return Vec::new();
         }
         let mut report = Report { errors: reported.to_vec(), warnings: Vec::new() };
-        let (value, left_out) = schema::walk(&self.block, schema, &self.path, &mut report);
+        let (value, left_out) = self.walk(schema, &mut report);
         let mut is_whole = report.errors.len() == reported.len();
         let mut rest = Remainder { plugin: self, value, left_out, errors: report.errors };
         for _ in 0..MAX_ROUNDS {

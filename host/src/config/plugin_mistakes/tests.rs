@@ -19,6 +19,7 @@ fn schema() -> Value {
 }
 
 fn configure(block: &Value) -> Vec<PluginMistake> {
+    assert!(block.get("on_error").is_none(), "the host's own key");
     let mode = block.get("mode").and_then(Value::as_str).unwrap_or("any");
     if !["any", "all"].contains(&mode) {
         return vec![("mode".into(), format!("unknown mode {mode:?}"))];
@@ -52,12 +53,15 @@ fn said(yaml: &str) -> Vec<String> {
 
 #[test]
 fn says_what_the_schema_shows_and_what_the_plugin_finds_in_the_rest() {
-    let unknown = "p:1: processors::p::colour: unknown key; valid keys are keep_all, mode, names, rules";
-    let cases: [(&str, &[&str]); 8] = [
+    let unknown =
+        "p:1: processors::p::colour: unknown key; valid keys are keep_all, limits, mode, names, on_error, rules";
+    let cases: [(&str, &[&str]); 9] = [
         ("names: [a]", &[]),
         ("colour: 1\nnames: [a, '(']", &[unknown, "p:2: processors::p::names::1: bad pattern ("]),
         // A key that is nearly right is read as the one that was meant, so that nothing seems to be missing.
         ("nmes: [a]", &["p:1: processors::p::nmes: unknown key; did you mean \"names\"?"]),
+        // The host's keys are meant, too, and the plugin does not get them.
+        ("names: [a]\non_eror: pass", &["p:2: processors::p::on_eror: unknown key; did you mean \"on_error\"?"]),
         // Positions are those of the text.
         (
             "names:\n- a\n- much too long\n- '('\n- b\n- '('",
