@@ -202,6 +202,10 @@ fn check_plugins(reading: &mut Reading) {
 }
 
 fn list_components(arguments: ComponentsArgs) -> ExitCode {
+    if let Some(directory) = arguments.plugins.as_ref().filter(|directory| !directory.is_dir()) {
+        eprintln!("error: --plugins: {:?} is not a directory", directory.display().to_string());
+        return ExitCode::FAILURE;
+    }
     let mut plugins = config::PluginsConfig { directory: arguments.plugins, ..config::PluginsConfig::default() };
     if !arguments.sources.config.is_empty() && plugins.directory.is_none() {
         match arguments.sources.load() {

@@ -101,3 +101,8 @@ fn lists_components_and_plugins() {
     }
     assert_eq!(listing["processors"][6]["module"], "mine.wasm");
 }
+
+#[test]
+fn lists_no_components_of_a_directory_that_is_not_there() {
+    assert_eq!(main(["sluice", "components", "--plugins=/nope"].map(OsString::from)), ExitCode::FAILURE);
+}
