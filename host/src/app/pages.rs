@@ -25,9 +25,10 @@ pub(super) async fn health(config: &Config, health: &Health) -> Result<Vec<JoinH
     let mut tasks = Vec::new();
     for (id, extension) in &config.extensions {
         if let (ExtensionConfig::HealthCheck(page), true) = (extension, config.service.extensions.contains(id)) {
-            let server = PageServer::bind(page.server.endpoint.as_str(), health_pages(page, health))
+            let endpoint = page.endpoint();
+            let server = PageServer::bind(endpoint.as_str(), health_pages(page, health))
                 .await
-                .map_err(|error| StartError::new("extensions", id, format!("{}: {error}", page.server.endpoint)))?;
+                .map_err(|error| StartError::new("extensions", id, format!("{endpoint}: {error}")))?;
             tasks.push(tokio::spawn(server.serve()));
         }
     }

@@ -14,6 +14,8 @@ pub struct HealthCheckConfig {
     /// The listener. Default endpoint: localhost:13133.
     #[serde(flatten)]
     pub server: HttpServerConfig,
+    /// What `endpoint` was in 2021: the port, on all interfaces. Deprecated. Default: none.
+    pub port: Option<u16>,
     /// The path that answers. Default: /.
     pub path: String,
     /// What the answers say instead of the default JSON.
@@ -54,6 +56,7 @@ impl Default for HealthCheckConfig {
     fn default() -> Self {
         Self {
             server: HttpServerConfig { endpoint: ListenAddress::new("localhost:13133"), ..HttpServerConfig::default() },
+            port: None,
             path: "/".into(),
             response_body: None,
             check_collector_pipeline: CheckPipelineConfig::default(),
@@ -62,6 +65,20 @@ impl Default for HealthCheckConfig {
 }
 
 impl HealthCheckConfig {
+    /// Where to listen.
+    pub fn endpoint(&self) -> ListenAddress {
+        self.port.map_or_else(|| self.server.endpoint.clone(), |port| ListenAddress::new(format!("0.0.0.0:{port}")))
+    }
+
+    fn check_port(&self, findings: &mut Findings) {
+        let Some(port) = self.port else { return };
+        if self.server.endpoint != Self::default().server.endpoint {
+            findings.error("port", format!("{port}: endpoint is given already; name one of them"));
+        } else {
+            findings.warn("port", format!("is deprecated; write endpoint: 0.0.0.0:{port}"));
+        }
+    }
+
     /// The page is plain HTTP at an address: what else a listener can be is refused or, where it changes nothing that
     /// a probe sees, named.
     fn check_server(&self, findings: &mut Findings) {
@@ -86,11 +103,24 @@ impl Check for HealthCheckConfig {
     fn check(&self, findings: &mut Findings) {
         self.server.check(findings);
         self.check_server(findings);
+        self.check_port(findings);
         if !self.path.starts_with('/') {
             findings.error("path", format!("{:?} must start with /", self.path));
         }
         if self.check_collector_pipeline.enabled {
             findings.warn("check_collector_pipeline", "has no effect");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_alone_is_that_port_on_all_interfaces() {
+        let listens = |port| HealthCheckConfig { port, ..HealthCheckConfig::default() }.endpoint().to_string();
+        assert_eq!(listens(None), "localhost:13133");
+        assert_eq!(listens(Some(1)), "0.0.0.0:1");
     }
 }
