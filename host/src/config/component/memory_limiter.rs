@@ -56,10 +56,13 @@ impl Check for MemoryLimiterConfig {
             findings.error("", "limit_mib or limit_percentage must be greater than zero");
         }
         if self.limit_mib > 0 && self.spike_limit_mib >= self.limit_mib {
-            findings.error("spike_limit_mib", "must be smaller than limit_mib");
+            let message = format!("{} must be smaller than limit_mib ({})", self.spike_limit_mib, self.limit_mib);
+            findings.error("spike_limit_mib", message);
         }
         if self.limit_mib == 0 && self.limit_percentage > 0 && self.spike_limit_percentage >= self.limit_percentage {
-            findings.error("spike_limit_percentage", "must be smaller than limit_percentage");
+            let (spike, limit) = (self.spike_limit_percentage, self.limit_percentage);
+            findings
+                .error("spike_limit_percentage", format!("{spike} must be smaller than limit_percentage ({limit})"));
         }
     }
 }

@@ -189,7 +189,7 @@ impl Check for OpenSearchConfig {
         }
         findings.within("http", |findings| {
             self.http.check(findings);
-            check_compression(&self.http, &[Compression::None, Compression::Gzip], findings);
+            check_compression(self.http.compression, &[Compression::None, Compression::Gzip], findings);
         });
         findings.within("retry_on_failure", |findings| self.retry_on_failure.check(findings));
         findings.within("sending_queue", |findings| self.sending_queue.check(findings));

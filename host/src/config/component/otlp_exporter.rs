@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Check;
+use super::shared::check_compression;
 use crate::config::error::Findings;
 use crate::config::types::{Compression, Duration, GrpcClientConfig, QueueConfig, RetryConfig};
 
@@ -39,9 +40,11 @@ impl Check for OtlpExporterConfig {
             findings.error("endpoint", "must be set: host:port of an OTLP/gRPC endpoint");
         }
         self.client.check(findings);
-        if !matches!(self.client.compression, Compression::None | Compression::Gzip | Compression::Zstd) {
-            findings.error("compression", "only none, gzip and zstd are possible here");
-        }
+        check_compression(
+            self.client.compression,
+            &[Compression::None, Compression::Gzip, Compression::Zstd],
+            findings,
+        );
         findings.within("retry_on_failure", |findings| self.retry_on_failure.check(findings));
         findings.within("sending_queue", |findings| self.sending_queue.check(findings));
     }

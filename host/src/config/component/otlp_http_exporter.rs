@@ -90,7 +90,11 @@ impl Check for OtlpHttpExporterConfig {
             check_url(key, url.as_ref(), findings);
         }
         self.client.check(findings);
-        check_compression(&self.client, &[Compression::None, Compression::Gzip, Compression::Zstd], findings);
+        check_compression(
+            self.client.compression,
+            &[Compression::None, Compression::Gzip, Compression::Zstd],
+            findings,
+        );
         findings.within("retry_on_failure", |findings| self.retry_on_failure.check(findings));
         findings.within("sending_queue", |findings| self.sending_queue.check(findings));
     }

@@ -181,7 +181,7 @@ impl Check for PrometheusRemoteWriteConfig {
         }
         self.client.check(findings);
         self.retry_on_failure.check(findings);
-        check_compression(&self.client, &[Compression::None, Compression::Snappy], findings);
+        check_compression(self.client.compression, &[Compression::None, Compression::Snappy], findings);
         for (name, value) in &self.external_labels {
             if name.is_empty() || value.is_empty() {
                 findings.error(&format!("external_labels::{name}"), "label names and values must not be empty");

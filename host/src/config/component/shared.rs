@@ -57,10 +57,11 @@ pub(super) fn check_url(key: &str, url: Option<&Url>, findings: &mut Findings) {
 }
 
 /// Reports a compression that an exporter can't do.
-pub(super) fn check_compression(client: &HttpClientConfig, possible: &[Compression], findings: &mut Findings) {
-    if !possible.contains(&client.compression) {
-        let names: Vec<_> = possible.iter().map(|one| format!("{one:?}").to_lowercase()).collect();
-        findings.error("compression", format!("only {} possible here", join_names(&names)));
+pub(super) fn check_compression(asked: Compression, possible: &[Compression], findings: &mut Findings) {
+    if !possible.contains(&asked) {
+        let name = |one: &Compression| format!("{one:?}").to_lowercase();
+        let names: Vec<_> = possible.iter().map(name).collect();
+        findings.error("compression", format!("{:?}: only {} possible here", name(&asked), join_names(&names)));
     }
 }
 
@@ -247,13 +248,19 @@ impl Check for QueueConfig {
             findings.error("batch::flush_timeout", "must be greater than zero");
         }
         if batch.max_size > 0 && batch.max_size < batch.min_size {
-            findings.error("batch::max_size", format!("must be greater or equal to min_size ({})", batch.min_size));
+            findings.error(
+                "batch::max_size",
+                format!("{} must be greater or equal to min_size ({})", batch.max_size, batch.min_size),
+            );
         }
         if batch.sizer == Some(QueueSizer::Requests) {
             findings.error("batch::sizer", "only items and bytes are possible here");
         }
         if self.sizer == self.batch_sizer() && batch.min_size > self.queue_size {
-            findings.error("batch::min_size", format!("must not be greater than queue_size ({})", self.queue_size));
+            findings.error(
+                "batch::min_size",
+                format!("{} must not be greater than queue_size ({})", batch.min_size, self.queue_size),
+            );
         }
     }
 }

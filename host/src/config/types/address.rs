@@ -49,6 +49,9 @@ impl ListenAddress {
         if self.0.starts_with('/') || self.0.starts_with("unix:") {
             return Err(self.unix_advice());
         }
+        if self.0.contains("://") {
+            return Err(format!("{:?} has a scheme; an endpoint to listen on is just host:port", self.0));
+        }
         let Some((host, port)) = self.0.rsplit_once(':') else {
             return Err(format!("{:?} has no port; write host:port, for example \"localhost:4317\"", self.0));
         };
