@@ -21,7 +21,8 @@ pub struct ServiceConfig {
     pub pipelines: BTreeMap<PipelineId, PipelineConfig>,
     /// Logs and metrics of the process itself.
     pub telemetry: TelemetryConfig,
-    /// How long the process may take to drain after SIGTERM. Default: 25s, which fits into the 30s of ECS.
+    /// How long the process may take to drain after SIGTERM: requests that run get a quarter of it and at most 5s, batch
+    /// processors until three quarters are over, exporters the rest. Default: 25s, which fits into the 30s of ECS.
     pub shutdown_timeout: Duration,
 }
 
