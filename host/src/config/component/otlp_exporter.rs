@@ -4,13 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Check;
-use super::shared::check_compression;
+use super::shared::compressions;
 use crate::config::error::Findings;
 use crate::config::types::{Compression, Duration, GrpcClientConfig, QueueConfig, RetryConfig};
 
 /// Settings of the exporter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(transform = compressions(&["none", "gzip", "zstd", ""]))]
 pub struct OtlpExporterConfig {
     /// The gRPC client; it compresses with gzip by default. Its `endpoint` is required.
     #[serde(flatten)]
@@ -40,11 +41,6 @@ impl Check for OtlpExporterConfig {
             findings.error("endpoint", "must be set: host:port of an OTLP/gRPC endpoint");
         }
         self.client.check(findings);
-        check_compression(
-            self.client.compression,
-            &[Compression::None, Compression::Gzip, Compression::Zstd],
-            findings,
-        );
         findings.within("retry_on_failure", |findings| self.retry_on_failure.check(findings));
         findings.within("sending_queue", |findings| self.sending_queue.check(findings));
     }

@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 use sluice_wire::Signal;
 
 use super::Check;
-use super::shared::{check_compression, check_url};
+use super::shared::{check_url, compressions};
 use crate::config::error::Findings;
 use crate::config::types::{Compression, HttpClientConfig, QueueConfig, RetryConfig, Url};
 
 /// Settings of the exporter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(transform = compressions(&["none", "gzip", "zstd", ""]))]
 pub struct OtlpHttpExporterConfig {
     /// The HTTP client; its `endpoint` is the base to which `/v1/traces`, `/v1/metrics` and `/v1/logs` are added.
     /// It compresses with gzip by default.
@@ -90,11 +91,6 @@ impl Check for OtlpHttpExporterConfig {
             check_url(key, url.as_ref(), findings);
         }
         self.client.check(findings);
-        check_compression(
-            self.client.compression,
-            &[Compression::None, Compression::Gzip, Compression::Zstd],
-            findings,
-        );
         findings.within("retry_on_failure", |findings| self.retry_on_failure.check(findings));
         findings.within("sending_queue", |findings| self.sending_queue.check(findings));
     }

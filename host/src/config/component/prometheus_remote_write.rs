@@ -7,13 +7,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Check;
-use super::shared::check_compression;
+use super::shared::compressions;
 use crate::config::error::Findings;
 use crate::config::types::{Compression, Duration, HttpClientConfig, RetryConfig};
 
 /// Settings of the exporter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(transform = compressions(&["none", "snappy", ""]))]
 pub struct PrometheusRemoteWriteConfig {
     /// The HTTP client; its timeout is 5s by default. Bodies are always compressed with snappy.
     #[serde(flatten)]
@@ -181,7 +182,6 @@ impl Check for PrometheusRemoteWriteConfig {
         }
         self.client.check(findings);
         self.retry_on_failure.check(findings);
-        check_compression(self.client.compression, &[Compression::None, Compression::Snappy], findings);
         for (name, value) in &self.external_labels {
             if name.is_empty() || value.is_empty() {
                 findings.error(&format!("external_labels::{name}"), "label names and values must not be empty");

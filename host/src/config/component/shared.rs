@@ -56,7 +56,16 @@ pub(super) fn check_url(key: &str, url: Option<&Url>, findings: &mut Findings) {
     }
 }
 
-/// Reports a compression that an exporter can't do.
+/// Leaves those compressions in an exporter's schema that it can do.
+pub(super) fn compressions(possible: &'static [&'static str]) -> impl FnMut(&mut schemars::Schema) {
+    move |schema| {
+        if let Some(names) = schema.pointer_mut("/properties/compression/enum") {
+            *names = serde_json::json!(possible);
+        }
+    }
+}
+
+/// Reports a compression that an exporter can't do, where its schema can't say so.
 pub(super) fn check_compression(asked: Compression, possible: &[Compression], findings: &mut Findings) {
     if !possible.contains(&asked) {
         let name = |one: &Compression| format!("{one:?}").to_lowercase();
