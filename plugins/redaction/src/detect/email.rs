@@ -8,34 +8,51 @@ pub(super) const CANDIDATE: &str = "@|%40";
 /// The byte ranges to mask, ascending and disjoint: whole addresses, or only the parts before the at sign.
 pub(super) fn find(text: &str, keep_domain: bool) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    let mut free = 0;
-    let mut at = 0;
-    while let Some((sign, length)) = next_at_sign(text, at) {
-        at = sign + length;
-        let start = local_part_start(text, free, sign);
-        let Some(end) = domain_end(text, at).filter(|_| start < sign) else { continue };
-        found.push(start..if keep_domain { sign } else { end });
-        free = end;
-        at = end;
+    let mut before = LocalPart { start: 0, end: 0 };
+    while let Some((sign, length)) = next_at_sign(text, before.end) {
+        let local = before.extend(text, sign);
+        let at = sign + length;
+        before = match domain_end(text, at).filter(|_| local.start < sign) {
+            Some(end) => {
+                found.push(local.start..if keep_domain { sign } else { end });
+                LocalPart { start: end, end }
+            }
+            // Percent-encoded, the sign can be part of a longer local part.
+            None => local.extend(text, at),
+        };
     }
     found
 }
 
 /// Position and length of the first at sign at or behind byte `from`.
 fn next_at_sign(text: &str, from: usize) -> Option<(usize, usize)> {
-    let rest = text.get(from..)?;
-    let plain = rest.find('@').map(|at| (from + at, 1));
-    let encoded = rest[..plain.map_or(rest.len(), |(at, _)| at - from)].find("%40").map(|at| (from + at, 3));
-    encoded.or(plain)
+    let mut signs = text[from..].match_indices(['@', '%']).map(|(at, sign)| (from + at, sign));
+    let length = |at: usize, sign: &str| match sign {
+        "@" => Some(1),
+        _ => text[at..].starts_with("%40").then_some(3),
+    };
+    signs.find_map(|(at, sign)| Some((at, length(at, sign)?)))
 }
 
-/// Where the local part that ends at `sign` starts, at byte `free` or later.
-fn local_part_start(text: &str, free: usize, sign: usize) -> usize {
-    let part = &text[free..sign];
-    let length: usize = part.chars().rev().take_while(|&c| is_local(c)).map(char::len_utf8).sum();
-    let local = &part[part.len() - length..];
-    // A quotation mark in front is none of it, unlike the one in O'Brien.
-    sign - local.trim_start_matches('\'').len()
+/// The characters in front of byte `end` that can be a local part, from byte `start` on; maybe none.
+#[derive(Clone, Copy)]
+struct LocalPart {
+    start: usize,
+    end: usize,
+}
+
+impl LocalPart {
+    /// The one in front of a later byte. No byte in front of `self.end` is looked at again, however many at signs follow.
+    fn extend(self, text: &str, end: usize) -> Self {
+        let part = &text[self.end..end];
+        let length: usize = part.chars().rev().take_while(|&c| is_local(c)).map(char::len_utf8).sum();
+        if length == part.len() && self.start < self.end {
+            return Self { start: self.start, end };
+        }
+        let local = &part[part.len() - length..];
+        // A quotation mark in front is none of it, unlike the one in O'Brien.
+        Self { start: end - local.trim_start_matches('\'').len(), end }
+    }
 }
 
 fn is_local(c: char) -> bool {

@@ -121,6 +121,10 @@ fn finds_e_mail_addresses_and_keeps_their_domains() {
         ("o'brien@x.org", "#@x.org", "#"),
         ("jörg@bücher.de.", "#@bücher.de.", "#."),
         ("/u?mail=bob%40example.com&y=1", "/u?mail=#%40example.com&y=1", "/u?mail=#&y=1"),
+        ("%40a.de%40b%40c.de", "#%40c.de", "#"),
+        ("a%40b%40c@d.de", "#@d.de", "#"),
+        ("'a%40'b@d.de", "'#@d.de", "'#"),
+        ("''%40'b@d.de", "''#@d.de", "''#"),
         ("bob@localhost", "bob@localhost", "bob@localhost"),
         ("bob@10.0.0.1", "bob@10.0.0.1", "bob@10.0.0.1"),
         ("@example.com", "@example.com", "@example.com"),
@@ -134,6 +138,17 @@ fn finds_e_mail_addresses_and_keeps_their_domains() {
         assert_eq!(masked(DetectorType::Email, DetectorMask::Domain, text), domain, "{text}");
         assert_eq!(masked(DetectorType::Email, DetectorMask::Full, text), full, "{text}");
     }
+}
+
+#[test]
+fn looks_at_no_byte_again_for_each_of_many_at_signs() {
+    // By steps that grow with the square of the length, any of these would take minutes.
+    const SIGNS: usize = 1 << 17;
+    let unfinished = "%40".repeat(SIGNS);
+    assert_eq!(masked(DetectorType::Email, DetectorMask::Full, &unfinished), unfinished);
+    assert_eq!(masked(DetectorType::Email, DetectorMask::Full, &format!("{unfinished}@x.de")), "#");
+    let quoted = "'".repeat(SIGNS) + &"@".repeat(SIGNS);
+    assert_eq!(masked(DetectorType::Email, DetectorMask::Full, &quoted), quoted);
 }
 
 #[test]
@@ -165,6 +180,10 @@ mod properties {
 
     use super::*;
 
+    fn expected_end(found: &[std::ops::Range<usize>]) -> usize {
+        found.last().map_or(0, |range| range.end)
+    }
+
     proptest! {
         /// What the host's search does not report is never looked at, so it must report every text with a finding.
         #[test]
@@ -181,6 +200,29 @@ mod properties {
                     end = range.end;
                 }
             }
+        }
+
+        #[test]
+        fn finds_the_e_mail_addresses_that_looking_back_from_each_at_sign_finds(
+            text in "(@|%40|%|4|'|é|b|\\.de|\\.| ){0,16}",
+        ) {
+            let local = regex::Regex::new(r"[\p{Alphabetic}\p{N}._%+'-]*$").expect("valid");
+            let domain = regex::Regex::new(r"^[\p{Alphabetic}\p{N}.-]*").expect("valid");
+            let sign = regex::Regex::new("@|%40").expect("valid");
+            let end = regex::Regex::new(r"^.+\.\p{Alphabetic}{2,}").expect("valid");
+            let (mut expected, mut free) = (Vec::new(), 0);
+            while let Some(sign) = sign.find_at(&text, free.max(expected_end(&expected))) {
+                free = sign.end();
+                let from = expected_end(&expected);
+                let before = local.find(&text[from..sign.start()]).map_or("", |found| found.as_str());
+                let before = before.trim_start_matches('\'');
+                let behind = domain.find(&text[sign.end()..]).map_or("", |found| found.as_str());
+                if let Some(found) = end.find(behind).filter(|_| !before.is_empty()) {
+                    expected.push(sign.start() - before.len()..sign.end() + found.end());
+                }
+            }
+            let detector = Detector { what: DetectorType::Email, mask: DetectorMask::Full };
+            prop_assert_eq!(detector.find(&text), expected);
         }
 
         #[test]
