@@ -57,7 +57,7 @@ impl Stage for Redaction {
         setup.table(TableRequest {
             resources: true,
             scopes: true,
-            metrics: false,
+            metrics: true,
             records: true,
             events: true,
             links: true,

@@ -29,7 +29,7 @@ fn removes_everything_without_a_configuration() {
         "links": [attributes],
     });
     check(Signal::Traces, &json!({}), input, json!({"events": [{}], "links": [{}]}));
-    let input = json!({"record": attributes, "exemplars": [attributes]});
+    let input = json!({"record": attributes, "exemplars": [attributes], "metadata": attributes});
     check(Signal::Metrics, &json!({}), input, json!({"exemplars": [{}]}));
     let input = json!({"record": attributes, "body": {"a": "b", "m": {"c": 1}}});
     check(Signal::Logs, &json!({}), input, json!({"body": {}}));
@@ -46,7 +46,7 @@ fn masks_in_every_place() {
         })
     };
     check(Signal::Traces, &config, places(&before), places(&after));
-    let places = |attributes: &Value| json!({"resource": attributes, "record": attributes, "exemplars": [attributes]});
+    let places = |attributes: &Value| json!({"resource": attributes, "record": attributes, "exemplars": [attributes], "metadata": attributes});
     check(Signal::Metrics, &config, places(&before), places(&after));
     let places = |attributes: &Value| {
         json!({"resource": attributes, "scope": attributes, "record": attributes,

@@ -26,6 +26,8 @@ pub(crate) struct View {
     pub(crate) events: Vec<Map<String, Value>>,
     pub(crate) links: Vec<Map<String, Value>>,
     pub(crate) exemplars: Vec<Map<String, Value>>,
+    /// Of the metric.
+    pub(crate) metadata: Map<String, Value>,
     pub(crate) body: Value,
 }
 
@@ -59,8 +61,8 @@ pub(crate) fn encode(signal: Signal, view: &View) -> Vec<u8> {
             let exemplars = view.exemplars.iter().map(exemplar).collect();
             let data_points = vec![NumberDataPoint { attributes, exemplars, ..NumberDataPoint::default() }];
             let data = Some(Data::Sum(Sum { data_points, ..Sum::default() }));
-            let scope_metrics =
-                vec![ScopeMetrics { scope, metrics: vec![Metric { data, ..Metric::default() }], ..Default::default() }];
+            let metrics = vec![Metric { data, metadata: pairs(&view.metadata), ..Metric::default() }];
+            let scope_metrics = vec![ScopeMetrics { scope, metrics, ..ScopeMetrics::default() }];
             let resource_metrics = vec![ResourceMetrics { resource, scope_metrics, ..ResourceMetrics::default() }];
             ExportMetricsServiceRequest { resource_metrics }.encode_to_vec()
         }
@@ -104,10 +106,12 @@ fn of_logs(mut of_resource: ResourceLogs) -> View {
 
 fn of_metrics(mut of_resource: ResourceMetrics) -> View {
     let mut of_scope = of_resource.scope_metrics.remove(0);
-    let Some(Data::Sum(mut sum)) = of_scope.metrics.remove(0).data else { panic!("a sum") };
+    let metric = of_scope.metrics.remove(0);
+    let Some(Data::Sum(mut sum)) = metric.data else { panic!("a sum") };
     let point = sum.data_points.remove(0);
     let exemplars = point.exemplars.iter().map(|exemplar| object(&exemplar.filtered_attributes)).collect();
-    View { exemplars, ..of_record(of_resource.resource, of_scope.scope, &point.attributes) }
+    let metadata = object(&metric.metadata);
+    View { exemplars, metadata, ..of_record(of_resource.resource, of_scope.scope, &point.attributes) }
 }
 
 fn of_record(resource: Option<Resource>, scope: Option<InstrumentationScope>, record: &[KeyValue]) -> View {
