@@ -45,7 +45,7 @@ impl Default for PluginsConfig {
 pub struct StageLimits {
     /// Linear memory of one instance. Default: 64MiB.
     pub memory: ByteSize,
-    /// Time for one call with one batch. Default: 100ms.
+    /// Time for one call with one batch; checking the configuration has 10s. Default: 100ms.
     pub deadline: Duration,
     /// Size of one answer. Default: 16MiB.
     pub output: ByteSize,

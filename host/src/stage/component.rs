@@ -308,7 +308,7 @@ fn same_track(a: &str, b: &str) -> bool {
 }
 
 fn describe(engine: &Engine, pre: &PluginPre<Guest>) -> Result<Descriptor, LoadError> {
-    let limits = StageLimits { timeout_ms: 1_000, ..Default::default() };
+    let limits = StageLimits::default();
     let shared = Arc::new(Shared::new("describe", &limits, Vec::new()));
     let mut instance = Instance::start(engine, pre, &shared, &limits).map_err(LoadError::Describe)?;
     let described = instance.describe().map_err(LoadError::Describe)?;

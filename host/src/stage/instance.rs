@@ -19,6 +19,7 @@ pub(super) struct Instance {
     exports: Exports,
     engine: Engine,
     timeout: Duration,
+    setup_timeout: Duration,
     calls: u32,
 }
 
@@ -26,8 +27,11 @@ pub(super) struct Instance {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// It took too long.
-    #[error("stopped after {} ms, the limit of the stage", .0.as_millis())]
+    #[error("stopped after {} ms, its limits.deadline", .0.as_millis())]
     Timeout(Duration),
+    /// It took too long to say what it is, or to check its configuration.
+    #[error("stopped after {} ms, the limit for a plugin to describe and configure itself", .0.as_millis())]
+    SetupTimeout(Duration),
     /// It wanted more memory than it may have.
     #[error("it needs more than {0} MiB of memory, the limit of the stage")]
     Memory(u32),
@@ -55,14 +59,14 @@ impl Instance {
         store.limiter(|guest| &mut guest.memory);
         // A net under the exact check of answers: what is far too large is not even read.
         store.set_hostcall_fuel(limits.output_bytes().saturating_mul(2).saturating_add(1 << 20));
-        let timeout = limits.timeout();
+        let (timeout, setup_timeout) = (limits.timeout(), limits.setup_timeout());
         let _running = engine.enter();
-        store.set_epoch_deadline(ticks(timeout));
+        store.set_epoch_deadline(ticks(setup_timeout));
         let exports = pre.instantiate(&mut store).map_err(|error| {
             let memory = store.data().memory.refused;
             if memory { CallError::Memory(limits.memory_mib) } else { CallError::Exhausted(reason(&error)) }
         })?;
-        Ok(Self { store, exports, engine: engine.clone(), timeout, calls: 0 })
+        Ok(Self { store, exports, engine: engine.clone(), timeout, setup_timeout, calls: 0 })
     }
 
     /// Asks what the plugin is.
@@ -105,8 +109,12 @@ impl Instance {
         call: impl FnOnce(&Exports, &mut Store<Guest>) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
         let running = self.engine.enter();
-        self.store.set_epoch_deadline(ticks(self.timeout));
-        self.store.data_mut().deadline = Instant::now() + self.timeout;
+        let limit = match self.store.data().phase {
+            Phase::Setup => self.setup_timeout,
+            Phase::Call => self.timeout,
+        };
+        self.store.set_epoch_deadline(ticks(limit));
+        self.store.data_mut().deadline = Instant::now() + limit;
         let answer = call(&self.exports, &mut self.store);
         drop(running);
         answer.map_err(|error| self.explain(&error))
@@ -116,7 +124,10 @@ impl Instance {
     fn explain(&mut self, error: &wasmtime::Error) -> CallError {
         let guest = self.store.data_mut();
         if guest.is_late || matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
-            return CallError::Timeout(self.timeout);
+            return match guest.phase {
+                Phase::Setup => CallError::SetupTimeout(self.setup_timeout),
+                Phase::Call => CallError::Timeout(self.timeout),
+            };
         }
         if guest.memory.refused {
             return CallError::Memory((guest.memory.limit_bytes() >> 20) as u32);

@@ -16,6 +16,9 @@ pub struct StageLimits {
     /// Time for one call, in milliseconds. A call that takes longer is stopped within 2 ms. A batch of 8192 rows
     /// mostly takes a plugin under 1 ms; the default of 100 leaves room for slow machines and for slow languages.
     pub timeout_ms: u32,
+    /// Time for a plugin to say what it is and to check its configuration, in milliseconds. Patterns are compiled in
+    /// it, hundreds of them or on a slow machine, and no batch waits unless a call failed before. Default 10000.
+    pub setup_timeout_ms: u32,
     /// Size of one answer, in MiB: bitmaps, edits and their values together. Default 16.
     pub output_mib: u32,
     /// Size of the `.wasm` file, in MiB. Default 32.
@@ -33,6 +36,7 @@ impl Default for StageLimits {
         Self {
             memory_mib: 64,
             timeout_ms: 100,
+            setup_timeout_ms: 10_000,
             output_mib: 16,
             component_mib: 32,
             rows: 8_192,
@@ -45,9 +49,10 @@ impl Default for StageLimits {
 impl StageLimits {
     /// Says which limit makes no sense, and why.
     pub(super) fn check(&self, max_memory_mib: u32) -> Result<(), (&'static str, String)> {
-        let bounds: [(&'static str, u32, u32); 7] = [
+        let bounds: [(&'static str, u32, u32); 8] = [
             ("memory_mib", self.memory_mib, max_memory_mib),
             ("timeout_ms", self.timeout_ms, 60_000),
+            ("setup_timeout_ms", self.setup_timeout_ms, 60_000),
             ("output_mib", self.output_mib, 1_024),
             ("component_mib", self.component_mib, 256),
             ("rows", self.rows, 1_000_000),
@@ -66,6 +71,10 @@ impl StageLimits {
 
     pub(super) fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms.into())
+    }
+
+    pub(super) fn setup_timeout(&self) -> Duration {
+        Duration::from_millis(self.setup_timeout_ms.into())
     }
 
     pub(super) fn output_bytes(&self) -> usize {

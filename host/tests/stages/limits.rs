@@ -20,6 +20,7 @@ fn stops_a_plugin_that_runs_too_long() {
     let started = Instant::now();
     let outcome = chain.run(batch(&[&["a"]]));
     assert_eq!(outcome.stages[0].failures[0].kind, FailureKind::Timeout);
+    assert_eq!(outcome.stages[0].failures[0].message, "stopped after 30 ms, its limits.deadline");
     assert!(started.elapsed() >= Duration::from_millis(2 * 30), "both attempts had their time");
 }
 
@@ -29,6 +30,13 @@ fn stops_a_plugin_that_runs_too_long_after_the_ticker_slept() {
     std::thread::sleep(Duration::from_millis(600));
     let limits = StageLimits { timeout_ms: 10, ..Default::default() };
     assert_eq!(limited(act("spin"), limits), Some(FailureKind::Timeout));
+}
+
+#[test]
+fn configures_a_plugin_for_longer_than_a_call_may_take() {
+    let limits = StageLimits { timeout_ms: 1, ..Default::default() };
+    let configured = try_chain(vec![StageSpec { limits, ..spec(act("slow_in_configure")) }]);
+    assert_eq!(configured.map(drop), Ok(()));
 }
 
 #[test]

@@ -12,7 +12,9 @@ use crate::{Act, Probe};
 /// Misbehaves while it is configured, if that is the act.
 pub(crate) fn configure(act: Act, setup: &mut Setup) -> Result<(), ConfigErrors> {
     match act {
-        Act::SpinInConfigure => spin(),
+        Act::SpinInConfigure => spin(u64::MAX),
+        // Some ten milliseconds at least, wherever it runs.
+        Act::SlowInConfigure => spin(100_000_000),
         Act::PanicInConfigure => panic!("no configuration is good enough"),
         Act::TooManyPatterns => {
             for i in 0..300 {
@@ -46,7 +48,7 @@ impl Probe {
     /// Acts that do not come back.
     fn ends(&self) {
         match self.config.act {
-            Act::Spin => spin(),
+            Act::Spin => spin(u64::MAX),
             Act::Panic => panic!("ä panic"),
             Act::PanicOnce => panic_once(),
             Act::Overflow => drop(black_box(overflow(black_box(1)))),
@@ -137,9 +139,9 @@ impl Probe {
     }
 }
 
-fn spin() {
+fn spin(turns: u64) {
     let mut i = 0_u64;
-    while black_box(i) < u64::MAX {
+    while black_box(i) < turns {
         i += 1;
     }
 }

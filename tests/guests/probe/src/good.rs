@@ -13,7 +13,7 @@ impl Probe {
         let field = Field::record(&config.key);
         let mut outcome = Outcome::unchanged();
         match config.act {
-            Act::Nothing => {}
+            Act::Nothing | Act::SlowInConfigure => {}
             Act::DropValue => {
                 let column = batch.dictionary(self.column);
                 outcome.keep(Bitmap::from_fn(batch.rows(), |row| column.get(row) != Some(&config.value)));

@@ -74,6 +74,7 @@ pub enum Act {
     TakeTokens,
     Count,
     Log,
+    SlowInConfigure,
     // evil
     SpinInConfigure,
     PanicInConfigure,
