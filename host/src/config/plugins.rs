@@ -83,7 +83,8 @@ pub enum OnError {
 /// The keys that the host itself reads in the block of a processor that is a plugin: `on_error` and `limits`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StageSettings {
-    /// What happens to a batch whose call failed. Default: as the plugin says; `redaction` rejects, others pass.
+    /// What happens to a batch whose call failed. Default: as the plugin says; `redaction` and `tenant_label`
+    /// reject, `filter` and the samplers pass.
     pub on_error: Option<OnError>,
     /// The stage's limits, with those of `plugins::limits` where it names none.
     pub limits: StageLimits,

@@ -88,6 +88,20 @@ fn takes_a_component_of_the_limit_and_not_a_byte_more() {
 }
 
 #[test]
+fn splits_a_batch_among_10000_tenants_and_not_one_more() {
+    // The probe adds one tenant that has no rows.
+    for (texts, failed) in [(9_999, None), (10_000, Some(FailureKind::Answer))] {
+        let limits = StageLimits { rows: 20_000, timeout_ms: 10_000, ..Default::default() };
+        let texts: Vec<String> = (0..texts).map(|i| i.to_string()).collect();
+        let rows: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let outcome = chain(vec![StageSpec { limits, ..spec(act("partition")) }]).run(batch(&[&rows]));
+        assert_eq!(outcome.stages[0].failures.last().map(|failure| failure.kind), failed);
+        let parts = if failed.is_none() { texts.len() } else { 1 };
+        assert_eq!(outcome.result.expect("accepted").len(), parts);
+    }
+}
+
+#[test]
 fn refuses_limits_that_make_no_sense_with_their_path() {
     let limits = StageLimits { memory_mib: 0, ..Default::default() };
     let errors = try_chain(vec![StageSpec { limits, ..spec(act("nothing")) }]).expect_err("no memory");

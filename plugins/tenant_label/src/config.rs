@@ -11,7 +11,7 @@ use crate::template::Template;
 
 /// Longest names that can be allowed; what they are made part of (indices, directories) ends at 255 bytes.
 const LONGEST_NAME: u32 = 200;
-/// Most tenants that can be allowed in one batch.
+/// Most tenants that can be allowed in one batch; the contract has the same limit.
 const MOST_TENANTS: u32 = 10_000;
 
 /// Whose telemetry it is.

@@ -23,7 +23,7 @@ impl Stage for TenantLabel {
         .version(env!("CARGO_PKG_VERSION"))
         .description("Finds the tenant of resources or rows, labels them with it, and splits the batch by tenant.")
         .drops(Drops::Filtered)
-        .on_error(OnError::Pass);
+        .on_error(OnError::Reject);
 
     fn configure(config: TenantLabelConfig, setup: &mut Setup) -> Result<Self, ConfigErrors> {
         Ok(Self(Assigner::new(config, setup)?))

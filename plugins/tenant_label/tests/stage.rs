@@ -15,7 +15,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use serde_json::json;
 use sluice_sdk::testing::{self, Harness, Processed};
-use sluice_sdk::{Failure, Signal};
+use sluice_sdk::{Failure, OnError, Signal, Stage};
 use tenant_label::TenantLabel;
 
 /// A resource's attributes, and the attributes of each of its log records, as JSON.
@@ -256,6 +256,20 @@ fn refuses_batches_as_it_was_told() {
 }
 
 #[test]
+fn a_header_that_is_no_text_hides_the_next_source() {
+    let resources = vec![(json!({"t": "a"}), vec![json!({})])];
+    let config = json!({"sources": [{"from": "header", "key": "h"}, {"from": "resource", "key": "t"}]});
+    // As the host passes a header of bytes that are no UTF-8.
+    let processed = process(config, &resources, &[("h", "\u{fffd}")]).unwrap();
+    assert_eq!(partitions(&processed), owned(&[("default", &["[t=a tenant.id=default]", ""])]));
+}
+
+#[test]
+fn rejects_what_it_could_not_label() {
+    assert_eq!(TenantLabel::DESCRIPTOR.on_error, OnError::Reject);
+}
+
+#[test]
 fn repairs_names_where_it_was_told() {
     let resources = vec![(json!({"t": "../a b"}), vec![json!({})])];
     let config = json!({"sources": [{"from": "resource", "key": "t"}], "on_invalid": "replace", "max_length": 7});
@@ -270,6 +284,9 @@ fn limits_the_tenants_of_a_batch() {
     assert_eq!(process(config.clone(), &resources(3), &[]).unwrap().partitions.len(), 3);
     let message = "the batch has more than 3 tenants (max_tenants_per_batch)";
     assert_eq!(process(config, &resources(4), &[]).err(), Some(Failure::refused(message)));
+    let most = json!({"sources": [{"from": "resource", "key": "t"}], "max_tenants_per_batch": 10_000});
+    assert_eq!(process(most.clone(), &resources(10_000), &[]).unwrap().partitions.len(), 10_000);
+    assert!(process(most, &resources(10_001), &[]).is_err());
     // Values that an earlier source hides do not count.
     let hidden = json!({
         "sources": [{"from": "header", "key": "h"}, {"from": "resource", "key": "t"}],
