@@ -87,14 +87,13 @@ impl Intake {
         Ok(result?)
     }
 
-    /// Picks the headers that somebody asked for. Values that are no text are left out.
+    /// Picks the headers that somebody asked for. What is no text in a value stands as U+FFFD: a stage must be able to
+    /// tell a value that makes no sense from none.
     pub(super) fn metadata(&self, headers: &HeaderMap) -> Vec<(String, String)> {
         let mut kept = Vec::new();
         for name in &self.headers {
             for value in headers.get_all(name) {
-                if let Ok(value) = value.to_str() {
-                    kept.push((name.as_str().to_owned(), value.to_owned()));
-                }
+                kept.push((name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
             }
         }
         kept

@@ -243,3 +243,16 @@ async fn keeps_just_the_metadata_that_somebody_asked_for() {
     let kept = [("x-tenant".to_owned(), "a".to_owned()), ("x-tenant".to_owned(), "b".to_owned())];
     assert_eq!(running.sink.take()[0].context.headers, kept);
 }
+
+#[tokio::test]
+async fn keeps_metadata_that_is_no_text_so_that_it_counts_as_present() {
+    let running = Plan { headers: vec!["x-tenant"], ..Plan::default() }.start().await;
+    let mut client = h2(&running.grpc).await;
+    let mut request = call(TRACES, &[], Chunks::of(frame(false, &traces(1))));
+    for value in [&b"a\xff"[..], "jörg".as_bytes()] {
+        request.headers_mut().append("x-tenant", http::HeaderValue::from_bytes(value).unwrap());
+    }
+    assert_eq!(ask(&mut client, request).await.code(), Code::Ok);
+    let kept = ["a\u{fffd}", "jörg"].map(|value| ("x-tenant".to_owned(), value.to_owned()));
+    assert_eq!(running.sink.take()[0].context.headers, kept);
+}
