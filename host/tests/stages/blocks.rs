@@ -97,6 +97,16 @@ fn mistakes_that_follow_from_others_are_not_reported() {
 }
 
 #[test]
+fn an_error_mode_may_be_written_in_any_case() {
+    let group = "{context: span, error_mode: IGNORE, conditions: ['true']}";
+    for (mode, expected) in [("Ignore", ""), ("PROPAGATE", ""), ("never", "\"never\" is not one of")] {
+        let block = format!("{{error_mode: {mode}, trace_conditions: [{group}], profile_conditions: []}}");
+        let wrong = wrong("filter", &block);
+        assert!(wrong.contains(expected) && wrong.is_empty() == expected.is_empty(), "{wrong}");
+    }
+}
+
+#[test]
 fn the_key_of_a_redaction_stands_in_no_message_and_no_printed_configuration() {
     for block in [
         "{hash_function: hmac-sha256, hmac_key: hunter2}",

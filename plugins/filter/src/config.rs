@@ -20,6 +20,8 @@ pub struct Config {
     pub(crate) metric_conditions: Vec<Conditions>,
     /// Conditions on logs, each with its context as a prefix: `log.body == "x"`.
     pub(crate) log_conditions: Vec<Conditions>,
+    /// Accepted while it is empty: there are no profiles.
+    pub(crate) profile_conditions: Vec<Conditions>,
     /// Conditions on traces, by context.
     pub(crate) traces: Traces,
     /// Conditions on metrics by context, or the metrics to include or exclude.
@@ -33,6 +35,7 @@ pub struct Config {
 /// What happens when a condition can't be evaluated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(extend("x-ignore-case" = true))]
 pub(crate) enum ErrorMode {
     /// Log it; the condition counts as not met.
     #[default]

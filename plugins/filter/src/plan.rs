@@ -18,6 +18,9 @@ pub(crate) fn program(config: &Config, setup: &mut Setup) -> Result<Program, Con
     let mut errors = ConfigErrors::new();
     let signal = setup.signal();
     let mut ours = Program::default();
+    if !config.profile_conditions.is_empty() {
+        errors.push("profile_conditions", "there are no profiles here; leave the list empty");
+    }
     for other in [Signal::Traces, Signal::Metrics, Signal::Logs] {
         let mut planner = Planner {
             signal: other,

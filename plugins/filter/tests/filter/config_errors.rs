@@ -134,6 +134,7 @@ fn says_where_a_block_is_wrong() {
             "logs.include.severity_number.min",
             "unknown severity LOUD",
         ),
+        (json!({ "profile_conditions": ["true"] }), "profile_conditions", "there are no profiles here"),
         (json!({ "trace": {} }), "trace", "unknown field"),
         (json!({ "error_mode": "explode" }), "error_mode", "unknown variant"),
     ];
