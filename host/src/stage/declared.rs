@@ -8,7 +8,7 @@ use super::bindings::sluice::plugin::types;
 use crate::model::Signal;
 
 /// Columns that one plugin may ask for.
-const MAX_READS: usize = 256;
+const MAX_READS: usize = 1_024;
 const MAX_HEADERS: usize = 64;
 
 /// A checked projection.
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_256_columns_and_not_one_more() {
+    fn takes_1024_columns_and_not_one_more() {
         let reads = |n: usize| types::Projection {
             reads: (0..n)
                 .map(|i| types::Read {
@@ -242,8 +242,8 @@ mod tests {
                 .collect(),
             ..nothing()
         };
-        assert!(Declared::new(Signal::Logs, reads(256)).is_ok());
-        assert!(Declared::new(Signal::Logs, reads(257)).is_err());
+        assert!(Declared::new(Signal::Logs, reads(MAX_READS)).is_ok());
+        assert!(Declared::new(Signal::Logs, reads(MAX_READS + 1)).is_err());
     }
 
     #[test]

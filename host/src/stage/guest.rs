@@ -14,7 +14,7 @@ use contract::log::Level;
 use contract::types;
 
 /// Patterns that one stage may compile.
-const MAX_PATTERNS: usize = 256;
+pub(super) const MAX_PATTERNS: usize = 1_024;
 /// What one match of a search takes in the guest's memory.
 const MATCH_BYTES: usize = 12;
 /// Bytes of standard output and error that one instance may write in its life; it has `log` for the rest.

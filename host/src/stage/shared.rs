@@ -10,14 +10,13 @@ use std::time::Instant;
 pub(super) use key_value::KeyValue;
 pub(super) use token_buckets::TokenBuckets;
 
+use super::guest::MAX_PATTERNS;
 use super::limits::StageLimits;
 use super::patterns::Pattern;
 
 /// Names of counters that one stage may have; each is a time series.
 const MAX_COUNTERS: usize = 32;
 const MAX_COUNTER_NAME: usize = 64;
-/// Compiled patterns that are kept for the next instance.
-const MAX_KEPT_PATTERNS: usize = 256;
 /// Bytes of a log message that are kept.
 const MAX_MESSAGE: usize = 1_024;
 /// What stands in place of a secret.
@@ -84,7 +83,7 @@ impl Shared {
         lock(&self.counters).iter().map(|(name, value)| (name.clone(), *value)).collect()
     }
 
-    /// A compiled pattern: every instance of the stage asks for the same ones.
+    /// A compiled pattern: every instance of the stage asks for the same ones. As many are kept as one may have.
     pub(super) fn pattern(&self, pattern: &str) -> Result<Arc<Pattern>, String> {
         let mut patterns = lock(&self.patterns);
         if let Some(compiled) = patterns.get(pattern) {
@@ -92,7 +91,7 @@ impl Shared {
         }
         let compiled = Pattern::new(pattern)?;
         // Those of earlier configurations make room.
-        if patterns.len() >= MAX_KEPT_PATTERNS {
+        if patterns.len() >= MAX_PATTERNS {
             patterns.retain(|_, pattern| Arc::strong_count(pattern) > 1);
         }
         patterns.insert(pattern.to_owned(), Arc::clone(&compiled));

@@ -80,8 +80,8 @@ fn a_plugin_that_fails_while_it_is_configured_is_a_configuration_error() {
     let cases = [
         ("spin_in_configure", "the plugin could not be configured: stopped after 500 ms, the limit for a plugin to"),
         ("panic_in_configure", "the plugin could not be configured: it panicked: no configuration is good enough"),
-        ("too_many_patterns", "a stage can have 256 patterns and no more"),
-        ("too_many_reads", "it reads"),
+        ("too_many_patterns", "a stage can have 1024 patterns and no more"),
+        ("too_many_reads", "it reads 1103 columns, 1024 are allowed"),
     ];
     for (name, message) in cases {
         let setup_timeout_ms = if name == "spin_in_configure" { 500 } else { 10_000 };

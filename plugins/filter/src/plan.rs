@@ -1,6 +1,6 @@
 //! Turns the configuration into the program of one signal, and checks what it says about the others.
 
-use sluice_sdk::{ConfigErrors, Setup, Signal, log};
+use sluice_sdk::{ConfigErrors, MAX_COLUMNS, Setup, Signal, log};
 
 use crate::compile::Compiler;
 use crate::config::{self, Conditions, Config, Group, Logs, Metrics, Spans};
@@ -178,15 +178,26 @@ impl Planner<'_> {
     fn step(&mut self, context: Context, naming: Naming, errors: ErrorMode, parsed: Vec<Parsed<'_>>) {
         let mut conditions = Vec::new();
         for (path, text, condition) in parsed {
+            let before = self.program.slots.columns();
             let mut compiler =
                 Compiler { context, naming, slots: &mut self.program.slots, setup: self.setup.as_deref_mut() };
             match condition.and_then(|condition| compiler.condition(&condition)) {
                 Ok(test) => conditions.push(Compiled { text: text.to_owned(), test }),
                 Err(mistake) => self.mistake(&path, text, &mistake),
             }
+            self.check_columns(before, &path);
         }
         if !conditions.is_empty() {
             self.program.steps.push(Step { context, errors, conditions });
+        }
+    }
+
+    /// Reports what first reads more than is allowed, if it was not so before.
+    fn check_columns(&mut self, before: usize, path: &str) {
+        let columns = self.program.slots.columns();
+        if before <= MAX_COLUMNS && columns > MAX_COLUMNS {
+            let message = format!("everything up to here reads {columns} columns, {MAX_COLUMNS} are allowed");
+            self.errors.push(path, message + "; ask about fewer fields");
         }
     }
 
@@ -226,13 +237,16 @@ impl Planner<'_> {
         block: &Option<B>,
         matched: impl Fn(&mut Matcher<'_>, &B) -> Option<Test>,
     ) -> Option<Test> {
+        let before = self.program.slots.columns();
         let mut matcher = Matcher {
             path: path.to_owned(),
             slots: &mut self.program.slots,
             setup: self.setup.as_deref_mut(),
             errors: self.errors,
         };
-        matched(&mut matcher, block.as_ref()?)
+        let test = matched(&mut matcher, block.as_ref()?);
+        self.check_columns(before, path);
+        test
     }
 
     fn legacy_step(&mut self, context: Context, test: Option<Test>) {

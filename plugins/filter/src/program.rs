@@ -227,6 +227,12 @@ impl Slots {
         self.metric_type
     }
 
+    /// How many columns all slots take.
+    pub(crate) fn columns(&self) -> usize {
+        let depends_on_type = self.slots.iter().any(|slot| slot.types != ANY_TYPE);
+        self.slots.iter().map(Slot::count).sum::<usize>() + usize::from(depends_on_type)
+    }
+
     /// Declares the columns of all slots. To be called once, after everything is compiled.
     pub(crate) fn declare(&mut self, setup: &mut Setup) {
         for slot in &mut self.slots {
@@ -245,6 +251,17 @@ impl Slot {
 
     pub(crate) fn is_body(&self) -> bool {
         matches!(&self.field.selector, Selector::Intrinsic(name) if name == "body")
+    }
+
+    /// How many columns `declare` asks for.
+    fn count(&self) -> usize {
+        match self.shape {
+            // Numbers take two.
+            Shape::Attribute | Shape::Body => {
+                (self.wanted.0.count_ones() + u32::from(self.wanted.has(Wanted::NUMBER))) as usize
+            }
+            _ => 1,
+        }
     }
 
     fn declare(&mut self, setup: &mut Setup) {

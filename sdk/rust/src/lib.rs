@@ -75,7 +75,8 @@ pub use host::{clock, counter, key_value, log, token_bucket};
 pub use outcome::{Entities, Failure, Outcome, Value, Values};
 pub use pattern::{Matches, Pattern};
 pub use setup::{
-    Boolean, Bytes, Dictionary, Encoding, F64, Header, Kind, S64, Setup, TableLists, TableRequest, Text, U64, Writes,
+    Boolean, Bytes, Dictionary, Encoding, F64, Header, Kind, MAX_COLUMNS, S64, Setup, TableLists, TableRequest, Text,
+    U64, Writes,
 };
 pub use stage::Stage;
 pub use texts::{Texts, TextsView};

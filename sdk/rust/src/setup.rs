@@ -7,6 +7,9 @@ use crate::pattern::Pattern;
 use wit::Signal;
 pub use wit::{Encoding, TableLists, TableRequest, Writes};
 
+/// Columns that a stage may read, by the contract.
+pub const MAX_COLUMNS: usize = 1_024;
+
 /// Takes a stage's declarations and gives handles for what it will read.
 #[derive(Debug)]
 pub struct Setup {

@@ -148,6 +148,22 @@ fn says_where_a_block_is_wrong() {
 }
 
 #[test]
+fn names_the_condition_that_goes_beyond_1024_columns() {
+    // A pattern wants to see an attribute of any kind, which takes 6 columns; the name of a span takes one.
+    let names = [4, 5].map(|names| {
+        let attributes = (0..170).map(|i| format!("IsMatch(attributes[\"k{i}\"], \"^5\")"));
+        let names = ["name", "kind.string", "status.message", "trace_state", "flags"].iter().take(names);
+        let names = names.map(|name| format!("{name} == nil"));
+        attributes.chain(names).chain(["name == \"a\"".to_owned()]).collect::<Vec<_>>()
+    });
+    let conditions = |list: &[String]| json!({ "traces": { "span": list } });
+    assert!(Harness::<Filter>::new(conditions(&names[0]), Signal::Traces).is_ok());
+    let found = errors(&conditions(&names[1]));
+    let message = "everything up to here reads 1025 columns, 1024 are allowed; ask about fewer fields";
+    assert_eq!(found, [format!("traces.span[174]: {message}")]);
+}
+
+#[test]
 fn finds_all_mistakes_of_all_signals_at_once() {
     let config = json!({
         "traces": { "span": ["nam == \"a\"", "true", "kind"] },

@@ -17,12 +17,12 @@ pub(crate) fn configure(act: Act, setup: &mut Setup) -> Result<(), ConfigErrors>
         Act::SlowInConfigure => spin(100_000_000),
         Act::PanicInConfigure => panic!("no configuration is good enough"),
         Act::TooManyPatterns => {
-            for i in 0..300 {
+            for i in 0..1_100 {
                 setup.regex(&format!("a{i}")).map_err(|error| ConfigErrors::one("pattern", error))?;
             }
         }
         Act::TooManyReads => {
-            for i in 0..300 {
+            for i in 0..1_100 {
                 setup.text(Field::record(i.to_string()));
             }
         }
