@@ -103,8 +103,8 @@ impl PluginConfig {
         (value, left_out)
     }
 
-    /// Gives a mistake that the plugin itself found its place. The path is the plugin's: keys joined by dots, and
-    /// positions in brackets, for example `traces.span[2]`.
+    /// Gives a mistake that the plugin itself found its place. The path is the plugin's: keys joined by dots, and in
+    /// brackets positions and keys as JSON strings, for example `traces.span[2]` and `mapping["a.b"]`.
     pub fn error(&self, path: &str, message: &str) -> ConfigError {
         self.error_at(&keys(path).join("::"), message)
     }
@@ -117,8 +117,30 @@ impl PluginConfig {
 
 /// The keys and positions of a plugin's path.
 pub(super) fn keys(path: &str) -> Vec<String> {
-    let path = path.replace("::", ".").replace('[', ".").replace(']', "");
-    path.split('.').filter(|step| !step.is_empty()).map(str::to_owned).collect()
+    let mut keys = Vec::new();
+    let mut rest = path;
+    while !rest.is_empty() {
+        if let Some((key, behind)) = quoted(rest) {
+            keys.push(key);
+            rest = behind;
+            continue;
+        }
+        // At least one byte further, since the first may be the bracket of something that is not closed.
+        let end = rest.char_indices().skip(1).find(|(_, c)| matches!(c, '.' | '[' | ']' | ':')).map(|(end, _)| end);
+        let (key, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        let key = key.trim_start_matches(['.', '[', ']', ':']);
+        keys.extend((!key.is_empty()).then(|| key.to_owned()));
+        rest = behind;
+    }
+    keys
+}
+
+/// The key at the beginning of a path that stands there as `["..."]`, a JSON string in brackets, and what follows.
+fn quoted(path: &str) -> Option<(String, &str)> {
+    let mut strings = serde_json::Deserializer::from_str(path.strip_prefix('[')?).into_iter::<String>();
+    let key = strings.next()?.ok()?;
+    let behind = path.get(1 + strings.byte_offset()..)?.strip_prefix(']')?;
+    Some((key, behind))
 }
 
 impl fmt::Debug for PluginConfig {

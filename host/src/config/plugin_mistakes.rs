@@ -68,7 +68,8 @@ impl Remainder<'_> {
         }
         self.errors.append(&mut found);
         // All are looked up before the first is taken out, which changes the positions of others.
-        let written: Vec<String> = gone.iter().map(|path| self.written(&plugin_block::keys(path))).collect();
+        let keys = |path: &String| path.split("::").map(str::to_owned).collect::<Vec<_>>();
+        let written: Vec<String> = gone.iter().map(|path| self.written(&keys(path))).collect();
         for path in written {
             let path = join(&self.plugin.path, &path);
             match path.rsplit_once("::") {

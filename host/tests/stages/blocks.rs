@@ -97,6 +97,15 @@ fn mistakes_that_follow_from_others_are_not_reported() {
 }
 
 #[test]
+fn a_key_in_quotation_marks_is_found_and_shown_as_it_is_written() {
+    let block = "{sources: [{from: resource, key: t}], mapping: {a: 'b c', x.y: 'd e'}, foo: 1}";
+    let wrong = wrong("tenant_label", block);
+    let paths: Vec<&str> = wrong.lines().filter_map(|line| line.split(": ").nth(1)).collect();
+    let of = |key: &str| format!("processors::tenant_label::{key}");
+    assert_eq!(paths, [of("foo"), of("mapping::a"), of("mapping::x.y")], "{wrong}");
+}
+
+#[test]
 fn an_error_mode_may_be_written_in_any_case() {
     let group = "{context: span, error_mode: IGNORE, conditions: ['true']}";
     for (mode, expected) in [("Ignore", ""), ("PROPAGATE", ""), ("never", "\"never\" is not one of")] {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sluice_sdk::ConfigErrors;
+use sluice_sdk::{ConfigErrors, path_key};
 
 use crate::name;
 use crate::template::Template;
@@ -144,7 +144,7 @@ impl TenantLabelConfig {
         let mut errors = ConfigErrors::new();
         self.check_sources(&mut errors);
         for (value, tenant) in &self.mapping {
-            self.check_name(&format!("mapping[{value:?}]"), tenant, &mut errors);
+            self.check_name(&format!("mapping{}", path_key(value)), tenant, &mut errors);
         }
         for (i, rule) in self.rules.iter().enumerate() {
             match Template::read(&rule.tenant, &rule.regex) {

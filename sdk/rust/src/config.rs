@@ -1,6 +1,7 @@
 //! Configuration: JSON in, a plugin's own type out, mistakes with the path to them.
 
 use serde::de::DeserializeOwned;
+use serde_path_to_error::{Path, Segment};
 
 pub use crate::bindings::sluice::plugin::types::ConfigError;
 
@@ -114,6 +115,11 @@ impl FromIterator<ConfigError> for ConfigErrors {
     }
 }
 
+/// A key of the user's as a step of a mistake's path, whatever characters it has: `["a.b"]`.
+pub fn path_key(key: &str) -> String {
+    format!("[{}]", serde_json::Value::from(key))
+}
+
 /// Parses a configuration. Nothing at all (`null`, as for `filter:` in YAML) means the defaults.
 pub(crate) fn parse<C: DeserializeOwned>(json: &str) -> Result<C, ConfigErrors> {
     if json.trim() == "null" {
@@ -125,11 +131,32 @@ pub(crate) fn parse<C: DeserializeOwned>(json: &str) -> Result<C, ConfigErrors> 
 fn parse_text<C: DeserializeOwned>(json: &str) -> Result<C, ConfigErrors> {
     let mut reader = serde_json::Deserializer::from_str(json);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let path = error.path().to_string();
-        ConfigErrors::one(if path == "." { String::new() } else { path }, message(&error.into_inner()))
+        let path = written(error.path());
+        ConfigErrors::one(path, message(&error.into_inner()))
     })?;
     reader.end().map_err(|error| ConfigErrors::one("", message(&error)))?;
     Ok(value)
+}
+
+/// A path in the contract's notation: keys that would be taken for several are quoted.
+fn written(path: &Path) -> String {
+    let mut written = String::new();
+    for segment in path {
+        let key = match segment {
+            Segment::Map { key } | Segment::Enum { variant: key } => key,
+            Segment::Seq { .. } | Segment::Unknown => {
+                written += &segment.to_string();
+                continue;
+            }
+        };
+        if key.is_empty() || key.contains(['.', ':', '[', ']']) {
+            written += &path_key(key);
+        } else {
+            written += if written.is_empty() { "" } else { "." };
+            written += key;
+        }
+    }
+    written
 }
 
 /// The message without its position: the user wrote YAML and never saw this JSON.
@@ -141,6 +168,8 @@ fn message(error: &serde_json::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use serde::Deserialize;
 
@@ -148,6 +177,7 @@ mod tests {
     #[serde(default, deny_unknown_fields)]
     struct Limits {
         rates: Vec<Rate>,
+        by_name: BTreeMap<String, Rate>,
     }
 
     #[derive(Debug, Deserialize, PartialEq)]
@@ -164,7 +194,10 @@ mod tests {
                 "rates[1].percent: invalid type: string \"x\", expected f32",
             ),
             (r#"{"rates":[{}]}"#, "rates[0]: missing field `percent`"),
-            (r#"{"rate":[]}"#, "rate: unknown field `rate`, expected `rates`"),
+            (r#"{"rate":[]}"#, "rate: unknown field `rate`, expected `rates` or `by_name`"),
+            (r#"{"by_name":{"a":{}}}"#, "by_name.a: missing field `percent`"),
+            (r#"{"by_name":{"a.\"b":{}}}"#, r#"by_name["a.\"b"]: missing field `percent`"#),
+            (r#"{"by_name":{"":{}}}"#, r#"by_name[""]: missing field `percent`"#),
             (r#"[]"#, ""),
         ];
         for (json, expected) in cases {

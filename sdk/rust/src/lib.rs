@@ -68,7 +68,7 @@ pub use batch::columns::{
 };
 pub use batch::table::{Owner, Table};
 pub use bitmap::Bitmap;
-pub use config::{ConfigError, ConfigErrors};
+pub use config::{ConfigError, ConfigErrors, path_key};
 pub use descriptor::{Descriptor, Drops, OnError, Signal};
 pub use field::{Field, Level, Selector};
 pub use host::{clock, counter, key_value, log, token_bucket};

@@ -281,6 +281,20 @@ fn places_what_a_plugin_says_about_its_block() {
         filter.error("traces.span[1]", "no such path").to_string(),
         "env:b:7: processors::filter/ecs::traces::span::1: no such path"
     );
+    for (path, shown) in [
+        ("", ""),
+        ("a", "::a"),
+        ("a.b[1][2].c", "::a::b::1::2::c"),
+        ("a::b.1", "::a::b::1"),
+        (r#"m["x.y"]"#, "::m::x.y"),
+        (r#"m["x\"]["][0].k"#, "::m::x\"][::0::k"),
+        (r#"["a b"]"#, "::a b"),
+        (r#"m["a"#, "::m::\"a"),
+        ("[]]..", ""),
+        ("é[é", "::é::é"),
+    ] {
+        assert_eq!(filter.error(path, "").path, format!("processors::filter/ecs{shown}"), "{path}");
+    }
     let schema = json!({
         "type": "object",
         "properties": {
