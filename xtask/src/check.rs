@@ -31,6 +31,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     shell::run(shell::cargo().args(["fmt", "--all", "--check"]))?;
     shell::step("clippy");
     shell::run(shell::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    shell::step("the wire core for guests");
+    shell::run(shell::cargo().args([
+        "check",
+        "-p",
+        "sluice-wire",
+        "--no-default-features",
+        "--target",
+        "wasm32-wasip2",
+    ]))?;
     shell::step("documentation");
     let mut doc = shell::cargo();
     shell::run(doc.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
