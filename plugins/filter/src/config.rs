@@ -180,11 +180,11 @@ pub(crate) struct LogMatch {
 
 /// How values are matched.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub(crate) enum MatchType {
     /// Not said.
     #[default]
-    #[serde(rename = "")]
     Missing,
     /// Equality.
     Strict,
@@ -192,6 +192,20 @@ pub(crate) enum MatchType {
     Regexp,
     /// An expression language of its own.
     Expr,
+}
+
+impl TryFrom<String> for MatchType {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        Ok(match name.as_str() {
+            "" => Self::Missing,
+            "strict" => Self::Strict,
+            "regexp" => Self::Regexp,
+            "expr" => Self::Expr,
+            _ => return Err(format!("unknown match_type {name:?}; it is strict or regexp")),
+        })
+    }
 }
 
 /// An attribute to match.

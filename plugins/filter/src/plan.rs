@@ -147,9 +147,12 @@ impl Planner<'_> {
             None if name == "spanevent" => self.errors.push(format!("{path}.context"), NO_EVENTS),
             None => {
                 let names: Vec<&str> = known.iter().map(|context| context.name()).collect();
-                let hint = did_you_mean(&name, names.iter().copied());
-                let message = format!("unknown context {name}{hint} It is one of {}", names.join(", "));
-                self.errors.push(format!("{path}.context"), message.replace("  ", " "));
+                let choices = match did_you_mean(&name, names.iter().copied()) {
+                    hint if hint.is_empty() => "; it is".to_owned(),
+                    hint => hint + " It is",
+                };
+                let message = format!("unknown context {name}{choices} one of {}", names.join(", "));
+                self.errors.push(format!("{path}.context"), message);
             }
         }
     }

@@ -112,6 +112,8 @@ impl<'b> Arguments<'b> {
     fn text(&self, i: usize) -> Result<&str, Fault> {
         match self.at(i) {
             Value::Text(text) => Ok(text),
+            // Which other kind it is was not read.
+            Value::Nil => Err(Fault::new("expected a string but got none".to_owned())),
             other => Err(Fault::new(format!("expected a string but got {}", other.kind()))),
         }
     }

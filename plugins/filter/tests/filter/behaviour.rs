@@ -430,7 +430,7 @@ fn follows_the_error_mode_when_a_condition_fails() {
     let lines = logged();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(
-        lines[0].contains(failing) && lines[0].contains("1 row") && lines[0].contains("expected a string"),
+        lines[0].contains(failing) && lines[0].contains("1 row") && lines[0].contains("expected a string but got none"),
         "{lines:?}"
     );
     assert_eq!(left(Signal::Traces, &config("silent", &[failing])), "bc");

@@ -134,6 +134,16 @@ fn says_where_a_block_is_wrong() {
             "logs.include.severity_number.min",
             "unknown severity LOUD",
         ),
+        (
+            json!({ "trace_conditions": [{ "context": "foo", "conditions": ["true"] }] }),
+            "trace_conditions[0].context",
+            "unknown context foo; it is one of span, scope, resource",
+        ),
+        (
+            json!({ "spans": { "include": { "match_type": "foo" } } }),
+            "spans.include.match_type",
+            "unknown match_type \"foo\"; it is strict or regexp",
+        ),
         (json!({ "profile_conditions": ["true"] }), "profile_conditions", "there are no profiles here"),
         (json!({ "trace": {} }), "trace", "unknown field"),
         (json!({ "error_mode": "explode" }), "error_mode", "unknown variant"),
@@ -161,6 +171,14 @@ fn names_the_condition_that_goes_beyond_1024_columns() {
     let found = errors(&conditions(&names[1]));
     let message = "everything up to here reads 1025 columns, 1024 are allowed; ask about fewer fields";
     assert_eq!(found, [format!("traces.span[174]: {message}")]);
+}
+
+#[test]
+fn says_what_to_write_instead_of_expr() {
+    assert_eq!(
+        errors(&json!({ "spans": { "exclude": { "match_type": "expr", "services": ["a"] } } })),
+        ["spans.exclude.match_type: match_type expr is not supported; write a condition instead"]
+    );
 }
 
 #[test]
