@@ -165,7 +165,6 @@ impl Segment {
         metrics.stage_seconds.with_label_values(&[&stage.stage]).observe(stage.duration.as_secs_f64());
         for failure in &stage.failures {
             metrics.stage_calls.with_label_values(&[stage.stage.as_str(), failure.kind.as_str()]).inc();
-            tracing::warn!(stage = %stage.stage, policy = ?failure.policy, "{}", failure.message);
         }
     }
 }

@@ -117,6 +117,17 @@ pub enum OnError {
     Reject,
 }
 
+impl OnError {
+    /// The word in configurations and in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Drop => "drop",
+            Self::Reject => "reject",
+        }
+    }
+}
+
 /// Bytes are not accepted as a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {

@@ -1,8 +1,10 @@
 //! What a chain does to a batch.
 
+use std::sync::Mutex;
+
 use serde_json::json;
 use sluice::model::Refusal;
-use sluice::stage::{ChainOutcome, FailureKind, OnError, StageLimits, StageSpec};
+use sluice::stage::{Chain, ChainOutcome, FailureKind, OnError, StageLimits, StageSpec};
 
 use super::kit::{act, batch, chain, one, only, spec, texts};
 
@@ -180,6 +182,32 @@ fn a_failed_stage_follows_its_policy() {
     match rejected.result.expect_err("not accepted") {
         Refusal::Failed { reason, .. } => assert_eq!(reason, "stage probe failed: it failed: does not want to"),
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_failed_call_is_logged_once_and_with_its_policy() {
+    let logged = |chain: &Chain| {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let writer = Mutex::new(file.reopen().expect("a file"));
+        let log = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).without_time().finish();
+        tracing::subscriber::with_default(log, || drop(chain.run(batch(&[&["a"]]))));
+        std::fs::read_to_string(file.path()).expect("text")
+    };
+    let failed = "stage=probe policy=reject reason=it failed: does not want to";
+    let cases = [
+        ("fail", OnError::Reject, format!("WARN stage failed, the batch is not accepted {failed}")),
+        (
+            "panic_once",
+            OnError::Pass,
+            "WARN a call failed, a fresh instance did better stage=probe reason=it panicked: this once".to_owned(),
+        ),
+        ("nothing", OnError::Pass, String::new()),
+    ];
+    for (name, on_error, expected) in cases {
+        let said = logged(&one(act(name), on_error));
+        assert_eq!(said.lines().count(), usize::from(!expected.is_empty()), "{said}");
+        assert!(said.replace("sluice::stage::chain::run: ", "").trim().starts_with(&expected), "{said}");
     }
 }
 

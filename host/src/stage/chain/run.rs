@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use sluice_wire::{Columns, EditPlan, LiveRows, Part, concat, splice, split, validate};
 
-use super::report::{ChainOutcome, LeftOut, StageReport};
+use super::report::{ChainOutcome, LeftOut, StageFailure, StageReport};
 use super::{Plan, Segment, Stage};
 use crate::model::{Batch, Context, Refusal, Signal, TenantId};
 use crate::stage::call::{Call, Verdict};
@@ -158,6 +158,7 @@ impl<'a> Run<'a> {
             context: &self.batch.context,
             received_unix_nano: self.received_unix_nano,
         };
+        let failures = report.failures.len();
         let verdict = if call.is_worth_making() { Some(call.make(report)) } else { None };
         let failed = matches!(verdict, Some(None));
         let done = match verdict {
@@ -167,6 +168,9 @@ impl<'a> Run<'a> {
             }
             Some(Some(verdict)) => {
                 report.calls += 1;
+                for StageFailure { message, .. } in &report.failures[failures..] {
+                    tracing::warn!(stage = %report.stage, reason = %message, "a call failed, a fresh instance did better");
+                }
                 now.apply(verdict, segment, report)
             }
             Some(None) => now.fail(stage, &live, report),
@@ -261,29 +265,29 @@ impl Current {
 
     /// Does what the policy says about a call that failed twice.
     fn fail(&mut self, stage: &Stage, live: &LiveRows, report: &mut StageReport) -> Result<(), Refusal> {
-        let message = match report.failures.last_mut() {
+        let reason = match report.failures.last_mut() {
             Some(failure) => {
                 failure.policy = Some(stage.on_error);
                 failure.message.clone()
             }
             None => String::new(),
         };
-        let name = &stage.configured.shared.stage;
+        let (name, policy) = (&stage.configured.shared.stage, stage.on_error.as_str());
         match stage.on_error {
             OnError::Pass => {
-                tracing::warn!(stage = %name, %message, "stage failed, the batch goes on without it");
+                tracing::warn!(stage = %name, %policy, %reason, "stage failed, the batch goes on without it");
                 Ok(())
             }
             OnError::Drop => {
-                tracing::error!(stage = %name, %message, rows = live.len(), "stage failed, the batch is dropped");
+                tracing::error!(stage = %name, %policy, %reason, rows = live.len(), "stage failed, the batch is dropped");
                 let none = vec![0; self.edits.rows().div_ceil(64)];
                 let dropped = self.edits.keep(&none);
                 self.live = self.edits.live_rows();
                 dropped.map_err(|error| Refusal::Permanent { reason: error.to_string() })
             }
             OnError::Reject => {
-                tracing::warn!(stage = %name, %message, "stage failed, the batch is not accepted");
-                Err(Refusal::Failed { reason: format!("stage {name} failed: {message}"), retry_after: RETRY_AFTER })
+                tracing::warn!(stage = %name, %policy, %reason, "stage failed, the batch is not accepted");
+                Err(Refusal::Failed { reason: format!("stage {name} failed: {reason}"), retry_after: RETRY_AFTER })
             }
         }
     }
