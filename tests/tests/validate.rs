@@ -81,9 +81,12 @@ fn a_start_that_plugins_refuse_names_every_mistake_in_a_line_of_its_own() -> Res
 
 #[test]
 fn shows_what_plugins_warn_of() -> Result<()> {
-    let output = said_of("validate", CONFIG)?;
+    let traces = "traces: {receivers: [otlp], processors: [sampler], exporters: [debug]}";
+    let config = CONFIG.replace("pipelines: {", &format!("pipelines: {{{traces}, "));
+    let output = said_of("validate", &config)?;
     let said = String::from_utf8(output.stderr)?;
     assert!(said.contains("WARN sampling_percentage is 0"), "{said}");
+    assert_eq!(said.matches("WARN").count(), 1, "said once, not for each signal: {said}");
     assert!(said.contains("stage=\"sampler\"") && !said.contains("suppressed"), "{said}");
     assert!(output.status.success(), "{said}");
     Ok(())

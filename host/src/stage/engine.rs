@@ -1,16 +1,21 @@
 //! The engine that runs plugins: the only place that configures wasmtime.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use wasmtime::component::Component;
 use wasmtime::{Config, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use super::code_cache::{CodeCache, Digest};
+use super::shared::lock;
 use super::ticker::{CallGuard, Ticker};
 
 /// Core instances of one component: the plugin, and the two that adapt its imports; some for other toolchains.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
+
+/// Messages of stages that are remembered so that they are not repeated.
+const MAX_SAID: usize = 1_000;
 
 /// Settings of the engine; they hold for all plugins.
 #[derive(Clone, Debug)]
@@ -37,6 +42,8 @@ struct Inner {
     wasmtime: wasmtime::Engine,
     ticker: Ticker,
     cache: Option<CodeCache>,
+    /// What stages said while they were configured, which happens again for each signal and instance.
+    said: Mutex<BTreeSet<(String, String)>>,
     // One compilation at a time: a reload must not take all cores from the data path.
     compiler: Mutex<()>,
     config: EngineConfig,
@@ -65,7 +72,7 @@ impl Engine {
         })?;
         let ticker = Ticker::start(&wasmtime).map_err(|error| EngineError(error.to_string()))?;
         let cache = config.cache_directory.as_deref().and_then(|directory| CodeCache::open(directory, &wasmtime));
-        Ok(Self(Arc::new(Inner { wasmtime, ticker, cache, compiler: Mutex::new(()), config })))
+        Ok(Self(Arc::new(Inner { wasmtime, ticker, cache, said: Mutex::default(), compiler: Mutex::new(()), config })))
     }
 
     /// Compiles a component ahead of time, for `SLUICE_PRECOMPILED_DIR` at build time.
@@ -89,13 +96,20 @@ impl Engine {
         self.0.ticker.enter()
     }
 
+    /// Whether a stage says this for the first time. Once there are too many messages, all are taken for new.
+    pub(super) fn is_news(&self, stage: &str, message: &str) -> bool {
+        let mut said = lock(&self.0.said);
+        let message = (stage.to_owned(), message.to_owned());
+        if said.len() < MAX_SAID { said.insert(message) } else { !said.contains(&message) }
+    }
+
     /// Compiles a component, or takes its code from the cache.
     pub(super) fn compile(&self, bytes: &[u8], digest: &Digest) -> Result<Component, CompileError> {
         let cached = || self.0.cache.as_ref().and_then(|cache| cache.load(&self.0.wasmtime, digest));
         if let Some(component) = cached() {
             return Ok(component);
         }
-        let _one_at_a_time = self.0.compiler.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = lock(&self.0.compiler);
         if let Some(component) = cached() {
             return Ok(component);
         }

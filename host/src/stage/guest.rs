@@ -7,6 +7,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 use super::bindings::sluice::plugin as contract;
 use super::bindings::{Plugin, PluginImports};
+use super::engine::Engine;
 use super::limits::MemoryLimiter;
 use super::patterns::{Bounds, Found, Haystack, Overrun, Pattern};
 use super::shared::{Shared, lock, truncate};
@@ -22,6 +23,7 @@ const MAX_STDIO_BYTES: usize = 16 << 10;
 
 /// What wasmtime keeps beside an instance.
 pub(super) struct Guest {
+    engine: Engine,
     pub(super) memory: MemoryLimiter,
     pub(super) shared: Arc<Shared>,
     /// The texts of the attribute table; there only during a call that may search them.
@@ -49,8 +51,9 @@ pub(super) enum Phase {
 }
 
 impl Guest {
-    pub(super) fn new(shared: Arc<Shared>, memory_bytes: usize) -> Self {
+    pub(super) fn new(engine: Engine, shared: Arc<Shared>, memory_bytes: usize) -> Self {
         Self {
+            engine,
             memory: MemoryLimiter::new(memory_bytes),
             shared,
             table: Haystack::default(),
@@ -76,8 +79,11 @@ impl Guest {
     }
 
     fn log(&self, level: Level, message: &str) {
-        let Some((message, suppressed)) = self.shared.admit_message(message) else { return };
         let stage = self.shared.stage.as_str();
+        if self.phase == Phase::Setup && !self.engine.is_news(stage, &self.shared.shown(message)) {
+            return;
+        }
+        let Some((message, suppressed)) = self.shared.admit_message(message) else { return };
         let suppressed = (suppressed > 0).then_some(suppressed);
         match level {
             Level::Debug => tracing::debug!(target: "sluice::plugin", stage, suppressed, "{message}"),

@@ -54,7 +54,7 @@ impl Instance {
         shared: &Arc<Shared>,
         limits: &StageLimits,
     ) -> Result<Self, CallError> {
-        let guest = Guest::new(Arc::clone(shared), limits.memory_bytes());
+        let guest = Guest::new(engine.clone(), Arc::clone(shared), limits.memory_bytes());
         let mut store = Store::new(engine.wasmtime(), guest);
         store.limiter(|guest| &mut guest.memory);
         // A net under the exact check of answers: what is far too large is not even read.
