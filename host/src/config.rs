@@ -32,7 +32,7 @@ pub use error::{ConfigError, ConfigErrors, Place};
 pub use id::{ComponentId, IdError, PipelineId, signal_name};
 pub use plugin_block::PluginConfig;
 pub use plugin_mistakes::PluginMistake;
-pub use plugins::{OnError, PluginsConfig, StageLimits, StageSettings};
+pub use plugins::{Capability, OnError, PluginsConfig, StageLimits, StageSettings};
 pub use print::print;
 pub use service::{
     LogEncoding, LogLevel, LogSamplingConfig, LogsConfig, MetricReader, MetricsConfig, MetricsLevel, PipelineConfig,

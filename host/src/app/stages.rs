@@ -133,7 +133,11 @@ fn spec_of(id: &ComponentId, block: &PluginConfig, schema: &serde_json::Value, v
             config::OnError::Reject => OnError::Reject,
         }),
         limits: limits(&block.settings.limits),
-        capabilities: None,
+        capabilities: block
+            .settings
+            .capabilities
+            .as_ref()
+            .map(|granted| granted.iter().map(|capability| capability.name().to_owned()).collect()),
     }
 }
 

@@ -6,13 +6,13 @@ use serde_json::Value;
 
 use super::error::{ConfigError, ConfigErrors, Report, join};
 use super::node::{Content, Node};
-use super::plugins::{OnError, StageLimits, StageSettings};
+use super::plugins::{Capability, OnError, StageLimits, StageSettings};
 use super::schema::secrets;
 use super::types::REDACTED;
 use super::{component, schema};
 
 /// The keys that are the host's.
-const HOST_KEYS: [&str; 2] = ["on_error", "limits"];
+const HOST_KEYS: [&str; 3] = ["on_error", "limits", "capabilities"];
 /// Parts of key names behind which plugins keep secrets even if their schemas forget to say so.
 const SECRET_WORDS: [&str; 9] =
     ["password", "passwd", "secret", "token", "api_key", "apikey", "credential", "private_key", "hmac_key"];
@@ -183,6 +183,7 @@ fn redact_all(value: &mut Value) {
 struct HostSettings {
     on_error: Option<OnError>,
     limits: StageLimits,
+    capabilities: Option<Vec<Capability>>,
 }
 
 impl component::Check for HostSettings {
@@ -192,10 +193,10 @@ impl component::Check for HostSettings {
 }
 
 fn read_settings(host: &Node, path: &str, limits: &StageLimits, report: &mut Report) -> StageSettings {
-    let defaults = HostSettings { on_error: None, limits: limits.clone() };
+    let defaults = HostSettings { on_error: None, limits: limits.clone(), capabilities: None };
     let before = report.errors.len();
     let read = super::build::read_block(host, &defaults, path, report);
     // What is wrong with them was said; the plugin's part is looked at with the defaults.
     let sound = read.filter(|_| report.errors.len() == before).unwrap_or(defaults);
-    StageSettings { on_error: sound.on_error, limits: sound.limits }
+    StageSettings { on_error: sound.on_error, limits: sound.limits, capabilities: sound.capabilities }
 }

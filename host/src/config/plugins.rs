@@ -80,7 +80,25 @@ pub enum OnError {
     Reject,
 }
 
-/// The keys that the host itself reads in the block of a processor that is a plugin: `on_error` and `limits`.
+/// An interface of the host that plugins can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Capability {
+    /// Messages in the log.
+    Log,
+    /// Counters among the metrics.
+    Counter,
+    /// The time.
+    Clock,
+    /// Keys and values that outlive an instance.
+    KeyValue,
+    /// Rate limits.
+    TokenBucket,
+    /// Regular expressions.
+    Regex,
+}
+
+/// The keys that the host itself reads in the block of a processor that is a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StageSettings {
     /// What happens to a batch whose call failed. Default: as the plugin says; `redaction` and `tenant_label`
@@ -88,6 +106,23 @@ pub struct StageSettings {
     pub on_error: Option<OnError>,
     /// The stage's limits, with those of `plugins::limits` where it names none.
     pub limits: StageLimits,
+    /// What the plugin may use of the host; one that needs more is refused. Default: all that it asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Vec<Capability>>,
+}
+
+impl Capability {
+    /// The name of the interface.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Counter => "counter",
+            Self::Clock => "clock",
+            Self::KeyValue => "key-value",
+            Self::TokenBucket => "token-bucket",
+            Self::Regex => "regex",
+        }
+    }
 }
 
 impl Check for PluginsConfig {

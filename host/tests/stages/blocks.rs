@@ -116,6 +116,18 @@ fn an_error_mode_may_be_written_in_any_case() {
 }
 
 #[test]
+fn a_plugin_may_use_what_its_block_grants() {
+    let granted =
+        |capabilities: &str| wrong("sampler", &format!("{{sampling_percentage: 1, capabilities: {capabilities}}}"));
+    assert_eq!(granted(""), "");
+    assert_eq!(granted("[log, counter, clock, key-value, token-bucket, regex]"), "");
+    let refused = granted("[]");
+    assert!(refused.contains("processors::sampler::capabilities: the plugin uses \""), "{refused}");
+    let unknown = granted("[logs]");
+    assert!(unknown.contains("capabilities::0: \"logs\" is not one of \"log\", \"counter\""), "{unknown}");
+}
+
+#[test]
 fn a_short_secret_hides_no_word_of_a_message() {
     let wrong = wrong("redaction", "{hash_function: hmac-sha256, hmac_key: short}");
     assert!(wrong.contains("key of 5 bytes is too short for hmac-sha256"), "{wrong}");

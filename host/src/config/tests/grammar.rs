@@ -256,13 +256,14 @@ fn runs_a_processor_that_has_a_file() {
     std::fs::write(directory.path().join("attributes.wasm"), "").expect("a file");
     let more = format!(
         "plugins: {{directory: {}, limits: {{memory: 8MiB}}}}\n\
-         processors: {{attributes/x: {{actions: [1], on_error: drop, limits: {{deadline: 5ms}}}}, probabilistic_sampler: }}",
+         processors: {{attributes/x: {{actions: [1], on_error: drop, limits: {{deadline: 5ms}}, capabilities: [log, key-value]}}, probabilistic_sampler: }}",
         directory.path().display()
     );
     let config = load_texts(&[("a", SMALL), ("b", &more)], &[]).expect("loads");
     let Some(ProcessorConfig::Plugin(plugin)) = config.processors.get(&id("attributes/x")) else { panic!("no plugin") };
     assert_eq!((plugin.plugin.as_str(), plugin.raw()), ("attributes", json!({"actions": [1]})));
     assert_eq!(plugin.settings.on_error, Some(OnError::Drop));
+    assert_eq!(plugin.settings.capabilities, Some(vec![Capability::Log, Capability::KeyValue]));
     assert_eq!(plugin.settings.limits.memory.to_string(), "8MiB");
     assert_eq!(plugin.settings.limits.deadline, Duration::from_millis(5));
     let Some(ProcessorConfig::Plugin(sampler)) = config.processors.get(&id("probabilistic_sampler")) else {
