@@ -53,8 +53,8 @@ fn said(yaml: &str) -> Vec<String> {
 
 #[test]
 fn says_what_the_schema_shows_and_what_the_plugin_finds_in_the_rest() {
-    let unknown =
-        "p:1: processors::p::colour: unknown key; valid keys are keep_all, limits, mode, names, on_error, rules";
+    let unknown = "p:1: processors::p::colour: unknown key; valid keys are capabilities, keep_all, limits, mode, \
+                   names, on_error, rules";
     let cases: [(&str, &[&str]); 9] = [
         ("names: [a]", &[]),
         ("colour: 1\nnames: [a, '(']", &[unknown, "p:2: processors::p::names::1: bad pattern ("]),
