@@ -143,14 +143,16 @@ fn hex14(value: u64) -> [u8; DIGITS] {
     digits
 }
 
-/// Eight digits at once: spreads the nibbles over the bytes of a word, then adds what makes a character of each.
+/// Eight digits at once: spreads the nibbles over the bytes of a word, the first into the lowest, then adds what makes a
+/// character of each. WebAssembly can't swap bytes; to swap four in front takes less than eight at the end.
 fn hex8(value: u32) -> [u8; 8] {
-    let pairs = (u64::from(value) | u64::from(value) << 16) & 0x0000_ffff_0000_ffff;
+    let value = u64::from(value.swap_bytes());
+    let pairs = (value | value << 16) & 0x0000_ffff_0000_ffff;
     let bytes = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
-    let nibbles = (bytes | bytes << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    let nibbles = (bytes >> 4 | bytes << 8) & 0x0f0f_0f0f_0f0f_0f0f;
     let letters = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
     let gap = u64::from(b'a' - b'0' - 10);
-    (nibbles + 0x3030_3030_3030_3030 + letters * gap).to_be_bytes()
+    (nibbles + 0x3030_3030_3030_3030 + letters * gap).to_le_bytes()
 }
 
 #[cfg(test)]
