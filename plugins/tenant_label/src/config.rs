@@ -182,6 +182,8 @@ impl TenantLabelConfig {
             } else {
                 if source.key.is_empty() {
                     errors.push(at("key"), "the attribute's key or the header's name is missing");
+                } else if source.from == Place::Header && !source.key.bytes().all(is_in_header_name) {
+                    errors.push(at("key"), format!("no request has a header {:?}", source.key));
                 }
                 if !source.value.is_empty() {
                     errors.push(
@@ -212,6 +214,11 @@ fn check_range(path: &str, number: u32, limit: u32, errors: &mut ConfigErrors) {
     }
 }
 
+/// RFC 9110, section 5.6.2.
+fn is_in_header_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,6 +232,10 @@ mod tests {
             (
                 r#"{"sources": [{"from": "header", "key": "a", "value": "b"}]}"#.into(),
                 "sources[0].value: only a constant",
+            ),
+            (
+                r#"{"sources": [{"from": "header", "key": "x tenant"}]}"#.into(),
+                "sources[0].key: no request has a header \"x tenant\"",
             ),
             (r#"{"sources": [{"from": "constant"}]}"#.into(), "sources[0].value: a tenant's name must not be empty"),
             (
