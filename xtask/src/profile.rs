@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::bench::{self, GRPC, HTTP, Measured, SINK, example};
 use crate::{build, setup, shell};
@@ -65,7 +65,9 @@ impl Load {
             Encoding::Gzip => command.args(["--http", HTTP, "--gzip"]),
             Encoding::Json => command.args(["--http", HTTP, "--json"]).arg(work.join(format!("{}.json", self.signal))),
         };
-        shell::output(&mut command).map(drop)
+        let text = shell::output(&mut command)?;
+        ensure!(text.contains("failed_requests=0"), "requests were refused: {}", text.trim());
+        Ok(())
     }
 }
 
