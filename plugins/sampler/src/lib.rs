@@ -4,7 +4,9 @@
 
 mod config;
 mod hash;
+mod ids;
 mod logs;
+mod plain;
 mod policy;
 mod priority;
 mod record;

@@ -3,13 +3,16 @@
 use std::borrow::Cow;
 
 use sluice_sdk::{
-    Batch, Bitmap, Boolean, Bytes, F64, Field, Kind, Outcome, S64, Setup, Text, Texts, ValueKind, Writes,
+    Batch, Bitmap, Boolean, Bytes, F64, F64Column, Field, Kind, Outcome, S64, S64Column, Setup, Text, TextColumn,
+    Texts, ValueKind, Writes,
 };
 
 use crate::config::{AttributeSource, SamplerConfig};
+use crate::ids::Drawn;
+use crate::plain;
 use crate::policy::{Mode, Policy, Verdict};
 use crate::record;
-use crate::threshold::{Randomness, Threshold};
+use crate::threshold::{DIGITS, Randomness, Threshold};
 use crate::value;
 
 /// Samples log records.
@@ -35,6 +38,13 @@ struct Source {
     integer: S64,
     double: F64,
     bytes: Bytes,
+}
+
+/// The columns of a batch, but for those that randomness comes from.
+struct Columns<'a> {
+    priority: Option<(S64Column<'a>, F64Column<'a>)>,
+    thresholds: TextColumn<'a>,
+    randomness: TextColumn<'a>,
 }
 
 /// The answer while it grows.
@@ -80,13 +90,40 @@ impl Logs {
 
     /// Decides about all log records of a batch; also says about how many it could not decide by the rules.
     pub(crate) fn process(&mut self, batch: &Batch) -> (Outcome, u64) {
+        let columns = self.columns(batch);
+        let drawn = self.ids.map(|ids| Drawn::from_ids(&self.policy, batch.bytes(ids)));
+        match drawn.as_ref().and_then(Drawn::complete) {
+            Some(drawn) if columns.have_no_decisions() => (self.decide_plainly(drawn), 0),
+            _ => self.decide_fully(batch, &columns, &drawn.unwrap_or_default()),
+        }
+    }
+
+    /// Decides about records that have a trace id and nothing else of interest.
+    fn decide_plainly(&self, drawn: &[Randomness]) -> Outcome {
+        let threshold = self.policy.threshold(None);
+        let (keep, rows) = plain::keep(threshold, drawn);
+        let keep = Bitmap::from_words(keep, drawn.len());
+        let mut outcome = Outcome::unchanged();
+        outcome.keep(keep.clone());
+        if rows.is_empty() {
+            return outcome;
+        }
+        if self.policy.hashes() {
+            let texts = plain::texts(&[b'0'; DIGITS], 0, &rows, drawn);
+            outcome.set_values(randomness_field(), rows, texts);
+        }
+        outcome.set(threshold_field(), keep, threshold.to_text());
+        outcome
+    }
+
+    /// Decides about records one by one, by all that they say.
+    fn decide_fully(&self, batch: &Batch, columns: &Columns<'_>, by_id: &Drawn) -> (Outcome, u64) {
         let common = self.policy.threshold(None);
-        let (thresholds, randomness) = (batch.text(self.thresholds), batch.text(self.randomness));
         let mut answer = Answer::new(batch.rows());
         for row in 0..batch.rows() {
-            let drawn = self.draw(batch, row);
-            let (threshold, randomness) = (thresholds.get(row), randomness.get(row));
-            let percentage = self.percentage(batch, row);
+            let drawn = by_id.get(row).or_else(|| self.draw_from_source(batch, row));
+            let (threshold, randomness) = (columns.thresholds.get(row), columns.randomness.get(row));
+            let percentage = columns.percentage(row);
             let (verdict, faulty) = record::decide(&self.policy, drawn, threshold, randomness, percentage);
             answer.faulty += u64::from(faulty);
             let written = match verdict {
@@ -109,25 +146,33 @@ impl Logs {
         answer.into_outcome(common)
     }
 
-    /// The randomness that the record's trace id or attribute stands for.
-    fn draw(&self, batch: &Batch, row: usize) -> Option<Randomness> {
-        let id: Option<&[u8; 16]> = self.ids.and_then(|ids| batch.bytes(ids).get(row)?.try_into().ok());
-        if let Some(id) = id.filter(|id| **id != [0; 16]) {
-            return Some(if self.policy.hashes() {
-                Randomness::from_hash(self.policy.hash.hash(id))
-            } else {
-                Randomness::from_trace_id(id)
-            });
-        }
+    /// The randomness that the record's attribute stands for.
+    fn draw_from_source(&self, batch: &Batch, row: usize) -> Option<Randomness> {
         let hashed = self.source?.get(batch, row)?;
         (!hashed.is_empty()).then(|| Randomness::from_hash(self.policy.hash.hash(&hashed)))
     }
 
+    fn columns<'a>(&self, batch: &'a Batch) -> Columns<'a> {
+        Columns {
+            priority: self.priority.map(|(integer, double)| (batch.s64(integer), batch.f64(double))),
+            thresholds: batch.text(self.thresholds),
+            randomness: batch.text(self.randomness),
+        }
+    }
+}
+
+impl Columns<'_> {
+    /// Whether no record has sampling information or a priority.
+    fn have_no_decisions(&self) -> bool {
+        let no_priority = self.priority.is_none_or(|(integer, double)| integer.is_absent() && double.is_absent());
+        no_priority && self.thresholds.is_absent() && self.randomness.is_absent()
+    }
+
     /// The number that the record demands to be sampled with.
-    fn percentage(&self, batch: &Batch, row: usize) -> Option<f64> {
+    fn percentage(&self, row: usize) -> Option<f64> {
         let (integer, double) = self.priority?;
-        let integer = batch.s64(integer).get(row).map(|number| number as f64);
-        integer.or_else(|| batch.f64(double).get(row))
+        let integer = integer.get(row).map(|number| number as f64);
+        integer.or_else(|| double.get(row))
     }
 }
 

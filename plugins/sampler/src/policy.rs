@@ -59,6 +59,14 @@ impl Policy {
         matches!(self.mode, Mode::HashSeed(_))
     }
 
+    /// The randomness that a trace id stands for.
+    pub(crate) fn draw(&self, id: &[u8; 16]) -> Randomness {
+        match self.hashes() {
+            true => Randomness::from_hash(self.hash.hash(id)),
+            false => Randomness::from_trace_id(id),
+        }
+    }
+
     /// The threshold for a row that arrived with this one.
     pub(crate) fn threshold(&self, arrived: Option<Threshold>) -> Threshold {
         match self.mode {

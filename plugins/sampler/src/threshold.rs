@@ -6,7 +6,7 @@
 /// How many randomness values there are; also the threshold that nothing reaches.
 const RANGE: u64 = 1 << 56;
 /// Hexadecimal digits of a full value.
-const DIGITS: usize = 14;
+pub(crate) const DIGITS: usize = 14;
 /// The smallest probability that a threshold can express, 2^-56.
 pub(crate) const MIN_PROBABILITY: f64 = 1.0 / RANGE as f64;
 
@@ -138,22 +138,22 @@ fn parse_hex(digits: &str) -> Option<u64> {
 
 fn hex14(value: u64) -> [u8; DIGITS] {
     let mut digits = [0; DIGITS];
-    digits[..6].copy_from_slice(&hex8((value >> 32) as u32)[2..]);
-    digits[6..].copy_from_slice(&hex8(value as u32));
+    for (place, pair) in digits.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+        *pair = PAIRS[usize::from((value >> (48 - 8 * place)) as u8)];
+    }
     digits
 }
 
-/// Eight digits at once: spreads the nibbles over the bytes of a word, the first into the lowest, then adds what makes a
-/// character of each. WebAssembly can't swap bytes; to swap four in front takes less than eight at the end.
-fn hex8(value: u32) -> [u8; 8] {
-    let value = u64::from(value.swap_bytes());
-    let pairs = (value | value << 16) & 0x0000_ffff_0000_ffff;
-    let bytes = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
-    let nibbles = (bytes >> 4 | bytes << 8) & 0x0f0f_0f0f_0f0f_0f0f;
-    let letters = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
-    let gap = u64::from(b'a' - b'0' - 10);
-    (nibbles + 0x3030_3030_3030_3030 + letters * gap).to_le_bytes()
-}
+/// The two digits of each byte.
+static PAIRS: [[u8; 2]; 256] = {
+    let digits = b"0123456789abcdef";
+    let (mut pairs, mut byte) = ([[0; 2]; 256], 0);
+    while byte < pairs.len() {
+        pairs[byte] = [digits[byte >> 4], digits[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 
 #[cfg(test)]
 mod tests;
