@@ -32,14 +32,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     shell::step("clippy");
     shell::run(shell::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     shell::step("the wire core for guests");
-    shell::run(shell::cargo().args([
-        "check",
-        "-p",
-        "sluice-wire",
-        "--no-default-features",
-        "--target",
-        "wasm32-wasip2",
-    ]))?;
+    let bare = ["--package", "sluice-wire", "--no-default-features", "--target", "wasm32-wasip2"];
+    shell::run(shell::cargo().arg("check").args(bare))?;
     shell::step("documentation");
     let mut doc = shell::cargo();
     shell::run(doc.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
@@ -76,6 +70,7 @@ fn deny() -> Result<()> {
 fn fuzz() -> Result<()> {
     let toolchains = shell::output(Command::new("rustup").args(["toolchain", "list"])).unwrap_or_default();
     if !toolchains.contains("nightly") {
+        anyhow::ensure!(!shell::in_ci(), "the fuzz targets need a nightly toolchain, which is an error in CI");
         println!(
             "skipped: fuzz targets (there is no nightly toolchain; `rustup toolchain install nightly` adds one). What \
              they check was run on generated input by the tests."

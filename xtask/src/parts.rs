@@ -27,6 +27,12 @@ pub(crate) struct Part {
     proof: &'static str,
 }
 
+impl Part {
+    fn is_there(&self) -> bool {
+        path(self.name, self.proof).exists()
+    }
+}
+
 /// All parts, cheap ones first.
 pub(crate) const PARTS: &[Part] = &[
     Part {
@@ -91,11 +97,17 @@ pub(crate) fn fetch(names: &[&str]) -> Vec<Missing> {
     PARTS.iter().filter(wanted).filter_map(|part| ensure(part).err()).collect()
 }
 
+/// Those of the named parts that were not fetched before.
+pub(crate) fn left_out(names: &[&str]) -> Vec<Missing> {
+    let left = PARTS.iter().filter(|part| names.contains(&part.name) && !part.is_there());
+    left.map(|part| Missing { title: part.title, reason: "not fetched, --without-parts".to_owned() }).collect()
+}
+
 /// Fetches all parts and prints what is there.
 pub(crate) fn run() -> Result<()> {
     let missing = fetch(&[]);
     for part in PARTS {
-        let state = if dir().join(part.name).join(part.proof).exists() { "there" } else { "missing" };
+        let state = if part.is_there() { "there" } else { "missing" };
         println!("{:<12} {:<10} {}", part.name, state, part.title);
     }
     report(&missing)
@@ -106,17 +118,17 @@ pub(crate) fn report(missing: &[Missing]) -> Result<()> {
     for part in missing {
         println!("skipped: {} ({})", part.title, part.reason);
     }
-    let in_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
-    if in_ci && !missing.is_empty() {
-        anyhow::bail!("{} parts are missing, which is an error in CI", missing.len());
-    }
+    anyhow::ensure!(
+        missing.is_empty() || !shell::in_ci(),
+        "{} parts are missing, which is an error in CI",
+        missing.len()
+    );
     Ok(())
 }
 
 /// A part appears under its name only when it is complete, so that an interrupted fetch is done again.
 fn ensure(part: &Part) -> Result<(), Missing> {
-    let home = dir().join(part.name);
-    if home.join(part.proof).exists() {
+    if part.is_there() {
         return Ok(());
     }
     let missing = |reason: String| Missing { title: part.title, reason };
@@ -125,7 +137,7 @@ fn ensure(part: &Part) -> Result<(), Missing> {
     }
     shell::step(&format!("fetching {} (once)", part.title));
     let started = std::time::Instant::now();
-    let staging = dir().join(format!("{}.partial", part.name));
+    let (home, staging) = (dir().join(part.name), dir().join(format!("{}.partial", part.name)));
     let fetched = (|| {
         remove(&staging)?;
         std::fs::create_dir_all(&staging)?;

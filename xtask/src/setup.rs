@@ -19,10 +19,14 @@ pub(crate) fn wasm_target() -> Result<()> {
     if !shell::has("rustup") {
         bail!("the Rust target {TARGET} is missing and there is no rustup: install rust-std for {TARGET}");
     }
-    let toolchain = toolchain()?;
+    // rustup tells what it starts which toolchain is active; that may be another than the pinned one.
+    let toolchain = std::env::var("RUSTUP_TOOLCHAIN").or_else(|_| toolchain())?;
     shell::step(&format!("adding the Rust target {TARGET} to {toolchain}"));
-    shell::run(Command::new("rustup").args(["target", "add", TARGET, "--toolchain", &toolchain]))
-        .with_context(|| format!("run `rustup target add {TARGET} --toolchain {toolchain}` where there is a network"))
+    let add = ["target", "add", TARGET, "--toolchain", &toolchain];
+    if shell::run(Command::new("rustup").args(add)).is_err() {
+        bail!("no Rust target {TARGET}: run `rustup {}` where there is a network", add.join(" "));
+    }
+    Ok(())
 }
 
 /// Where the toolchain lies.

@@ -48,6 +48,11 @@ pub(crate) fn has(program: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(found))
 }
 
+/// Whether this runs in continuous integration, where nothing may be skipped.
+pub(crate) fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
+}
+
 /// Prints one line of progress.
 pub(crate) fn step(what: &str) {
     println!("\x1b[1;32m{:>12}\x1b[0m {what}", "xtask");

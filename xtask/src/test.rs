@@ -20,12 +20,14 @@ pub(crate) struct Args {
 /// Sets up and runs all tests.
 pub(crate) fn run(args: &Args) -> Result<()> {
     setup::wasm_target()?;
-    let missing = if args.without_parts { Vec::new() } else { parts::fetch(USED) };
+    let missing = if args.without_parts { parts::left_out(USED) } else { parts::fetch(USED) };
     shell::step("running the tests");
     let mut cargo = shell::cargo();
     cargo.args(["test", "--workspace", "--no-fail-fast"]).args(&args.rest).env("SLUICE_PARTS", parts::dir());
-    // Cargo builds the binary before it runs the tests; without this they would build it again, with other features.
-    cargo.env("SLUICE_BIN", shell::target().join("debug/sluice"));
-    shell::run(&mut cargo)?;
-    parts::report(&missing)
+    if args.rest.is_empty() {
+        // Cargo builds the binary before it runs all tests; without this they would build it again, with other features.
+        cargo.env("SLUICE_BIN", shell::target().join("debug/sluice"));
+    }
+    let passed = shell::run(&mut cargo);
+    passed.and(parts::report(&missing))
 }
