@@ -74,16 +74,17 @@ impl FanOut {
         let waited_for = taken.len();
         let mut failures = Vec::new();
         for (destination, results) in taken {
-            failures.extend(destination.answer(results).await.err());
+            failures.extend(destination.answer(results).await.err().map(|failure| (destination, failure)));
         }
         if failures.len() < waited_for {
+            log_untold(&failures);
             self.drop_copies(&batches, &full);
             return Ok(());
         }
-        let again = failures.iter().position(|failure| !matches!(failure, Refusal::Permanent { .. }));
+        let again = failures.iter().position(|(_, failure)| !matches!(failure, Refusal::Permanent { .. }));
         match (again, full.is_empty()) {
             (None, false) => Err(busy(&full)),
-            (again, _) => Err(failures.swap_remove(again.unwrap_or(0))),
+            (again, _) => Err(failures.swap_remove(again.unwrap_or(0)).1),
         }
     }
 
@@ -153,6 +154,16 @@ impl FanOut {
 fn busy(full: &[&Arc<Destination>]) -> Refusal {
     let names: Vec<&str> = full.iter().map(|destination| destination.id.as_str()).collect();
     Refusal::Busy { reason: format!("sending queue is full: {}", names.join(", ")), retry_after: RETRY_AFTER }
+}
+
+/// Says which exporters lost what others have: the sender would send it again, but isn't told. What was refused for
+/// good is in the log already.
+fn log_untold(failures: &[(&Arc<Destination>, Refusal)]) {
+    for (destination, failure) in failures {
+        if let Refusal::Failed { reason, .. } = failure {
+            tracing::error!(exporter = %destination.id, reason, "items lost that other exporters have");
+        }
+    }
 }
 
 impl Destination {

@@ -32,6 +32,7 @@ pub(super) struct Journal {
 struct State {
     failure: Option<Failure>,
     warning: Pace,
+    given_back: Pace,
     lost: Pace,
     refused: Pace,
     not_expressible: Pace,
@@ -82,6 +83,20 @@ impl Journal {
             );
         } else {
             tracing::debug!(exporter = self.exporter, reason, retry_in_seconds = seconds, "exporting failed again");
+        }
+    }
+
+    /// Items were given up whose sender waits to hear of it.
+    pub(super) fn given_back(&self, items: u64, reason: &'static str, detail: &str) {
+        let due = self.state().given_back.add(items);
+        if let Some(items) = due {
+            tracing::warn!(
+                exporter = self.exporter,
+                items,
+                reason,
+                detail,
+                "items not exported; unless another exporter has them, the sender is told to try again"
+            );
         }
     }
 

@@ -283,6 +283,37 @@ async fn tells_a_waiting_sender_what_became_of_its_batch() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_lost_only_what_nobody_is_told_about() {
+    let file = tempfile::NamedTempFile::new().expect("file");
+    let writer = Mutex::new(file.reopen().expect("file"));
+    let log = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).without_time().finish();
+    let _log = tracing::subscriber::set_default(log);
+    let retry = RetryPolicy { enabled: false, ..settings().retry };
+    let told = "WARN sluice::export::queue::journal: items not exported; unless another exporter has them, the sender \
+                is told to try again exporter=\"test\" items=2";
+    let lost = "ERROR sluice::export::queue::journal: items lost exporter=\"test\" items=2";
+    let mut expected = Vec::new();
+    for (fails, reason) in [(true, "retry_disabled"), (false, "shutdown")] {
+        let answer = || if fails { failure() } else { Answer::Never };
+        let bench = Bench::new(QueueSettings { retry, ..settings() }, [answer()]);
+        let outcome = bench.queue.try_push_for_result(text_batch("aa")).expect("taken");
+        bench.queue.drain(Instant::now() + HOUR).await;
+        assert_eq!(outcome.await.expect("outcome").given_up, 2);
+        expected.push((told, reason));
+
+        let bench = Bench::new(QueueSettings { retry, ..settings() }, [answer()]);
+        assert!(bench.push("aa"));
+        bench.queue.drain(Instant::now() + HOUR).await;
+        expected.push((lost, reason));
+    }
+    let said = std::fs::read_to_string(file.path()).expect("text");
+    assert_eq!(said.lines().count(), expected.len(), "{said}");
+    for (line, (text, reason)) in said.lines().zip(expected) {
+        assert!(line.trim().starts_with(&format!("{text} reason=\"{reason}\"")), "{line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn takes_nothing_once_it_drains_but_sends_what_it_has() {
     let bench = Bench::taking(Duration::from_secs(1), settings(), []);
     for text in ["a", "b"] {

@@ -21,9 +21,10 @@ use crate::model::Batch;
 pub(super) async fn run<E: Exporter>(exporter: Arc<E>, shared: Arc<Shared>) {
     while let Some(Entry { batches, done, size, items }) = shared.next().await {
         let taken = batches.len() as u64;
+        let awaited = done.len() == batches.len();
         let (mut outcome, mut left) = (Outcome::default(), Left::default());
         for batch in pieces(batches, shared.settings.gather.as_ref()) {
-            let (of_batch, items) = run_batch(&*exporter, &shared, &batch).await;
+            let (of_batch, items) = run_batch(&*exporter, &shared, &batch, awaited).await;
             outcome.add(of_batch);
             left.items += items;
             left.batches += u64::from(items > 0);
@@ -37,8 +38,9 @@ pub(super) async fn run<E: Exporter>(exporter: Arc<E>, shared: Arc<Shared>) {
 }
 
 /// Sends a batch until every item of it has an end; returns what became of it and what the deadline left over.
-async fn run_batch<E: Exporter>(exporter: &E, shared: &Shared, batch: &Batch) -> (Outcome, u64) {
-    let tally = Mutex::new(Tally::new(shared, batch));
+/// `awaited` says whether the sender of all of it waits for that.
+async fn run_batch<E: Exporter>(exporter: &E, shared: &Shared, batch: &Batch, awaited: bool) -> (Outcome, u64) {
+    let tally = Mutex::new(Tally::new(shared, batch, awaited));
     let mut expired = shared.phase.subscribe();
     // The tally outlives the delivery, so that one that is cut short loses the count of nothing.
     let cut_short = tokio::select! {
@@ -125,13 +127,14 @@ async fn pause(wait: Duration, phase: &mut watch::Receiver<Phase>) {
 struct Tally<'a> {
     shared: &'a Shared,
     batch: &'a Batch,
+    awaited: bool,
     remaining: u64,
     outcome: Outcome,
 }
 
 impl<'a> Tally<'a> {
-    fn new(shared: &'a Shared, batch: &'a Batch) -> Self {
-        Self { shared, batch, remaining: batch.items, outcome: Outcome::default() }
+    fn new(shared: &'a Shared, batch: &'a Batch, awaited: bool) -> Self {
+        Self { shared, batch, awaited, remaining: batch.items, outcome: Outcome::default() }
     }
 
     fn delivered(&mut self, items: u64) {
@@ -172,9 +175,16 @@ impl<'a> Tally<'a> {
 
     fn given_up<R>(&mut self, again: &Again<R>, reason: &'static str) {
         let items = again.requests.iter().map(|(_, items)| items).sum();
-        self.shared.journal.lost(items, reason, &again.reason);
-        self.outcome.given_up += self.book_dropped(items, reason);
+        self.give_up(items, reason, &again.reason);
         self.outcome.reason = Some(again.reason.clone());
+    }
+
+    fn give_up(&mut self, items: u64, reason: &'static str, detail: &str) {
+        match self.awaited {
+            true => self.shared.journal.given_back(items, reason, detail),
+            false => self.shared.journal.lost(items, reason, detail),
+        }
+        self.outcome.given_up += self.book_dropped(items, reason);
     }
 
     /// Ends the batch; returns what became of it and how many items the deadline left over.
@@ -183,12 +193,12 @@ impl<'a> Tally<'a> {
         if left == 0 {
             return (self.outcome, 0);
         }
-        let reason = if cut_short { reasons::SHUTDOWN } else { reasons::UNACCOUNTED };
         let detail = if cut_short { "the process ends" } else { "the exporter lost count of them" };
-        self.shared.journal.lost(left, reason, detail);
-        match cut_short {
-            true => self.outcome.given_up += self.book_dropped(left, reason),
-            false => self.dropped(left, reason),
+        if cut_short {
+            self.give_up(left, reasons::SHUTDOWN, detail);
+        } else {
+            self.shared.journal.lost(left, reasons::UNACCOUNTED, detail);
+            self.dropped(left, reasons::UNACCOUNTED);
         }
         self.outcome.reason.get_or_insert_with(|| detail.to_owned());
         (self.outcome, if cut_short { left } else { 0 })
