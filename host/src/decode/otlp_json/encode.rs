@@ -90,6 +90,13 @@ impl<'p> Encoder<'p> {
             format!("{}...{}", Step::join(start), Step::join(&end[hidden..]))
         };
         let separator = if path.is_empty() { "" } else { ": " };
+        if error.is_eof() {
+            let (line, column) = (error.line(), error.column());
+            return DecodeError::Invalid(format!(
+                "{path}{separator}the body ends before the JSON does, at line {line} column {column}: send it whole, and \
+                 check Content-Length"
+            ));
+        }
         DecodeError::Invalid(format!("{path}{separator}{error}"))
     }
 

@@ -100,11 +100,12 @@ async fn answers_other_methods_types_and_paths_as_the_collector_does() {
 #[tokio::test]
 async fn refuses_bad_payloads_in_the_format_of_the_request() {
     let running = start().await;
-    let cases: [(Headers<'_>, &[u8], &str); 7] = [
+    let cases: [(Headers<'_>, &[u8], &str); 8] = [
         (&[PROTOBUF], &[0x0a, 0x05, 1], "can't read the body as ExportTraceServiceRequest in protobuf: byte "),
         (&[PROTOBUF], b"{}", "without Content-Encoding; it looks like JSON"),
         (&[JSON], br#"{"resourceSpans":[{"scopeSpans":5}]}"#, "resourceSpans[0].scopeSpans: "),
-        (&[JSON], b"", "EOF while parsing"),
+        (&[JSON], b"", "the body ends before the JSON does, at line 1 column 0: send it whole"),
+        (&[JSON], br#"{"resourceSpans":["#, "the body ends before the JSON does, at line 1 column 18: send it whole"),
         (&[PROTOBUF, ("content-encoding", "gzip")], b"plain", "the gzip body is corrupt"),
         (&[JSON, ("content-encoding", "zstd")], b"plain", "the zstd body is corrupt"),
         (&[JSON, ("content-encoding", "br")], b"{}", "unsupported Content-Encoding \"br\""),
@@ -118,7 +119,7 @@ async fn refuses_bad_payloads_in_the_format_of_the_request() {
         assert!(status.message.contains(text), "{text}: {}", status.message);
     }
     assert_eq!(running.budget.used_bytes(), 0);
-    assert_eq!(running.counters.of(Transport::Http, Signal::Traces).rejected(Cause::Invalid).get(), 6);
+    assert_eq!(running.counters.of(Transport::Http, Signal::Traces).rejected(Cause::Invalid).get(), 7);
 }
 
 #[tokio::test]
