@@ -11,7 +11,7 @@ use crate::config::types::{Compression, Duration, GrpcClientConfig, QueueConfig,
 /// Settings of the exporter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(transform = compressions(&["none", "gzip", "zstd", ""]))]
+#[schemars(transform = compressions(&["none", "gzip", "zstd", "snappy", ""]))]
 pub struct OtlpExporterConfig {
     /// The gRPC client; it compresses with gzip by default. Its `endpoint` is required.
     #[serde(flatten)]

@@ -5,14 +5,13 @@ use serde::{Deserialize, Serialize};
 use sluice_wire::Signal;
 
 use super::Check;
-use super::shared::{check_url, compressions};
+use super::shared::check_url;
 use crate::config::error::Findings;
 use crate::config::types::{Compression, HttpClientConfig, QueueConfig, RetryConfig, Url};
 
 /// Settings of the exporter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-#[schemars(transform = compressions(&["none", "gzip", "zstd", ""]))]
 pub struct OtlpHttpExporterConfig {
     /// The HTTP client; its `endpoint` is the base to which `/v1/traces`, `/v1/metrics` and `/v1/logs` are added.
     /// It compresses with gzip by default.

@@ -68,9 +68,8 @@ pub(super) fn compressions(possible: &'static [&'static str]) -> impl FnMut(&mut
 /// Reports a compression that an exporter can't do, where its schema can't say so.
 pub(super) fn check_compression(asked: Compression, possible: &[Compression], findings: &mut Findings) {
     if !possible.contains(&asked) {
-        let name = |one: &Compression| format!("{one:?}").to_lowercase();
-        let names: Vec<_> = possible.iter().map(name).collect();
-        findings.error("compression", format!("{:?}: only {} possible here", name(&asked), join_names(&names)));
+        let names: Vec<_> = possible.iter().map(|one| one.name().to_owned()).collect();
+        findings.error("compression", format!("{:?}: only {} possible here", asked.name(), join_names(&names)));
     }
 }
 
@@ -149,7 +148,7 @@ impl Check for HttpServerConfig {
             if !["", "gzip", "zstd", "zlib", "deflate", "snappy", "x-snappy-framed"].contains(&name.as_str()) {
                 findings.error(
                     &format!("compression_algorithms::{index}"),
-                    format!("{name:?} is not supported; gzip, zstd, zlib, deflate and snappy are"),
+                    format!("{name:?} is not supported; gzip, zstd, zlib, deflate, snappy and x-snappy-framed are"),
                 );
             }
         }

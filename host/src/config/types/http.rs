@@ -27,8 +27,30 @@ pub enum Compression {
     Gzip,
     /// Zstandard.
     Zstd,
-    /// Snappy in its framing format, as the collector's HTTP exporters send it.
+    /// Snappy: one block over HTTP, framed over gRPC.
     Snappy,
+    /// Snappy in its framing format.
+    #[serde(rename = "x-snappy-framed")]
+    SnappyFramed,
+    /// The zlib format (RFC 1950).
+    Zlib,
+    /// The same under the name that HTTP has for it.
+    Deflate,
+}
+
+impl Compression {
+    /// Its name in the configuration and in headers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Snappy => "snappy",
+            Self::SnappyFramed => "x-snappy-framed",
+            Self::Zlib => "zlib",
+            Self::Deflate => "deflate",
+        }
+    }
 }
 
 impl JsonSchema for Compression {
@@ -42,7 +64,8 @@ impl JsonSchema for Compression {
 
     /// By hand, since the derived schema forgets the other spelling of none.
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "enum": ["none", "gzip", "zstd", "snappy", ""] })
+        let names = ["none", "gzip", "zstd", "snappy", "x-snappy-framed", "zlib", "deflate", ""];
+        json_schema!({ "type": "string", "enum": names })
     }
 }
 
@@ -147,7 +170,8 @@ pub struct HttpServerConfig {
     pub include_metadata: bool,
     /// Headers of every answer.
     pub response_headers: Headers,
-    /// Encodings that are accepted. Default: all that are supported (gzip, zstd, none).
+    /// Encodings that are accepted. Default: all that are supported (gzip, zstd, zlib, deflate, snappy,
+    /// x-snappy-framed, none).
     pub compression_algorithms: Option<Vec<String>>,
     /// How long reading a request may take. 0, the default, has no limit.
     pub read_timeout: Duration,
@@ -179,6 +203,21 @@ impl Default for HttpServerConfig {
             write_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(60),
             keep_alives_enabled: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_every_compression_that_the_schema_lists() {
+        let schema = schemars::schema_for!(Compression);
+        let names = schema.get("enum").and_then(|names| names.as_array()).expect("names");
+        for name in names.iter().filter_map(|name| name.as_str()) {
+            let read: Compression = serde_json::from_value(name.into()).expect(name);
+            assert_eq!(read.name(), if name.is_empty() { "none" } else { name });
         }
     }
 }

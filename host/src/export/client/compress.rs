@@ -15,14 +15,17 @@ const ZSTD_LEVEL: i32 = 3;
 /// # Errors
 /// Never in practice: everything stands in memory.
 pub fn compress(compression: Compression, body: Bytes) -> io::Result<(Bytes, Option<HeaderValue>)> {
-    let (body, name) = match compression {
+    let body = match compression {
         Compression::None => return Ok((body, None)),
-        Compression::Gzip => (gzip(&body)?, "gzip"),
-        Compression::Zstd => (zstd::bulk::compress(&body, ZSTD_LEVEL)?, "zstd"),
+        Compression::Gzip => gzip(&body)?,
+        Compression::Zstd => zstd::bulk::compress(&body, ZSTD_LEVEL)?,
         // The block format: what `snappy` means in the collector since the framed one got a name of its own.
-        Compression::Snappy => (snap::raw::Encoder::new().compress_vec(&body)?, "snappy"),
+        Compression::Snappy => snap::raw::Encoder::new().compress_vec(&body)?,
+        Compression::SnappyFramed => snappy_framed(&body)?,
+        // One format: `deflate` in HTTP is zlib's, not the bare stream (RFC 9110, 8.4.1.2).
+        Compression::Zlib | Compression::Deflate => zlib(&body)?,
     };
-    Ok((Bytes::from(body), Some(HeaderValue::from_static(name))))
+    Ok((Bytes::from(body), Some(HeaderValue::from_static(compression.name()))))
 }
 
 /// Compresses a gRPC message; returns it with the value of `grpc-encoding`, if it has one.
@@ -34,10 +37,20 @@ pub(crate) fn compress_message(compression: Compression, body: Bytes) -> io::Res
         return compress(compression, body);
     }
     // gRPC's snappy is the framed one.
+    Ok((Bytes::from(snappy_framed(&body)?), Some(HeaderValue::from_static("snappy"))))
+}
+
+fn snappy_framed(body: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = snap::write::FrameEncoder::new(Vec::with_capacity(body.len() / 2));
-    encoder.write_all(&body)?;
-    let framed = encoder.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
-    Ok((Bytes::from(framed), Some(HeaderValue::from_static("snappy"))))
+    encoder.write_all(body)?;
+    encoder.into_inner().map_err(|error| io::Error::other(error.to_string()))
+}
+
+fn zlib(body: &[u8]) -> io::Result<Vec<u8>> {
+    let buffer = Vec::with_capacity(body.len() / 4);
+    let mut encoder = flate2::write::ZlibEncoder::new(buffer, flate2::Compression::default());
+    encoder.write_all(body)?;
+    encoder.finish()
 }
 
 fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
@@ -56,15 +69,19 @@ mod tests {
     fn unpack(encoding: Option<&str>, body: &[u8]) -> Vec<u8> {
         match encoding {
             None => body.to_vec(),
-            Some("gzip") => {
-                let mut bytes = Vec::new();
-                flate2::read::GzDecoder::new(body).read_to_end(&mut bytes).expect("gzip");
-                bytes
-            }
+            Some("gzip") => read(flate2::read::GzDecoder::new(body)),
+            Some("zlib" | "deflate") => read(flate2::read::ZlibDecoder::new(body)),
             Some("zstd") => zstd::decode_all(body).expect("zstd"),
             Some("snappy") => snap::raw::Decoder::new().decompress_vec(body).expect("snappy"),
+            Some("x-snappy-framed") => read(snap::read::FrameDecoder::new(body)),
             Some(other) => panic!("{other}"),
         }
+    }
+
+    fn read(mut unpacked: impl Read) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        unpacked.read_to_end(&mut bytes).expect("unpacked");
+        bytes
     }
 
     #[test]
@@ -74,6 +91,9 @@ mod tests {
             (Compression::Gzip, Some("gzip")),
             (Compression::Zstd, Some("zstd")),
             (Compression::Snappy, Some("snappy")),
+            (Compression::SnappyFramed, Some("x-snappy-framed")),
+            (Compression::Zlib, Some("zlib")),
+            (Compression::Deflate, Some("deflate")),
         ];
         for body in ["", "x", &"telemetry ".repeat(10_000)] {
             for (compression, expected) in cases {

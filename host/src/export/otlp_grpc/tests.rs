@@ -109,7 +109,9 @@ async fn names_the_service_of_each_signal() {
 async fn compresses_as_it_is_told() {
     let server = Server::start(|_| answer(b"", &ok())).await;
     let text = "telemetry ".repeat(1000);
-    for (compression, name) in [(Compression::Gzip, "gzip"), (Compression::Zstd, "zstd")] {
+    for (compression, name) in
+        [(Compression::Gzip, "gzip"), (Compression::Zstd, "zstd"), (Compression::Snappy, "snappy")]
+    {
         let settings = GrpcClientConfig { compression, ..settings(format!("http://{}", server.address)) };
         let exporter = OtlpGrpc::new("otlp", &settings, TIMEOUT).expect("exporter");
         send(&exporter, &batch(1, text.clone())).await;
@@ -118,6 +120,7 @@ async fn compresses_as_it_is_told() {
         let mut unpacked = String::new();
         match compression {
             Compression::Gzip => flate2::read::GzDecoder::new(&seen.body[PREFIX..]).read_to_string(&mut unpacked),
+            Compression::Snappy => snap::read::FrameDecoder::new(&seen.body[PREFIX..]).read_to_string(&mut unpacked),
             _ => zstd::Decoder::new(&seen.body[PREFIX..]).expect("zstd").read_to_string(&mut unpacked),
         }
         .expect("unpacked");

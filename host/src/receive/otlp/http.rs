@@ -30,7 +30,7 @@ use crate::receive::connection::{Phase, unless_zero};
 use crate::receive::counters::Transport;
 use crate::receive::rejection::Rejection;
 
-const ENCODINGS: &str = "gzip, zstd, deflate, zlib, snappy, identity";
+const ENCODINGS: &str = "gzip, zstd, deflate, zlib, snappy, x-snappy-framed, identity";
 /// Of a refused HTTP/1 body, so much is read and thrown away, so that the peer gets to read why.
 const DISCARD_BYTES: usize = 1 << 20;
 const DISCARD_TIME: Duration = Duration::from_secs(2);

@@ -58,8 +58,14 @@ async fn takes_compressed_messages() {
     let running = start().await;
     let mut client = h2(&running.grpc).await;
     let message = traces(1000);
-    let snappy = snap::raw::Encoder::new().compress_vec(&message).unwrap();
-    let cases = [("gzip", gzip(&message)), ("zstd", zstd::bulk::compress(&message, 3).unwrap()), ("snappy", snappy)];
+    let cases = [
+        ("gzip", gzip(&message)),
+        ("zstd", zstd::bulk::compress(&message, 3).unwrap()),
+        ("deflate", zlib(&message)),
+        ("snappy", snap::raw::Encoder::new().compress_vec(&message).unwrap()),
+        // What gRPC's own compressors mean by it.
+        ("snappy", snappy_framed(&message)),
+    ];
     for (name, body) in cases {
         let answer = ask(&mut client, call(TRACES, &[("grpc-encoding", name)], Chunks::of(frame(true, &body)))).await;
         assert_eq!(answer.code(), Code::Ok, "{name}");

@@ -42,7 +42,12 @@ async fn takes_protobuf_and_json_in_every_encoding() {
             ("identity", plain.clone()),
             ("gzip", gzip(&plain)),
             ("zstd", zstd::bulk::compress(&plain, 3).unwrap()),
+            ("zlib", zlib(&plain)),
+            ("deflate", zlib(&plain)),
             ("snappy", snap::raw::Encoder::new().compress_vec(&plain).unwrap()),
+            // As the collector sent it under this name once.
+            ("snappy", snappy_framed(&plain)),
+            ("x-snappy-framed", snappy_framed(&plain)),
         ];
         for (encoding, body) in encodings {
             let headers = [content_type, ("content-encoding", encoding)];
@@ -56,7 +61,7 @@ async fn takes_protobuf_and_json_in_every_encoding() {
         }
     }
     assert_eq!(running.budget.used_bytes(), 0);
-    assert_eq!(running.counters.of(Transport::Http, Signal::Traces).accepted.get(), 400);
+    assert_eq!(running.counters.of(Transport::Http, Signal::Traces).accepted.get(), 800);
 }
 
 #[tokio::test]

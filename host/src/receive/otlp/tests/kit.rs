@@ -188,6 +188,20 @@ pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
+pub(super) fn zlib(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut writer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
+
+pub(super) fn snappy_framed(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut writer = snap::write::FrameEncoder::new(Vec::new());
+    writer.write_all(bytes).unwrap();
+    writer.into_inner().unwrap()
+}
+
 /// Chunks, sent one by one; afterwards the end, or nothing ever.
 pub(super) struct Chunks {
     chunks: std::collections::VecDeque<Bytes>,
