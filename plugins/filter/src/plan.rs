@@ -205,7 +205,7 @@ impl Planner<'_> {
     }
 
     fn mistake(&mut self, path: &str, text: &str, mistake: &Mistake) {
-        self.errors.push(path, format!("column {}: {} (condition `{text}`)", mistake.column, mistake.message));
+        self.errors.push(path, format!("{}: {} (condition `{text}`)", mistake.place(text), mistake.message));
     }
 
     fn legacy(&mut self, config: &Config) {

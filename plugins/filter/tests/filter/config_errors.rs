@@ -65,6 +65,23 @@ fn names_the_condition_and_the_column() {
 }
 
 #[test]
+fn names_the_line_of_a_condition_that_has_several() {
+    let cases = [
+        // As a block in YAML ends.
+        ("nmae == \"a\"\n", "column 1: unknown path `nmae`"),
+        ("name ==\n", "column 9: expected a value, found the end"),
+        ("nmae == \"a\"\n  and kind == 1\n", "line 1, column 1: unknown path `nmae`"),
+        ("name == \"\u{e9}\"\n\n  and knd == 1", "line 3, column 7: unknown path `knd`"),
+        ("name == \"a\"\nor\n", "line 3, column 1: expected a value, found the end"),
+    ];
+    for (condition, message) in cases {
+        let found = errors(&json!({ "traces": { "span": [condition] } }));
+        assert_eq!(found.len(), 1, "{condition}: {found:?}");
+        assert!(found[0].starts_with(&format!("traces.span[0]: {message}")), "{condition}: {found:?}");
+    }
+}
+
+#[test]
 fn says_where_a_block_is_wrong() {
     let both = "can't be used together with";
     let cases = [
