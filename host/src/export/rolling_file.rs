@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +12,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 const BACKUP_TIME: &str = "%Y-%m-%dT%H-%M-%S.%3f";
+/// Telemetry may tell who did what; the Collector's file exporter creates its files for their owner alone, too.
+const MODE: u32 = 0o600;
 /// Enough to write many small lines with one system call.
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -42,7 +45,7 @@ impl RollingFile {
     /// # Errors
     /// Whatever the operating system says, such as a missing directory.
     pub fn open(path: &Path, append: bool, rotation: Option<Rotation>) -> io::Result<Self> {
-        let file = open(path, append)?;
+        let file = open(path, append, MODE)?;
         let written_bytes = file.metadata()?.len();
         let file = BufWriter::with_capacity(BUFFER_BYTES, file);
         Ok(Self { path: path.to_owned(), rotation, file, written_bytes })
@@ -74,8 +77,10 @@ impl RollingFile {
 
     fn rotate(&mut self, rotation: Rotation, now: SystemTime) -> io::Result<()> {
         self.file.flush()?;
+        // Whoever was let in to the file before is let in to the next one.
+        let mode = self.file.get_ref().metadata()?.permissions().mode() & 0o777;
         std::fs::rename(&self.path, self.backup_path(rotation, now))?;
-        self.file = BufWriter::with_capacity(BUFFER_BYTES, open(&self.path, false)?);
+        self.file = BufWriter::with_capacity(BUFFER_BYTES, open(&self.path, false, mode)?);
         self.written_bytes = 0;
         // A backup that can't be removed must not keep telemetry from being written.
         if let Err(error) = self.prune(rotation, now) {
@@ -144,9 +149,10 @@ impl RollingFile {
     }
 }
 
-fn open(path: &Path, append: bool) -> io::Result<File> {
+/// `mode` is for a file that is created; one that exists keeps its own.
+fn open(path: &Path, append: bool, mode: u32) -> io::Result<File> {
     // Without truncation on rotation a file that another process put there in between would be mixed up with ours.
-    OpenOptions::new().create(true).append(append).write(true).truncate(!append).open(path)
+    OpenOptions::new().create(true).mode(mode).append(append).write(true).truncate(!append).open(path)
 }
 
 fn civil(time: SystemTime, local: bool) -> DateTime {
@@ -222,6 +228,25 @@ mod tests {
             file.write(&[b'x'; 10], at(0)).expect("written");
         }
         assert_eq!(names(directory.path()).len(), 4);
+    }
+
+    #[test]
+    fn creates_files_for_their_owner_alone_and_keeps_what_others_were_given() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("data.json");
+        let mode = || std::fs::metadata(&path).expect("file").permissions().mode() & 0o777;
+        for append in [true, false] {
+            RollingFile::open(&path, append, None).expect("file");
+            assert_eq!(mode(), 0o600);
+            std::fs::remove_file(&path).expect("removed");
+        }
+        let mut file = RollingFile::open(&path, false, Some(rotation())).expect("file");
+        for granted in [0o600, 0o700] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(granted)).expect("granted");
+            file.write(&[b'x'; 10], at(0)).expect("written");
+            file.write(&[b'x'; 10], at(0)).expect("written");
+            assert_eq!(mode(), granted);
+        }
     }
 
     #[test]

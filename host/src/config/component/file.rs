@@ -13,7 +13,8 @@ use crate::config::types::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FileConfig {
-    /// Where to write. Required. With `group_by` it holds one `*`, which the attribute's value replaces.
+    /// Where to write. Required. With `group_by` it holds one `*`, which the attribute's value replaces. A file that is
+    /// created is for its owner alone (0600).
     pub path: PathBuf,
     /// Appends to a file that exists instead of emptying it at start. Not with `rotation` or `compression`.
     /// Default: false.
