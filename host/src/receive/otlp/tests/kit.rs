@@ -15,6 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
@@ -250,6 +251,36 @@ where
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     sender
+}
+
+/// An HTTP/2 connection, and everything that the server says on it until it closes it.
+pub(super) async fn h2_overheard(address: &BoundAddress) -> (H2, JoinHandle<Vec<u8>>) {
+    let (mut from_server, mut to_server) = TcpStream::connect(tcp(address)).await.unwrap().into_split();
+    let (near, far) = tokio::io::duplex(64 << 10);
+    let (mut from_client, mut to_client) = tokio::io::split(far);
+    tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
+    let heard = tokio::spawn(async move {
+        let (mut heard, mut piece) = (Vec::new(), [0; 4096]);
+        while let Ok(read @ 1..) = from_server.read(&mut piece).await {
+            heard.extend_from_slice(&piece[..read]);
+            // The client may have gone.
+            let _ = to_client.write_all(&piece[..read]).await;
+        }
+        heard
+    });
+    (h2_over(near).await, heard)
+}
+
+/// The frames of HTTP/2 in what a server said: their types (RFC 9113, section 6) and payloads.
+pub(super) fn frames(mut heard: &[u8]) -> Vec<(u8, &[u8])> {
+    let mut frames = Vec::new();
+    while let Some((&[a, b, c, kind, ..], rest)) = heard.split_first_chunk::<9>() {
+        let length = u32::from_be_bytes([0, a, b, c]) as usize;
+        let (payload, rest) = rest.split_at(length.min(rest.len()));
+        frames.push((kind, payload));
+        heard = rest;
+    }
+    frames
 }
 
 /// What a gRPC call ended with.

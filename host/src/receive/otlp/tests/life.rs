@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tonic::Code;
 
 use super::kit::*;
-use crate::config::types::{self, HttpServerConfig, ListenAddress, Transport};
+use crate::config::types::{self, HttpServerConfig, ListenAddress, ServerParameters, Transport};
 use crate::receive::otlp::header_timeout;
 use crate::receive::{BoundAddress, Drained};
+
+/// Types of frames (RFC 9113, section 6).
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
 
 #[tokio::test]
 async fn closes_connections_beyond_the_limit() {
@@ -82,6 +86,50 @@ async fn an_idle_connection_does_not_hold_up_the_end() {
     running.stop.take().unwrap().send(()).unwrap();
     let drained = tokio::time::timeout(Duration::from_secs(5), running.task).await.expect("in time").unwrap();
     assert_eq!(drained, Drained { cut_off: 0 });
+}
+
+#[tokio::test]
+async fn says_goodbye_to_a_connection_that_is_idle() {
+    let mut plan = Plan::default();
+    plan.grpc.keepalive.server_parameters.max_connection_idle = types::Duration::from_millis(50);
+    let running = plan.start().await;
+    let (mut client, heard) = h2_overheard(&running.grpc).await;
+    assert_eq!(export(&mut client, &traces(1)).await.code(), Code::Ok);
+    // The client stays: it is the server that ends it.
+    let heard = tokio::time::timeout(Duration::from_secs(20), heard).await.expect("closed").unwrap();
+    let goodbyes: Vec<_> = frames(&heard).into_iter().filter(|(kind, _)| *kind == GOAWAY).collect();
+    assert!(!goodbyes.is_empty(), "{heard:?}");
+    for (_, payload) in goodbyes {
+        assert_eq!(payload[4..8], [0; 4], "NO_ERROR: whoever connects anew loses nothing");
+    }
+}
+
+#[tokio::test]
+async fn closes_connections_that_are_old_or_do_not_answer_pings() {
+    let short = types::Duration::from_millis(50);
+    let cases = [
+        (ServerParameters { time: short, timeout: short, ..ServerParameters::default() }, PING),
+        (
+            ServerParameters {
+                max_connection_age: short,
+                max_connection_age_grace: types::Duration::from_millis(200),
+                ..ServerParameters::default()
+            },
+            GOAWAY,
+        ),
+    ];
+    for (parameters, expected) in cases {
+        let mut plan = Plan::default();
+        plan.grpc.keepalive.server_parameters = parameters;
+        let running = plan.start().await;
+        // It greets, and then says nothing more, whatever it is asked.
+        let mut client = TcpStream::connect(tcp(&running.grpc)).await.unwrap();
+        client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        let mut heard = Vec::new();
+        // Whether it ends or breaks off makes no difference.
+        let _ = tokio::time::timeout(Duration::from_secs(20), client.read_to_end(&mut heard)).await.expect("closed");
+        assert!(frames(&heard).iter().any(|(kind, _)| *kind == expected), "{expected}: {heard:?}");
+    }
 }
 
 #[test]
