@@ -13,6 +13,8 @@ use super::ticker::{CallGuard, Ticker};
 
 /// Core instances of one component: the plugin, and the two that adapt its imports; some for other toolchains.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
+/// What all WebAssembly begins with.
+const MAGIC: &[u8] = b"\0asm";
 
 /// Messages of stages that are remembered so that they are not repeated.
 const MAX_SAID: usize = 1_000;
@@ -105,6 +107,10 @@ impl Engine {
 
     /// Compiles a component, or takes its code from the cache.
     pub(super) fn compile(&self, bytes: &[u8], digest: &Digest) -> Result<Component, CompileError> {
+        // wasmtime's own words about it take several lines.
+        if !bytes.starts_with(MAGIC) {
+            return Err(CompileError("it does not begin with \\0asm, as WebAssembly does".into()));
+        }
         let cached = || self.0.cache.as_ref().and_then(|cache| cache.load(&self.0.wasmtime, digest));
         if let Some(component) = cached() {
             return Ok(component);

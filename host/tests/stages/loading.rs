@@ -46,6 +46,18 @@ fn refuses_what_is_no_plugin_and_says_why() {
     }
 }
 
+#[test]
+fn says_in_one_line_that_a_file_is_no_webassembly() {
+    for bytes in [b"".as_slice(), b"no wasm", b"(component)", b"\x7fELF\x02\x01\x01"] {
+        let expected = "/probe.wasm can't be used: it is no valid WebAssembly component: it does not begin with \\0asm, \
+                        as WebAssembly does";
+        assert_eq!(refusal(bytes), expected, "{bytes:?}");
+    }
+    for bytes in [b"\0asm".as_slice(), b"\0asm and nothing else", b"\0asm\x0d\0\x01\0\xff"] {
+        assert_eq!(refusal(bytes).lines().count(), 1, "{}", refusal(bytes));
+    }
+}
+
 /// A component whose exports have the right names and the wrong types.
 fn misfit() -> Vec<u8> {
     let lifted = "(core module $m (func (export \"f\"))) (core instance $i (instantiate $m))
