@@ -125,7 +125,7 @@ impl OpenSearch {
         let results = match reply::read(&reply.body, request.documents.len()) {
             Ok(results) => results,
             // What was stored is found by its id when it is sent again.
-            Err(error) => return again(vec![request], None, error.to_string()),
+            Err(error) => return again(vec![request], None, format!("{error}; {}", reply.reason())),
         };
         let mut sent = Sent { delivered: 0, refused: Vec::new(), again: None };
         let mut reason = String::new();

@@ -51,8 +51,14 @@ async fn accept(listener: TcpListener, counts: Arc<Counts>) {
 }
 
 async fn take(mut request: Request<Incoming>, counts: Arc<Counts>) -> Result<Response<Body>, Infallible> {
+    let bulk = request.uri().path().ends_with("/_bulk");
+    let mut lines = 0;
     while let Some(Ok(frame)) = request.body_mut().frame().await {
-        counts.bytes.fetch_add(frame.data_ref().map_or(0, Bytes::len) as u64, Ordering::Relaxed);
+        let Some(data) = frame.data_ref() else { continue };
+        counts.bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
+        if bulk {
+            lines += data.iter().filter(|byte| **byte == b'\n').count();
+        }
     }
     counts.requests.fetch_add(1, Ordering::Relaxed);
     let grpc = request.headers().get("content-type").is_some_and(|v| v.as_bytes().starts_with(b"application/grpc"));
@@ -63,9 +69,8 @@ async fn take(mut request: Request<Incoming>, counts: Arc<Counts>) -> Result<Res
         frames.push(Ok(Frame::data(Bytes::from_static(&[0; 5]))));
         frames.push(Ok(Frame::trailers(trailers)));
     }
-    let bulk = request.uri().path().ends_with("/_bulk");
     if bulk {
-        frames.push(Ok(Frame::data(Bytes::from_static(br#"{"errors":false}"#))));
+        frames.push(Ok(Frame::data(bulk_answer(lines / 2).into())));
     }
     let mut response = Response::new(StreamBody::new(futures_util::stream::iter(frames)));
     let content_type = match (grpc, bulk) {
@@ -75,4 +80,10 @@ async fn take(mut request: Request<Incoming>, counts: Arc<Counts>) -> Result<Res
     };
     response.headers_mut().insert("content-type", HeaderValue::from_static(content_type));
     Ok(response)
+}
+
+/// Says that so many documents are stored.
+fn bulk_answer(documents: usize) -> String {
+    let items = vec![r#"{"create":{"status":201}}"#; documents].join(",");
+    format!(r#"{{"errors":false,"items":[{items}]}}"#)
 }

@@ -16,8 +16,8 @@ pub(super) enum Result {
 /// Why an answer is of no use.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReplyError {
-    /// It is no bulk answer.
-    #[error("the answer to _bulk can't be read: {0}")]
+    /// It is no bulk answer; a gateway may have given it.
+    #[error("what was answered is no answer to _bulk: {0}")]
     Json(#[from] serde_json::Error),
     /// It does not say what became of each document.
     #[error("the answer to _bulk has {found} results for {expected} documents")]
@@ -29,11 +29,11 @@ pub(super) enum ReplyError {
     },
 }
 
+/// Every bulk answer has both, and nothing else is one.
 #[derive(Deserialize)]
 struct Reply {
-    #[serde(default)]
-    errors: bool,
-    #[serde(default)]
+    #[serde(rename = "errors")]
+    _errors: bool,
     items: Vec<Item>,
 }
 
@@ -90,9 +90,6 @@ impl Failure {
 /// Reads an answer to a request with so many documents.
 pub(super) fn read(body: &[u8], documents: usize) -> std::result::Result<Vec<Result>, ReplyError> {
     let reply: Reply = serde_json::from_slice(body)?;
-    if !reply.errors && reply.items.is_empty() {
-        return Ok(vec![Result::Stored; documents]);
-    }
     if reply.items.len() != documents {
         return Err(ReplyError::Count { found: reply.items.len(), expected: documents });
     }
@@ -136,11 +133,24 @@ mod tests {
     fn refuses_an_answer_that_does_not_fit_the_request() {
         let body = br#"{"errors":true,"items":[{"create":{"status":201}}]}"#;
         assert!(matches!(read(body, 2), Err(ReplyError::Count { found: 1, expected: 2 })));
-        assert!(matches!(read(b"<html>", 1), Err(ReplyError::Json(_))));
     }
 
     #[test]
-    fn an_answer_filtered_down_to_no_errors_means_that_all_is_stored() {
-        assert_eq!(read(br#"{"errors":false}"#, 2).expect("read"), [Result::Stored, Result::Stored]);
+    fn what_is_no_bulk_answer_stores_nothing() {
+        for (body, missing) in [
+            ("{}", "errors"),
+            (r#"{"message":"Forbidden"}"#, "errors"),
+            (r#"{"errors":false}"#, "items"),
+            (r#"{"items":[{"create":{"status":201}}]}"#, "errors"),
+            ("<html>", "expected value"),
+        ] {
+            let error = read(body.as_bytes(), 1).expect_err(body).to_string();
+            assert!(
+                error.starts_with("what was answered is no answer to _bulk: ") && error.contains(missing),
+                "{error}"
+            );
+        }
+        let none = read(br#"{"errors":false,"items":[]}"#, 1);
+        assert!(matches!(none, Err(ReplyError::Count { found: 0, expected: 1 })));
     }
 }

@@ -285,6 +285,18 @@ fn reads_the_answers_that_opensearch_gives() {
 }
 
 #[test]
+fn a_success_that_is_no_bulk_answer_is_tried_again() {
+    for body in ["{}", r#"{"message":"no route"}"#, r#"{"errors":false,"items":[]}"#, ""] {
+        let (exporter, request) = one_request(4);
+        let sent = exporter.answered(request, &reply(200, body));
+        assert_eq!((sent.delivered, sent.refused.len()), (0, 0), "{body}");
+        let again = sent.again.expect("sent again");
+        assert_eq!(again.requests[0].1, 4);
+        assert!(again.reason.contains("_bulk") && again.reason.contains(body), "{}", again.reason);
+    }
+}
+
+#[test]
 fn an_answer_for_the_whole_request_concerns_all_of_it() {
     let answered = |status| {
         let (exporter, request) = one_request(4);
