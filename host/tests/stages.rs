@@ -17,5 +17,7 @@ mod limits;
 mod loading;
 #[path = "stages/reload.rs"]
 mod reload;
+#[path = "stages/segments.rs"]
+mod segments;
 #[path = "stages/standard.rs"]
 mod standard;

@@ -63,7 +63,7 @@ impl Segment {
     /// # Errors
     /// Refuses what a stage refuses, and everything when no exporter has room. What is refused is booked as such.
     pub async fn consume(&self, batch: Batch) -> Result<(), Refusal> {
-        let batches = self.run(batch)?;
+        let batches = self.run(batch, |refusal| Entry::Rejected(reason(refusal)))?;
         let mut debt = Debt::new(&self.telemetry.ledger, &batches);
         match &self.next {
             Next::Exporters(fan_out) => {
@@ -84,12 +84,16 @@ impl Segment {
     }
 
     /// The same for a batch that nobody can be asked to send again: it waits for room, and what a stage refuses is
-    /// lost, with its reason in the log.
+    /// dropped, with its reason in the log.
     pub async fn consume_or_wait(&self, batch: Batch) {
-        let batches = match self.run(batch) {
+        let (tenant, signal, items) = (batch.tenant.clone(), batch.signal, batch.items);
+        let batches = match self.run(batch, |refusal| Entry::Dropped(lost(refusal))) {
             Ok(batches) => batches,
             Err(refusal) => {
-                tracing::error!(%refusal, "a stage refused data that was acknowledged before");
+                tracing::error!(
+                    %tenant, signal = signal.name(), items, %refusal,
+                    "a stage refused data that was acknowledged before, it is dropped"
+                );
                 return;
             }
         };
@@ -112,8 +116,8 @@ impl Segment {
         }
     }
 
-    /// Runs the stages and books what they did.
-    fn run(&self, batch: Batch) -> Result<Vec<Batch>, Refusal> {
+    /// Runs the stages and books what they did; `refused` says as what to book a batch that one of them refused.
+    fn run(&self, batch: Batch, refused: impl FnOnce(&Refusal) -> Entry) -> Result<Vec<Batch>, Refusal> {
         let Some(chain) = &self.chain else { return Ok(vec![batch]) };
         let (tenant, signal, items) = (batch.tenant.clone(), batch.signal, batch.items);
         let outcome = chain.run(batch);
@@ -124,7 +128,7 @@ impl Segment {
                 Ok(batches)
             }
             Err(refusal) => {
-                self.telemetry.ledger.book(&tenant, signal, Entry::Rejected(reason(&refusal)), items);
+                self.telemetry.ledger.book(&tenant, signal, refused(&refusal), items);
                 Err(refusal)
             }
         }
@@ -173,6 +177,14 @@ fn reason(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Busy { .. } => "busy",
         Refusal::Failed { .. } => "failed",
+        Refusal::Permanent { .. } => "refused_by_stage",
+    }
+}
+
+/// Why a batch is dropped that can't be given back.
+fn lost(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Busy { .. } | Refusal::Failed { .. } => "stage_failed",
         Refusal::Permanent { .. } => "refused_by_stage",
     }
 }
