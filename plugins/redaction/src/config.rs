@@ -30,8 +30,9 @@ pub struct Config {
     /// Key of the HMAC functions: at least 32 bytes for hmac-sha256, 64 bytes for hmac-sha512.
     #[schemars(extend("writeOnly" = true))]
     pub hmac_key: Secret,
-    /// Which attributes tell what was done: silent (none), info (counts) or debug (counts and keys).
-    pub summary: Summary,
+    /// Which attributes tell what was done: silent (none), info (counts) or debug (counts and keys). The Collector takes
+    /// any other word for silent.
+    pub summary: String,
     /// Detectors of values that a regular expression can't tell from harmless ones. They apply after
     /// `blocked_values`, in their order. Not in the Collector.
     pub detectors: Vec<DetectorConfig>,
@@ -80,11 +81,9 @@ impl TryFrom<String> for HashFunction {
 }
 
 /// Which attributes tell what was done.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Summary {
     /// None.
-    #[default]
     Silent,
     /// Counts.
     Info,
@@ -231,6 +230,15 @@ impl Config {
         problems
     }
 
+    /// Which attributes tell what was done.
+    pub(crate) fn summary(&self) -> Summary {
+        match self.summary.as_str() {
+            "info" => Summary::Info,
+            "debug" => Summary::Debug,
+            _ => Summary::Silent,
+        }
+    }
+
     /// What is allowed, but hardly meant.
     pub(crate) fn surprises(&self) -> Vec<&'static str> {
         let is_hmac = matches!(self.hash_function, HashFunction::HmacSha256 | HashFunction::HmacSha512);
@@ -247,6 +255,10 @@ impl Config {
             (
                 !is_hmac && !self.hmac_key.0.is_empty(),
                 "hmac_key has no effect: hash_function is neither hmac-sha256 nor hmac-sha512",
+            ),
+            (
+                !["", "silent", "info", "debug"].contains(&self.summary.as_str()),
+                "summary is none of silent, info and debug: no summary is written",
             ),
         ];
         surprises.into_iter().filter(|(is_so, _)| *is_so).map(|(_, message)| message).collect()

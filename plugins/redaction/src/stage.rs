@@ -32,7 +32,7 @@ impl Stage for Redaction {
         let mut errors = ConfigErrors::new();
         config.problems().into_iter().for_each(|(path, message)| errors.push(path, message));
         config.surprises().into_iter().for_each(log::warn);
-        let replacement = Replacement::new(&config);
+        let (replacement, summary) = (Replacement::new(&config), config.summary());
         let steps = steps(&config, setup, &mut errors);
         let keys = KeyRules {
             ignored: config.ignored_keys.into_iter().collect(),
@@ -49,7 +49,7 @@ impl Stage for Redaction {
             allowed_values,
             replacement,
             redact_all_types: config.redact_all_types,
-            summary: config.summary,
+            summary,
             has_bodies,
             empty_text: EmptyText::default(),
         };
@@ -66,7 +66,7 @@ impl Stage for Redaction {
             nested: config.redact_all_types,
             body_parts: has_bodies,
             text: false,
-            numbers: has_bodies || config.redact_all_types || config.summary != Summary::Silent,
+            numbers: has_bodies || config.redact_all_types || summary != Summary::Silent,
             lists: if redactor.only_searches() { TableLists::StructuredBodies } else { TableLists::Always },
         });
         setup.writes(Writes::AttributesAnd(Vec::new()));

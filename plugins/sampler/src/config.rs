@@ -28,7 +28,8 @@ pub struct SamplerConfig {
     pub mode: Option<SamplerMode>,
     /// Whether rows are dropped that have no randomness or whose sampling information is wrong. Default true.
     pub fail_closed: bool,
-    /// Significant hexadecimal digits of a threshold, 1 to 14. Default 4.
+    /// Significant hexadecimal digits of a threshold, 1 to 14. Default 4. Negative numbers are taken because the
+    /// Collector takes them; most thresholds are then rounded until all rows are kept, or none.
     pub sampling_precision: i64,
     /// Logs: `traceID` (default) takes the trace id and, where there is none, `from_attribute`; `record` only
     /// `from_attribute`. Mode `hash_seed` only.
@@ -49,6 +50,9 @@ pub enum SamplerMode {
     Proportional,
     /// Consistent sampling, absolute.
     Equalizing,
+    /// The default.
+    #[serde(rename = "")]
+    Empty,
 }
 
 /// Where the randomness of a log record comes from.
@@ -60,6 +64,9 @@ pub enum AttributeSource {
     /// The attribute.
     #[serde(rename = "record")]
     Record,
+    /// The attribute: for the Collector whatever is not `traceID` is `record`, although `traceID` is the default.
+    #[serde(rename = "")]
+    Empty,
 }
 
 impl Default for SamplerConfig {
@@ -103,7 +110,7 @@ impl SamplerConfig {
         if let Some(mistake) = mistake {
             errors.push("sampling_percentage", format!("{} {mistake}", self.sampling_percentage));
         }
-        if !(1..=14).contains(&self.sampling_precision) {
+        if self.sampling_precision == 0 || self.sampling_precision > 14 {
             let message = format!("{} is out of range; use 1 to 14 hexadecimal digits", self.sampling_precision);
             errors.push("sampling_precision", message);
         }
@@ -111,6 +118,9 @@ impl SamplerConfig {
             return Err(errors);
         }
         self.warn_of_what_drops_everything(signal);
+        if self.sampling_precision < 0 {
+            log::warn("sampling_precision is negative: most thresholds are rounded until all rows are kept, or none");
+        }
         Ok(Policy {
             mode: self.decisive_mode(),
             precision: self.precision(),
@@ -125,10 +135,10 @@ impl SamplerConfig {
             return Mode::Never;
         }
         let ratio = f64::from(percentage) / 100.0;
-        match self.mode.unwrap_or(SamplerMode::HashSeed) {
+        match self.mode.unwrap_or(SamplerMode::Empty) {
             // The multiplication has 32-bit precision and the result is cut off: the bucket count stays the one that
             // Collectors have used since long before thresholds were standardized.
-            SamplerMode::HashSeed => match (percentage * BUCKETS_PER_PERCENT) as u32 {
+            SamplerMode::HashSeed | SamplerMode::Empty => match (percentage * BUCKETS_PER_PERCENT) as u32 {
                 0 => Mode::Never,
                 buckets => Mode::HashSeed(Threshold::from_buckets(buckets)),
             },
@@ -139,8 +149,9 @@ impl SamplerConfig {
         }
     }
 
-    fn precision(&self) -> u32 {
-        self.sampling_precision.clamp(1, 14) as u32
+    /// Below -14 no digit of any threshold is left.
+    fn precision(&self) -> i32 {
+        self.sampling_precision.clamp(-14, 14) as i32
     }
 
     fn warn_of_what_drops_everything(&self, signal: Signal) {
@@ -151,9 +162,11 @@ impl SamplerConfig {
                 "sampling_percentage is less than the 14 bits of mode hash_seed can express: all rows are dropped",
             );
         }
-        let no_source = self.attribute_source == AttributeSource::Record && self.from_attribute.is_empty();
+        let no_source = self.attribute_source != AttributeSource::TraceId && self.from_attribute.is_empty();
         if signal == Signal::Logs && no_source && matches!(self.decisive_mode(), Mode::HashSeed(_)) {
-            log::warn("attribute_source is record but from_attribute is not set: no log record has any randomness");
+            log::warn(
+                "attribute_source is not traceID and from_attribute is not set: no log record has any randomness",
+            );
         }
     }
 }

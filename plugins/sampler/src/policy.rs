@@ -21,7 +21,7 @@ pub(crate) enum Mode {
 pub(crate) struct Policy {
     pub(crate) mode: Mode,
     /// Significant digits of thresholds.
-    pub(crate) precision: u32,
+    pub(crate) precision: i32,
     /// Whether rows are dropped that can't be decided about.
     pub(crate) fail_closed: bool,
     pub(crate) hash: Fnv,

@@ -31,8 +31,9 @@ impl Threshold {
 
     /// The threshold for a probability, rounded to so many significant digits; `None` outside of [2^-56, 1].
     ///
-    /// Leading `0` or `f` digits do not count as significant, so that the relative error stays small near both ends.
-    pub(crate) fn from_probability(probability: f64, precision: u32) -> Option<Self> {
+    /// Leading `0` or `f` digits do not count as significant, so that the relative error stays small near both ends. A
+    /// negative precision takes that many away again, as in the Collector.
+    pub(crate) fn from_probability(probability: f64, precision: i32) -> Option<Self> {
         if !(MIN_PROBABILITY..=1.0).contains(&probability) {
             return None;
         }
@@ -40,13 +41,14 @@ impl Threshold {
             return Some(Self::ALWAYS);
         }
         let leading = leading_digits(probability).max(leading_digits(1.0 - probability));
-        let precision = (precision + leading).min(DIGITS as u32);
+        let precision = (precision + leading).min(DIGITS as i32);
         let exact = RANGE - (probability * RANGE as f64).round() as u64;
-        let shift = 4 * (DIGITS as u32 - precision);
-        if shift == 0 {
-            return Some(Self(exact));
-        }
-        Some(Self(((exact + (1 << (shift - 1))) >> shift) << shift))
+        Some(Self(match 4 * (DIGITS as i32 - precision) {
+            0 => exact,
+            shift @ ..60 => ((exact + (1 << (shift - 1))) >> shift) << shift,
+            // More digits than there are, and half of them is more than the value.
+            _ => 0,
+        }))
     }
 
     /// Reads a `th` value: 1 to 14 hexadecimal digits.
@@ -123,9 +125,9 @@ impl Randomness {
 
 /// How many leading zero digits a fraction in (0, 1) has as far as this rounding is concerned: by its binary exponent,
 /// so that 1/16 still counts none.
-fn leading_digits(fraction: f64) -> u32 {
+fn leading_digits(fraction: f64) -> i32 {
     let exponent = ((fraction.to_bits() >> 52) & 0x7ff) as i32 - 1022; // as of C's frexp, at most 0 here
-    (-exponent).max(0) as u32 / 4
+    (-exponent).max(0) / 4
 }
 
 fn parse_hex(digits: &str) -> Option<u64> {

@@ -179,6 +179,19 @@ fn samples_every_log_record_of_a_batch_as_if_it_were_alone() {
 }
 
 #[test]
+fn an_empty_attribute_source_looks_at_the_attribute_only_as_the_collector_does() {
+    let all: Vec<LogRecord> = recorded_logs().into_iter().map(|(_, record, _)| record).collect();
+    let sampled = |source: &str| {
+        let config =
+            format!(r#"{{"sampling_percentage": 50, "from_attribute": "source", "attribute_source": "{source}"}}"#);
+        let mut stage = Harness::<Sampler>::new(&config, Signal::Logs).unwrap();
+        encoded(&records(&stage.process(&logs(&all)).unwrap().bytes))
+    };
+    assert_eq!(sampled(""), sampled("record"));
+    assert_ne!(sampled(""), sampled("traceID"));
+}
+
+#[test]
 fn takes_a_trace_id_of_another_length_for_none() {
     let mut stage = Harness::<Sampler>::new(r#"{"sampling_percentage": 100}"#, Signal::Traces).unwrap();
     let request: Vec<Span> =

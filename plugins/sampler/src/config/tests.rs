@@ -13,6 +13,8 @@ fn chooses_the_mode() {
         (r#"{"sampling_percentage": 0, "mode": "proportional"}"#, Mode::Never),
         (r#"{"sampling_percentage": 50}"#, Mode::HashSeed(threshold("8"))),
         (r#"{"sampling_percentage": 50, "mode": null}"#, Mode::HashSeed(threshold("8"))),
+        (r#"{"sampling_percentage": 50, "mode": ""}"#, Mode::HashSeed(threshold("8"))),
+        (r#"{"sampling_percentage": 50, "sampling_precision": -1}"#, Mode::HashSeed(threshold("8"))),
         (r#"{"sampling_percentage": 100}"#, Mode::HashSeed(Threshold::ALWAYS)),
         (r#"{"sampling_percentage": 1e9, "mode": "hash_seed"}"#, Mode::HashSeed(Threshold::ALWAYS)),
         // 1 of 16384 buckets begins at 0.0061035...
@@ -31,6 +33,14 @@ fn chooses_the_mode() {
             r#"{"sampling_percentage": 33.333333333, "sampling_precision": 2, "mode": "equalizing"}"#,
             Mode::Equalizing(threshold("ab")),
         ),
+        (
+            r#"{"sampling_percentage": 50, "sampling_precision": -1, "mode": "equalizing"}"#,
+            Mode::Equalizing(Threshold::ALWAYS),
+        ),
+        (
+            r#"{"sampling_percentage": 50, "sampling_precision": -100, "mode": "equalizing"}"#,
+            Mode::Equalizing(Threshold::ALWAYS),
+        ),
     ] {
         assert_eq!(policy(json).map(|policy| policy.mode), Ok(expected), "{json}");
     }
@@ -47,12 +57,11 @@ fn says_what_is_wrong() {
         (r#"{"sampling_percentage": 1e-15}"#, "is too small"),
         (r#"{"sampling_precision": 0}"#, "sampling_precision: 0 is out of range"),
         (r#"{"sampling_precision": 15}"#, "sampling_precision: 15 is out of range"),
-        (r#"{"sampling_precision": -1}"#, "sampling_precision: -1 is out of range"),
         (r#"{"sampling_percentage": -1, "sampling_precision": 15}"#, "; sampling_precision: 15"),
         (r#"{"hash_seed": -1}"#, "invalid value: integer `-1`, expected u32"),
         (r#"{"hash_seed": 4294967296}"#, "expected u32"),
         (r#"{"mode": "equalising"}"#, "unknown variant `equalising`, expected one of"),
-        (r#"{"attribute_source": "traceid"}"#, "unknown variant `traceid`, expected `traceID` or `record`"),
+        (r#"{"attribute_source": "traceid"}"#, "unknown variant `traceid`, expected one of `traceID`, `record`"),
         (r#"{"sampling": 1}"#, "unknown field `sampling`"),
     ] {
         let error = policy(json).expect_err(json);

@@ -172,3 +172,21 @@ fn keeps_rows_at_the_threshold_and_above() {
     assert!(threshold.keeps(randomness(ALL / 2)) && !threshold.keeps(randomness(ALL / 2 - 1)));
     assert!(Threshold::ALWAYS.keeps(randomness(0)) && !Threshold::NEVER.keeps(Randomness::HIGHEST));
 }
+
+/// Values of contrib's `ProbabilityToThresholdWithPrecision`, v0.155.
+#[test]
+fn a_negative_precision_rounds_as_the_collector_does() {
+    for (probability, precision, expected) in [
+        (0.5, -1, Threshold::ALWAYS),
+        (0.0625, -1, Threshold::ALWAYS),
+        (0.05, -1, Threshold::NEVER),
+        (0.05, -2, Threshold::ALWAYS),
+        (0.99, -1, Threshold::ALWAYS),
+        (0.001, -2, Threshold::NEVER),
+        (0.001, -3, Threshold::ALWAYS),
+        (1e-15, -3, Threshold::NEVER),
+        (1e-15, -14, Threshold::ALWAYS),
+    ] {
+        assert_eq!(Threshold::from_probability(probability, precision), Some(expected), "{probability} {precision}");
+    }
+}
