@@ -138,7 +138,7 @@ impl Exporter for RemoteWrite {
         let translated = translate::translate(&self.translation, batch.tenant.as_str(), &batch.bytes);
         let max_bytes = self.translation.max_request_bytes;
         let mut requests = request::pack(translated.series, max_bytes, MAX_COMPRESSED_BYTES);
-        requests.extend(request::metadata(&translated.metadata, max_bytes));
+        requests.extend(request::metadata(&translated.metadata, max_bytes, MAX_COMPRESSED_BYTES));
         Encoded { requests, dropped: translated.dropped }
     }
 

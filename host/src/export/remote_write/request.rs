@@ -1,5 +1,7 @@
 //! Write requests: series packed up to a size, compressed, and cut in halves when they are still too large.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use super::proto::{put_bytes, put_integer, put_text, take_varint};
@@ -11,7 +13,7 @@ use super::translate::Metadata;
 pub struct WriteRequest {
     /// Snappy, as it goes over the wire.
     pub(crate) body: Bytes,
-    /// For each series in it the number of data points that it stands for.
+    /// For each series in it the number of data points that it stands for; none for each description of a metric.
     points: Vec<u32>,
 }
 
@@ -21,7 +23,7 @@ impl WriteRequest {
         self.points.iter().map(|points| u64::from(*points)).sum()
     }
 
-    /// Two requests with half of the series each; the request itself if it has only one.
+    /// Two requests with half of the series or descriptions each; the request itself if it has only one.
     pub(crate) fn halves(self) -> Result<[Self; 2], Self> {
         let plain = (self.points.len() > 1).then(|| snap::raw::Decoder::new().decompress_vec(&self.body).ok());
         let Some(plain) = plain.flatten() else { return Err(self) };
@@ -73,10 +75,10 @@ fn close(requests: &mut Vec<WriteRequest>, plain: &[u8], points: Vec<u32>, max_c
     }
 }
 
-/// Requests that hold metadata only, which are no data points.
-pub(crate) fn metadata(metadata: &[Metadata], max_bytes: usize) -> Vec<WriteRequest> {
+/// Requests that hold metadata only, which are no data points, within the same limits.
+pub(crate) fn metadata(metadata: &BTreeSet<Metadata>, max_bytes: usize, max_compressed: usize) -> Vec<WriteRequest> {
     let mut requests = Vec::new();
-    let mut plain = Vec::new();
+    let (mut plain, mut points) = (Vec::new(), Vec::new());
     for one in metadata {
         let mut message = Vec::new();
         put_integer(&mut message, 0x08, one.kind);
@@ -84,13 +86,14 @@ pub(crate) fn metadata(metadata: &[Metadata], max_bytes: usize) -> Vec<WriteRequ
         put_text(&mut message, 0x22, &one.help);
         put_text(&mut message, 0x2a, &one.unit);
         if !plain.is_empty() && plain.len() + message.len() > max_bytes {
-            requests.push(compress(&plain, Vec::new()));
+            close(&mut requests, &plain, std::mem::take(&mut points), max_compressed);
             plain.clear();
         }
         put_bytes(&mut plain, 0x1a, &message);
+        points.push(0);
     }
-    if !plain.is_empty() {
-        requests.push(compress(&plain, Vec::new()));
+    if !points.is_empty() {
+        close(&mut requests, &plain, points, max_compressed);
     }
     requests
 }

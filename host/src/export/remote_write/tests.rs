@@ -12,6 +12,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
 use super::*;
+use crate::export::testing;
 
 /// The receiving side, as Prometheus defines it (prompb/remote.proto and types.proto).
 mod prompb {
@@ -399,8 +400,37 @@ fn metadata_goes_in_requests_of_its_own() {
     let translation = Translation { metadata: true, ..plain() };
     let bytes = request(vec![], vec![sum("io", 2, vec![point(vec![], 6, 3.0)])]);
     let translated = translate::translate(&translation, "", &bytes);
-    let requests = request::metadata(&translated.metadata, usize::MAX);
+    let requests = request::metadata(&translated.metadata, usize::MAX, usize::MAX);
     assert_eq!(requests[0].items(), 0);
     let decoded = decode(&requests);
     assert_eq!((decoded[0].metadata[0].family.as_str(), decoded[0].metadata[0].kind), ("io_bytes_total", 1));
+}
+
+#[test]
+fn metadata_keeps_to_what_amp_takes_and_loses_nothing() {
+    let mut state = 1_u64;
+    let mut incompressible = |length| -> String {
+        let letter = |_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            char::from(b'a' + (state >> 33) as u8 % 26)
+        };
+        (0..length).map(letter).collect()
+    };
+    let described = |number| {
+        let points = vec![point(vec![], 6, 1.0)];
+        Metric { description: incompressible(200), ..gauge(&format!("m{number}"), points) }
+    };
+    let bytes = request(vec![], (0..20_000).map(described).collect());
+    let mut config = PrometheusRemoteWriteConfig { send_metadata: true, ..PrometheusRemoteWriteConfig::default() };
+    config.client.endpoint = crate::config::types::Url::new("http://127.0.0.1:9090/api/v1/write");
+    let exporter = RemoteWrite::new("prometheusremotewrite", &config, Authenticator::None).expect("valid");
+    let encoded = exporter.encode(&testing::batch(20_000, bytes));
+    assert!(encoded.requests.iter().all(|request| request.body.len() < MAX_COMPRESSED_BYTES));
+    let families: Vec<String> =
+        decode(&encoded.requests).into_iter().flat_map(|request| request.metadata).map(|one| one.family).collect();
+    assert_eq!(families.len(), 20_000);
+    assert_eq!(encoded.requests.iter().map(WriteRequest::items).sum::<u64>(), 20_000);
+    let [first, second] = encoded.requests.into_iter().next_back().expect("metadata").halves().expect("several");
+    let halves = decode(&[first, second]);
+    assert!(halves.iter().all(|half| !half.metadata.is_empty() && half.timeseries.is_empty()));
 }

@@ -1,6 +1,7 @@
 //! Metrics as time series: which series a data point becomes, with which labels and values.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use sluice_wire::view::{
@@ -30,11 +31,11 @@ pub(crate) struct Translated {
     /// Data points that can't be expressed.
     pub(crate) dropped: Vec<Dropped>,
     /// Names, types, units and descriptions, if they are wanted.
-    pub(crate) metadata: Vec<Metadata>,
+    pub(crate) metadata: BTreeSet<Metadata>,
 }
 
 /// What is known about a metric family.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Metadata {
     /// `MetricMetadata.MetricType`.
     pub(crate) kind: u64,
@@ -56,7 +57,7 @@ pub(crate) fn translate(translation: &Translation, tenant: &str, bytes: &[u8]) -
         // What is left out of a request and what names get longer is about the same.
         series: SeriesSet::with_capacity(bytes.len()),
         dropped: Vec::new(),
-        metadata: Vec::new(),
+        metadata: BTreeSet::new(),
     };
     for resource in MetricsView::new(bytes).resource_metrics() {
         translator.resource(&resource);
@@ -72,7 +73,7 @@ struct Translator<'a> {
     names: LabelNames<'a>,
     series: SeriesSet,
     dropped: Vec<Dropped>,
-    metadata: Vec<Metadata>,
+    metadata: BTreeSet<Metadata>,
 }
 
 /// What all points of a metric share.
@@ -346,10 +347,7 @@ impl<'a> Translator<'a> {
             Data::None => 0,
         };
         let (help, unit) = (metric.description().to_owned(), metric.unit().to_owned());
-        let metadata = Metadata { kind, family: family.to_owned(), help, unit };
-        if !self.metadata.contains(&metadata) {
-            self.metadata.push(metadata);
-        }
+        self.metadata.insert(Metadata { kind, family: family.to_owned(), help, unit });
     }
 
     fn drop(&mut self, items: u64, reason: &'static str, detail: String) {
