@@ -43,6 +43,15 @@ pub struct OpenSearch {
     templates_installed: AtomicBool,
 }
 
+/// Why a template is not there.
+#[derive(Debug, PartialEq, Eq)]
+enum NoTemplate {
+    /// It may be installed later, at the earliest after this time if the destination said so.
+    Later(String, Option<Duration>),
+    /// It is refused for good, and so is what needs it.
+    Never(String),
+}
+
 /// Why there is no exporter.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenSearchError {
@@ -87,19 +96,26 @@ impl OpenSearch {
     }
 
     /// Installs the templates that are not there yet; documents must wait for that, since types can't be changed later.
-    async fn install_templates(&self) -> Result<(), (String, Option<Duration>)> {
+    async fn install_templates(&self) -> Result<(), NoTemplate> {
         if self.templates_installed.load(Ordering::Relaxed) {
             return Ok(());
         }
         for template in &self.templates {
             let uri = format!("{}/_template/{}", self.endpoint, template.name).parse();
-            let uri = uri.map_err(|error: http::uri::InvalidUri| (error.to_string(), None))?;
+            let uri = uri.map_err(|error: http::uri::InvalidUri| NoTemplate::Never(error.to_string()))?;
             let request = Request::post(uri, "application/json", template.body.to_string().into());
             let request = Request { method: Method::PUT, ..request };
-            let reply = self.client.send(request).await.map_err(|error| (error.to_string(), None))?;
-            if !reply.status.is_success() {
-                let reason = format!("template {}: {}", template.name, reply.reason());
-                return Err((reason, reply.retry_after(SystemTime::now())));
+            let reply = self.client.send(request).await.map_err(|error| match error.is_retryable() {
+                true => NoTemplate::Later(error.to_string(), None),
+                false => NoTemplate::Never(error.to_string()),
+            })?;
+            let reason = || format!("can't install the index template {}: {}", template.name, reply.reason());
+            match reply.status {
+                status if status.is_success() => {}
+                status if may_pass(status) => {
+                    return Err(NoTemplate::Later(reason(), reply.retry_after(SystemTime::now())));
+                }
+                _ => return Err(NoTemplate::Never(reason())),
             }
         }
         self.templates_installed.store(true, Ordering::Relaxed);
@@ -114,8 +130,7 @@ impl OpenSearch {
                 Ok(halves) => again(halves.into(), Some(Duration::ZERO), reply.reason()),
                 Err(request) => refuse(&request, &reply.reason()),
             },
-            StatusCode::TOO_MANY_REQUESTS => again(vec![request], reply.retry_after(now), reply.reason()),
-            status if status.is_server_error() => again(vec![request], reply.retry_after(now), reply.reason()),
+            status if may_pass(status) => again(vec![request], reply.retry_after(now), reply.reason()),
             _ => refuse(&request, &reply.reason()),
         }
     }
@@ -164,8 +179,10 @@ impl Exporter for OpenSearch {
     }
 
     async fn send(&self, request: BulkRequest) -> Sent<BulkRequest> {
-        if let Err((reason, after)) = self.install_templates().await {
-            return again(vec![request], after, reason);
+        match self.install_templates().await {
+            Ok(()) => {}
+            Err(NoTemplate::Later(reason, after)) => return again(vec![request], after, reason),
+            Err(NoTemplate::Never(reason)) => return refuse(&request, &reason),
         }
         let (body, encoding) = match compress(self.compression, request.body.clone()) {
             Ok(compressed) => compressed,
@@ -223,6 +240,11 @@ fn encoder(config: &OpenSearchConfig) -> Encoder {
         max_bytes: usize::try_from(config.max_bulk_size.bytes()).unwrap_or(usize::MAX),
         services: Services::default(),
     }
+}
+
+/// Whether the same request may succeed later.
+fn may_pass(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
 }
 
 fn failed(request: BulkRequest, error: &SendError) -> Sent<BulkRequest> {

@@ -8,6 +8,7 @@ use sluice_wire::sample::{request, tenant_request};
 
 use super::*;
 use crate::config::types::Url;
+use crate::export::testing::server::{self, Server};
 use crate::limits::Budget;
 use crate::model::{Context, TenantId};
 
@@ -369,5 +370,29 @@ fn equal_records_of_others_have_ids_of_their_own() {
         assert_eq!(id("acme", "r", "s"), id("acme", "r", "s"));
         let all = [id("acme", "r", "s"), id("globex", "r", "s"), id("acme", "other", "s"), id("acme", "r", "other")];
         assert_eq!(all.iter().collect::<std::collections::HashSet<_>>().len(), 4, "{all:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_needs_a_refused_template_is_refused_with_it_after_one_request() {
+    for (status, is_refused) in [(400, true), (403, true), (413, true), (429, false), (500, false), (503, false)] {
+        let server = Server::start(move |_| server::reply(status, r#"{"error":"security_exception"}"#)).await;
+        let mut config = config();
+        config.mapping.mode = MappingMode::Jaeger;
+        config.http.endpoint = Url::new(server.uri("").to_string());
+        let exporter = exporter(&config);
+        let encoded = exporter.encode(&batch(Signal::Traces, request(Signal::Traces, 3)));
+        let sent = exporter.send(encoded.requests.into_iter().next().expect("one request")).await;
+        assert_eq!(server.one().head.method, Method::PUT);
+        let refused: u64 = sent.refused.iter().map(|letter| letter.items).sum();
+        let again: u64 = sent.again.iter().flat_map(|again| &again.requests).map(|(_, items)| items).sum();
+        assert_eq!((sent.delivered, refused, again), if is_refused { (0, 3, 0) } else { (0, 0, 3) }, "{status}");
+        let reason =
+            sent.refused.first().map(|letter| &letter.reason).or(sent.again.as_ref().map(|again| &again.reason));
+        let expected = format!("can't install the index template jaeger-span: status {status}");
+        assert!(
+            reason.is_some_and(|reason| reason.starts_with(&expected) && reason.contains("security")),
+            "{reason:?}"
+        );
     }
 }
