@@ -6,8 +6,8 @@ use super::bindings::sluice::plugin::types;
 use super::declared::{self, Declared, Writes};
 use super::lower::Lowered;
 
-/// Tenants that one batch may have; `tenant_label` can be told to let as many through.
-const MAX_TENANTS: usize = 10_000;
+/// Tenants that one batch may have, in all its parts; `tenant_label` can be told to let as many through.
+pub(super) const MAX_TENANTS: usize = 10_000;
 const MAX_TENANT_NAME: usize = 256;
 /// Edits in one answer. Each concerns any number of entities, and costs memory for all of them.
 const MAX_EDITS: usize = 1_000;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sluice::model::Signal;
+use sluice::model::{Refusal, Signal};
 use sluice::stage::{Catalog, Chain, FailureKind, StageLimits, StageSpec};
 
 use super::kit::{act, batch, chain, engine, guests, spec, try_chain};
@@ -98,6 +98,19 @@ fn splits_a_batch_among_10000_tenants_and_not_one_more() {
         assert_eq!(outcome.stages[0].failures.last().map(|failure| failure.kind), failed);
         let parts = if failed.is_none() { texts.len() } else { 1 };
         assert_eq!(outcome.result.expect("accepted").len(), parts);
+    }
+}
+
+#[test]
+fn counts_the_tenants_of_all_parts_of_a_batch() {
+    for (texts, accepted) in [(10_000, true), (10_001, false)] {
+        let limits = StageLimits { rows: 10, timeout_ms: 10_000, ..Default::default() };
+        let texts: Vec<String> = (0..texts).map(|i| i.to_string()).collect();
+        let rows: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let result = chain(vec![StageSpec { limits, ..spec(act("partition")) }]).run(batch(&[&rows])).result;
+        let reason = "the batch has more than 10000 tenants".to_owned();
+        let expected = if accepted { Ok(texts.len()) } else { Err(Refusal::Permanent { reason }) };
+        assert_eq!(result.map(|batches| batches.len()), expected);
     }
 }
 

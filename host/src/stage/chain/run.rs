@@ -1,7 +1,7 @@
 //! Takes one batch through a chain.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use sluice_wire::{Columns, EditPlan, LiveRows, Part, concat, splice, split, vali
 use super::report::{ChainOutcome, LeftOut, StageFailure, StageReport};
 use super::{Plan, Segment, Stage};
 use crate::model::{Batch, Context, Refusal, Signal, TenantId};
+use crate::stage::answer::MAX_TENANTS;
 use crate::stage::call::{Call, Verdict};
 use crate::stage::component::{Drops, OnError};
 use crate::stage::declared::Writes;
@@ -76,11 +77,16 @@ impl<'a> Run<'a> {
         if whole.items <= self.plan.rows as u64 && whole.bytes.len() <= self.plan.bytes {
             return self.piece(whole, 0);
         }
-        let mut done = Vec::new();
+        let (mut done, mut tenants) = (Vec::new(), BTreeSet::new());
         for part in split(self.batch.signal, &self.batch.bytes, self.plan.rows, self.plan.bytes) {
             let bytes = own(&self.batch.bytes, part.bytes);
             let piece = Piece { tenant: None, bytes, items: u64::from(part.records) };
-            done.extend(self.piece(piece, 0)?);
+            let pieces = self.piece(piece, 0)?;
+            tenants.extend(pieces.iter().map(|piece| piece.tenant.clone()));
+            if tenants.len() > MAX_TENANTS {
+                return Err(Refusal::Permanent { reason: format!("the batch has more than {MAX_TENANTS} tenants") });
+            }
+            done.extend(pieces);
         }
         Ok(join(done))
     }
