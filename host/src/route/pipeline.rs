@@ -122,6 +122,9 @@ impl Segment {
         let (tenant, signal, items) = (batch.tenant.clone(), batch.signal, batch.items);
         let outcome = chain.run(batch);
         outcome.stages.iter().for_each(|stage| self.measure(stage, signal));
+        for (stage, name, count) in chain.take_counts() {
+            self.telemetry.metrics.plugin_counters.with_label_values(&[stage, &name]).inc_by(count);
+        }
         match outcome.result {
             Ok(batches) => {
                 self.book(&tenant, signal, &outcome.left_out, &batches);

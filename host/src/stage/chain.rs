@@ -161,13 +161,12 @@ impl Chain {
         running.map(|(stage, running)| Change::new(&stage.spec.id, &running.configured.plugin)).collect()
     }
 
-    /// The counters that plugins keep: stage, name, value.
-    pub fn counters(&self) -> Vec<(String, String, u64)> {
-        let of_stage = |stage: &Configurable| {
-            let id = stage.spec.id.clone();
-            stage.shared.counters().into_iter().map(move |(name, value)| (id.clone(), name, value))
-        };
-        self.stages.iter().flat_map(of_stage).collect()
+    /// What plugins counted since the last time: stage, name, by how much.
+    pub fn take_counts(&self) -> impl Iterator<Item = (&str, String, u64)> {
+        self.stages.iter().flat_map(|stage| {
+            let counted = stage.shared.take_counts().into_iter();
+            counted.map(|(name, count)| (stage.spec.id.as_str(), name, count))
+        })
     }
 
     /// Names of request headers, in lower case, that some stage reads; receivers keep these.

@@ -31,6 +31,7 @@ pub(super) struct Shared {
     pub(super) stage: String,
     pub(super) key_value: Mutex<KeyValue>,
     pub(super) token_buckets: Mutex<TokenBuckets>,
+    /// What was counted under each name and not taken yet.
     counters: Mutex<BTreeMap<String, u64>>,
     patterns: Mutex<BTreeMap<String, Arc<Pattern>>>,
     log: Mutex<LogRate>,
@@ -78,9 +79,11 @@ impl Shared {
         true
     }
 
-    /// All counters with their values.
-    pub(super) fn counters(&self) -> Vec<(String, u64)> {
-        lock(&self.counters).iter().map(|(name, value)| (name.clone(), *value)).collect()
+    /// What was counted since the last time, by name.
+    pub(super) fn take_counts(&self) -> Vec<(String, u64)> {
+        let mut counters = lock(&self.counters);
+        let counted = counters.iter_mut().filter(|(_, count)| **count > 0);
+        counted.map(|(name, count)| (name.clone(), std::mem::take(count))).collect()
     }
 
     /// A compiled pattern: every instance of the stage asks for the same ones. As many are kept as one may have.
@@ -144,7 +147,10 @@ mod tests {
         }
         assert!(!shared.count("one_more", 1));
         assert!(shared.count("c31", u64::MAX));
-        assert_eq!(shared.counters().last(), Some(&("c31".to_owned(), u64::MAX)));
+        assert_eq!(shared.take_counts().last(), Some(&("c31".to_owned(), u64::MAX)));
+        assert!(!shared.count("one_more", 1), "names stay when their counts are taken");
+        assert!(shared.count("c00", 2));
+        assert_eq!(shared.take_counts(), [("c00".to_owned(), 2)]);
     }
 
     #[test]

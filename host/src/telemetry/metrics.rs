@@ -37,7 +37,7 @@ pub struct Metrics {
     pub stage_seconds: HistogramVec,
     /// Reloads of plugins by `plugin` and `result`.
     pub plugin_reloads: IntCounterVec,
-    /// What plugins count themselves.
+    /// What plugins count themselves, by `processor` and `name`, of which a stage has 32 at most.
     pub plugin_counters: IntCounterVec,
     /// Sizes of batches that the batch processor sent.
     pub batch_send_size: HistogramVec,

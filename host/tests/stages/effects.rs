@@ -134,7 +134,8 @@ fn gives_plugins_headers_counters_values_and_tokens() {
 
     let count = chain(vec![spec(act("count"))]);
     (0..3).for_each(|_| drop(count.run(batch(&[&["a", "b"]]))));
-    assert_eq!(count.counters(), [("probe".to_owned(), "probe_rows".to_owned(), 6)]);
+    assert_eq!(count.take_counts().collect::<Vec<_>>(), [("probe", "probe_rows".to_owned(), 6)]);
+    assert_eq!(count.take_counts().count(), 0);
 
     let store = chain(vec![spec(json!({ "act": "keep_in_store", "number": 1_000 }))]);
     assert_eq!(texts(&only(store.run(batch(&[&["a"]])))), ["1"]);

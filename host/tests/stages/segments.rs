@@ -37,3 +37,18 @@ async fn what_a_stage_refuses_is_the_senders_until_it_is_acknowledged_and_lost_a
         }
     }
 }
+
+#[tokio::test]
+async fn what_plugins_count_stands_among_the_metrics_summed_over_pipelines() {
+    let telemetry = Telemetry::new("test").expect("no name twice");
+    for rows in [&["a", "b"][..], &["c", "d", "e"]] {
+        let next = Next::Exporters(FanOut::new(Vec::new(), telemetry.clone()));
+        let segment = Segment::new(Some(one(act("count"), OnError::Pass).into()), next, telemetry.clone());
+        for _ in 0..2 {
+            // Without an exporter nobody has room for it.
+            segment.consume(batch(&[rows])).await.expect_err("busy");
+        }
+    }
+    let page = telemetry.metrics.render().expect("encodes");
+    assert!(page.contains("sluice_plugin_counter{name=\"probe_rows\",processor=\"probe\"} 10\n"), "{page}");
+}
