@@ -155,7 +155,7 @@ impl Builder<'_> {
         let specs = stages.iter().map(|(id, plugin)| stages::spec(&self.catalog, id, plugin));
         let chain = specs.collect::<Result<_, _>>().and_then(|specs| Chain::new(&self.catalog, signal, specs));
         let chain = Arc::new(chain.map_err(|mistakes| self.refused(&stages, &mistakes))?);
-        self.headers.extend(chain.headers());
+        self.headers.extend(chain.headers().iter().cloned());
         self.chains.push(Arc::clone(&chain));
         tracing::debug!(elapsed = ?started.elapsed(), stages = stages.len(), "chain configured");
         Ok(Segment::new(Some(chain), next, self.telemetry.clone()))

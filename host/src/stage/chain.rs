@@ -58,6 +58,8 @@ pub struct Chain {
     catalog: Catalog,
     signal: Signal,
     stages: Vec<Configurable>,
+    /// What receivers keep for its stages: what these read at the start.
+    headers: BTreeSet<String>,
     plan: ArcSwap<Plan>,
     // Plans are made by one thread at a time; batches go on with the current one meanwhile.
     changing: Mutex<()>,
@@ -130,8 +132,9 @@ impl Chain {
         if !errors.is_empty() {
             return Err(errors);
         }
+        let headers = configured.iter().flat_map(|stage| stage.configured.declared.headers.iter().cloned()).collect();
         let plan = ArcSwap::from_pointee(Plan::new(signal, configured).map_err(|error| vec![error])?);
-        Ok(Self { catalog: catalog.clone(), signal, stages, plan, changing: Mutex::new(()) })
+        Ok(Self { catalog: catalog.clone(), signal, stages, headers, plan, changing: Mutex::new(()) })
     }
 
     /// Runs a batch through all stages, on the thread of the caller.
@@ -169,20 +172,20 @@ impl Chain {
         })
     }
 
-    /// Names of request headers, in lower case, that some stage reads; receivers keep these.
-    pub fn headers(&self) -> BTreeSet<String> {
-        let plan = self.plan.load();
-        plan.stages.iter().flat_map(|stage| stage.configured.declared.headers.iter().cloned()).collect()
+    /// Names of request headers, in lower case, that some stage read at the start; receivers keep these.
+    pub fn headers(&self) -> &BTreeSet<String> {
+        &self.headers
     }
 
     /// Looks for the plugins again and swaps in those that changed, at the next batch. A stage whose new plugin is
-    /// refused keeps the one that runs.
+    /// refused keeps the one that runs; so does one whose new plugin reads headers that nobody read at the start: the
+    /// batches on their way lack them, and so would all that come.
     pub fn reload(&self) -> (Vec<Change>, Vec<StageConfigError>) {
         let _one_at_a_time = lock(&self.changing);
         let current = self.plan.load_full();
         let (mut stages, mut changes, mut errors) = (Vec::new(), Vec::new(), Vec::new());
         for (stage, running) in self.stages.iter().zip(&current.stages) {
-            match stage.renewed(&self.catalog, self.signal, running) {
+            match stage.renewed(&self.catalog, self.signal, running, &self.headers) {
                 Ok(None) => stages.push(Arc::clone(running)),
                 Ok(Some(renewed)) => {
                     changes.push(Change::new(&stage.spec.id, &renewed.configured.plugin));
@@ -267,6 +270,7 @@ impl Configurable {
         catalog: &Catalog,
         signal: Signal,
         running: &Stage,
+        kept_headers: &BTreeSet<String>,
     ) -> Result<Option<Stage>, Vec<StageConfigError>> {
         let plugin = self.find(catalog)?;
         // The same code from somewhere else is a change, too: who takes away a file wants to know what runs instead.
@@ -274,7 +278,15 @@ impl Configurable {
         if plugin.digest() == current.digest() && plugin.origin() == current.origin() {
             return Ok(None);
         }
-        self.configure(plugin, signal).map(Some)
+        let renewed = self.configure(plugin, signal)?;
+        if let Some(header) = renewed.configured.declared.headers.iter().find(|name| !kept_headers.contains(*name)) {
+            let message = format!(
+                "the plugin reads the request header {header:?}, which receivers do not keep for this pipeline since \
+                 no stage of it read it at the start; restart to run this plugin"
+            );
+            return Err(vec![self.error("", message)]);
+        }
+        Ok(Some(renewed))
     }
 
     fn error(&self, path: &str, message: String) -> StageConfigError {

@@ -130,7 +130,7 @@ fn skips_the_call_if_no_row_has_the_attribute() {
 fn gives_plugins_headers_counters_values_and_tokens() {
     let header = chain(vec![spec(act("report_header"))]);
     assert_eq!(texts(&only(header.run(batch(&[&["a"]])))), ["from the header"]);
-    assert_eq!(header.headers().into_iter().collect::<Vec<_>>(), ["x-probe"]);
+    assert_eq!(header.headers().iter().collect::<Vec<_>>(), ["x-probe"]);
 
     let count = chain(vec![spec(act("count"))]);
     (0..3).for_each(|_| drop(count.run(batch(&[&["a", "b"]]))));

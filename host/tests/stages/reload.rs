@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sluice::model::Signal;
 use sluice::stage::{Catalog, Chain, Reload, Reloader, StageSpec};
 
-use super::kit::{batch, engine, guests, spec};
+use super::kit::{act, batch, engine, guests, spec};
 
 /// Long, since other tests may take all cores; a passing test does not wait for it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,8 +44,12 @@ fn watch(directory: &Path) -> Watched {
 }
 
 fn watch_stage(directory: &Path, plugin: &str) -> Watched {
+    watch_configured(directory, plugin, json!({}))
+}
+
+fn watch_configured(directory: &Path, plugin: &str, config: Value) -> Watched {
     let catalog = Catalog::new(engine(), Some(directory.to_owned()));
-    let stage = StageSpec { id: format!("{plugin}/x"), plugin: plugin.into(), ..spec(json!({})) };
+    let stage = StageSpec { id: format!("{plugin}/x"), plugin: plugin.into(), ..spec(config) };
     let chain = Arc::new(Chain::new(&catalog, Signal::Logs, vec![stage]).unwrap());
     let (sender, reloads) = mpsc::channel();
     let observe = move |reload: &Reload| drop(sender.send(reload.clone()));
@@ -181,6 +185,35 @@ fn a_plugin_that_refuses_the_configuration_changes_nothing() {
     assert!(reload.changes.is_empty());
     assert_eq!(reload.errors[0].to_string(), "s/x: missing field `act`");
     assert!(watched.runs(1));
+}
+
+#[test]
+fn a_plugin_that_reads_headers_that_receivers_do_not_keep_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("s.wasm");
+    fs::write(&file, version(1)).unwrap();
+    let watched = watch_configured(directory.path(), "s", act("nothing"));
+    fs::write(&file, guests::guest("probe")).unwrap();
+    let reload = watched.next();
+    assert!(reload.changes.is_empty());
+    let expected = "s/x: the plugin reads the request header \"x-probe\", which receivers do not keep for this \
+        pipeline since no stage of it read it at the start; restart to run this plugin";
+    assert_eq!(reload.errors[0].to_string(), expected);
+    assert!(watched.runs(1));
+}
+
+#[test]
+fn a_plugin_that_reads_fewer_headers_comes_in_and_the_one_before_it_comes_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("s.wasm");
+    fs::write(&file, guests::guest("probe")).unwrap();
+    let watched = watch_configured(directory.path(), "s", act("nothing"));
+    for component in [version(1), guests::guest("probe")] {
+        fs::write(&file, component).unwrap();
+        let reload = watched.next();
+        assert_eq!((reload.changes.len(), reload.errors.len()), (1, 0), "{reload:?}");
+        assert_eq!(watched.chain.headers().iter().collect::<Vec<_>>(), ["x-probe"]);
+    }
 }
 
 #[test]

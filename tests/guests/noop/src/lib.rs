@@ -9,6 +9,9 @@ pub struct Config {
     /// What to read.
     #[serde(default)]
     read: Option<String>,
+    /// What the probe would do in its place.
+    #[serde(default, rename = "act")]
+    _act: Option<String>,
 }
 
 /// The stage.
