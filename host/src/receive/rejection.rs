@@ -99,13 +99,13 @@ impl Rejection {
         match self {
             Self::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Invalid(_) | Self::Encoding(_) | Self::Framing(_) | Self::Cardinality(_) | Self::Aborted(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Invalid(_) | Self::Encoding(_) | Self::Framing(_) | Self::Cardinality(_) => StatusCode::BAD_REQUEST,
             Self::Unknown(_) => StatusCode::NOT_FOUND,
-            Self::Timeout(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Refused(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Failed { .. } | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            // Not 408: clients of OTLP would not send it again.
+            Self::Timeout(_) | Self::Aborted(_) | Self::Failed { .. } | Self::Stopping => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -113,7 +113,7 @@ impl Rejection {
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy { retry_after, .. } | Self::Failed { retry_after, .. } => Some(*retry_after),
-            Self::Stopping => Some(RETRY_AFTER),
+            Self::Timeout(_) | Self::Aborted(_) | Self::Stopping => Some(RETRY_AFTER),
             _ => None,
         }
     }
@@ -163,7 +163,8 @@ mod tests {
     #[test]
     fn says_retry_only_where_it_helps() {
         let failed = Rejection::Failed { reason: "x".into(), retry_after: RETRY_AFTER };
-        let again = [Rejection::over_budget(), failed, Rejection::Stopping];
+        let late = [Rejection::Timeout("x".into()), Rejection::Aborted("x".into())];
+        let again = [Rejection::over_budget(), failed, Rejection::Stopping].into_iter().chain(late);
         let never = [
             Rejection::TooLarge("x".into()),
             Rejection::invalid("x"),
@@ -172,8 +173,6 @@ mod tests {
             Rejection::Framing("x".into()),
             Rejection::Cardinality("x".into()),
             Rejection::Unknown("x".into()),
-            Rejection::Timeout("x".into()),
-            Rejection::Aborted("x".into()),
         ];
         for rejection in again {
             let info = rejection.status().get_details_retry_info().expect("retry info");
