@@ -172,8 +172,6 @@ impl Starting<'_> {
             DeadLetters::open(path).map_err(|error| format!("{block}::dead_letter_file {}: {error}", path.display()))
         });
         let settings = QueueSettings {
-            queue_size: queue.queue_size,
-            sizer: queue.sizer,
             parallel_requests,
             dead_letters: dead_letters.transpose()?.map(Arc::new),
             ..QueueSettings::new(&id, queue, retry)

@@ -150,13 +150,11 @@ enum Phase {
 impl QueueSettings {
     /// What an exporter's configuration says.
     pub fn new(exporter: &str, queue: &QueueConfig, retry: &RetryConfig) -> Self {
-        // Without a queue a sender waits for the result; what has no sender to wait still needs room for a batch each.
-        let num_consumers = queue.num_consumers.max(1);
         Self {
             exporter: exporter.to_owned(),
-            queue_size: if queue.enabled { queue.queue_size } else { num_consumers.into() },
-            sizer: if queue.enabled { queue.sizer } else { Sizer::Requests },
-            num_consumers: num_consumers as usize,
+            queue_size: queue.queue_size,
+            sizer: queue.sizer,
+            num_consumers: queue.num_consumers.max(1) as usize,
             parallel_requests: 1,
             gather: Gathering::of(queue),
             retry: RetryPolicy::from(retry),

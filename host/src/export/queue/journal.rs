@@ -43,6 +43,16 @@ struct Failure {
     reason: String,
 }
 
+impl State {
+    fn fail(&mut self, reason: &str) {
+        match &mut self.failure {
+            Some(failure) if failure.reason == reason => {}
+            Some(failure) => failure.reason = reason.to_owned(),
+            None => self.failure = Some(Failure { since: Instant::now(), reason: reason.to_owned() }),
+        }
+    }
+}
+
 impl Journal {
     pub(super) fn new(exporter: &str) -> Self {
         Self { exporter: exporter.to_owned(), state: Mutex::default() }
@@ -66,11 +76,7 @@ impl Journal {
     pub(super) fn fails(&self, reason: &str, wait: Duration) {
         let warn = {
             let mut state = self.state();
-            match &mut state.failure {
-                Some(failure) if failure.reason == reason => {}
-                Some(failure) => failure.reason = reason.to_owned(),
-                None => state.failure = Some(Failure { since: Instant::now(), reason: reason.to_owned() }),
-            }
+            state.fail(reason);
             state.warning.add(1).is_some()
         };
         let seconds = wait.as_secs_f64();
@@ -84,6 +90,11 @@ impl Journal {
         } else {
             tracing::debug!(exporter = self.exporter, reason, retry_in_seconds = seconds, "exporting failed again");
         }
+    }
+
+    /// A request failed and will not be sent again; what becomes of its items is told apart.
+    pub(super) fn gives_up(&self, reason: &str) {
+        self.state().fail(reason);
     }
 
     /// Items were given up whose sender waits to hear of it.

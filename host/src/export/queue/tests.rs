@@ -280,6 +280,11 @@ async fn tells_a_waiting_sender_what_became_of_its_batch() {
     let outcome = bench.queue.try_push_for_result(text_batch("aa,b")).expect("taken").await.expect("outcome");
     let expected = Outcome { exported: 1, given_up: 2, reason: Some("busy".into()), ..Outcome::default() };
     assert_eq!(outcome, expected);
+    assert_eq!(bench.queue.health(), Health::Works);
+
+    let bench = Bench::new(QueueSettings { retry, ..settings() }, [failure()]);
+    bench.queue.try_push_for_result(text_batch("aa")).expect("taken").await.expect("outcome");
+    assert!(matches!(bench.queue.health(), Health::Fails { .. }), "health tells of it without retries, too");
 }
 
 #[tokio::test(start_paused = true)]
@@ -287,6 +292,9 @@ async fn calls_lost_only_what_nobody_is_told_about() {
     let file = tempfile::NamedTempFile::new().expect("file");
     let writer = Mutex::new(file.reopen().expect("file"));
     let log = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).without_time().finish();
+    // With one dispatcher alone, tracing asks the thread that comes to a message first whether it is wanted, and that
+    // may be another test's.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     let _log = tracing::subscriber::set_default(log);
     let retry = RetryPolicy { enabled: false, ..settings().retry };
     let told = "WARN sluice::export::queue::journal: items not exported; unless another exporter has them, the sender \

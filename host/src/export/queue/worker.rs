@@ -174,6 +174,7 @@ impl<'a> Tally<'a> {
     }
 
     fn given_up<R>(&mut self, again: &Again<R>, reason: &'static str) {
+        self.shared.journal.gives_up(&again.reason);
         let items = again.requests.iter().map(|(_, items)| items).sum();
         self.give_up(items, reason, &again.reason);
         self.outcome.reason = Some(again.reason.clone());
