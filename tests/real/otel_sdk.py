@@ -1,7 +1,8 @@
 """Sends traces, metrics and logs with OpenTelemetry's own SDK and prints what it sent, as JSON.
 
-usage: otel_sdk.py grpc|http ENDPOINT COUNT
+usage: otel_sdk.py grpc|http|json ENDPOINT COUNT
 """
+import importlib
 import json
 import logging
 import sys
@@ -16,22 +17,18 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 protocol, endpoint, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-if protocol == "grpc":
-    from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
-    exporters = [kind(endpoint=endpoint, insecure=True) for kind in (OTLPSpanExporter, OTLPMetricExporter, OTLPLogExporter)]
-else:
-    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-    exporters = [
-        OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces"),
-        OTLPMetricExporter(endpoint=f"{endpoint}/v1/metrics"),
-        OTLPLogExporter(endpoint=f"{endpoint}/v1/logs"),
-    ]
+package = "opentelemetry.exporter.otlp." + {"grpc": "proto.grpc", "http": "proto.http", "json": "json.http"}[protocol]
+exporters = []
+for module, kind, path in (
+    ("trace_exporter", "OTLPSpanExporter", "traces"),
+    ("metric_exporter", "OTLPMetricExporter", "metrics"),
+    ("_log_exporter", "OTLPLogExporter", "logs"),
+):
+    exporter = getattr(importlib.import_module(f"{package}.{module}"), kind)
+    if protocol == "grpc":
+        exporters.append(exporter(endpoint=endpoint, insecure=True))
+    else:
+        exporters.append(exporter(endpoint=f"{endpoint}/v1/{path}"))
 span_exporter, metric_exporter, log_exporter = exporters
 
 resource = Resource.create({"service.name": "shop", "tenant": "acme", "numbers": [1, 2]})

@@ -104,3 +104,8 @@ fn the_python_sdk_loses_nothing_over_grpc() -> Result<()> {
 fn the_python_sdk_loses_nothing_over_http() -> Result<()> {
     check("http")
 }
+
+#[test]
+fn the_python_sdk_loses_nothing_over_http_with_json() -> Result<()> {
+    check("json")
+}

@@ -7,11 +7,15 @@ mod golang;
 mod java;
 mod python;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
 use crate::shell;
+
+/// The file of a part that tells what it was made of.
+const MADE_OF: &str = "made-of";
 
 /// One part: what it is called, and how to get it.
 pub(crate) struct Part {
@@ -25,11 +29,20 @@ pub(crate) struct Part {
     fetch: fn(&Path) -> Result<()>,
     /// A file that is there when it is.
     proof: &'static str,
+    /// What decides about what is fetched, such as its version; another one is fetched anew.
+    made_of: &'static [&'static str],
 }
 
 impl Part {
     fn is_there(&self) -> bool {
-        path(self.name, self.proof).exists()
+        let made_of = std::fs::read_to_string(path(self.name, MADE_OF));
+        path(self.name, self.proof).exists() && made_of.is_ok_and(|made_of| made_of == self.made_of())
+    }
+
+    fn made_of(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        self.made_of.hash(&mut hasher);
+        format!("{:016x}\n", hasher.finish())
     }
 }
 
@@ -41,6 +54,7 @@ pub(crate) const PARTS: &[Part] = &[
         needs: &["python3"],
         fetch: python::fetch,
         proof: "ready",
+        made_of: &[include_str!("../../tests/real/requirements.txt")],
     },
     Part {
         name: "prometheus",
@@ -48,6 +62,7 @@ pub(crate) const PARTS: &[Part] = &[
         needs: &["apt-get", "dpkg-deb"],
         fetch: |dir| debian::fetch("prometheus", dir),
         proof: "usr/bin/prometheus",
+        made_of: &[],
     },
     Part {
         name: "nginx",
@@ -55,6 +70,7 @@ pub(crate) const PARTS: &[Part] = &[
         needs: &["apt-get", "dpkg-deb"],
         fetch: |dir| debian::fetch("nginx", dir),
         proof: "usr/sbin/nginx",
+        made_of: &[],
     },
     Part {
         name: "opensearch",
@@ -62,14 +78,23 @@ pub(crate) const PARTS: &[Part] = &[
         needs: &["java", "mvn", "python3"],
         fetch: java::opensearch,
         proof: "bin/opensearch",
+        made_of: &[java::VERSION],
     },
-    Part { name: "jaeger", title: "Jaeger query 1.62", needs: &["go"], fetch: golang::jaeger, proof: "jaeger-query" },
+    Part {
+        name: "jaeger",
+        title: "Jaeger query 1.62",
+        needs: &["go"],
+        fetch: golang::jaeger,
+        proof: "jaeger-query",
+        made_of: &[golang::JAEGER],
+    },
     Part {
         name: "collector",
         title: "OpenTelemetry Collector 0.155.0",
         needs: &["go"],
         fetch: golang::collector,
         proof: "otelcol",
+        made_of: &[include_str!("../collector/go.mod"), include_str!("../collector/main.go")],
     },
 ];
 
@@ -142,6 +167,7 @@ fn ensure(part: &Part) -> Result<(), Missing> {
         remove(&staging)?;
         std::fs::create_dir_all(&staging)?;
         (part.fetch)(&staging)?;
+        std::fs::write(staging.join(MADE_OF), part.made_of())?;
         anyhow::ensure!(staging.join(part.proof).exists(), "{} is not in what was fetched", part.proof);
         remove(&home)?;
         Ok(std::fs::rename(&staging, &home)?)

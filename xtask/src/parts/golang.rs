@@ -7,12 +7,16 @@ use anyhow::Result;
 
 use crate::shell;
 
+/// The version of Jaeger.
+pub(crate) const JAEGER: &str = "v1.62.0";
+
 /// Jaeger's query service, which reads what the `opensearch` exporter writes.
 pub(crate) fn jaeger(dir: &Path) -> Result<()> {
-    let module = "module sluice.example/jaeger\n\ngo 1.23\n\nrequire github.com/jaegertracing/jaeger v1.62.0\n";
+    let module =
+        format!("module sluice.example/jaeger\n\ngo 1.23\n\nrequire github.com/jaegertracing/jaeger {JAEGER}\n");
     std::fs::write(dir.join("go.mod"), module)?;
     let package = "github.com/jaegertracing/jaeger/cmd/query";
-    go(dir, &["get", &format!("{package}@v1.62.0")])?;
+    go(dir, &["get", &format!("{package}@{JAEGER}")])?;
     go(dir, &["build", "-trimpath", "-ldflags", "-s -w", "-o", "jaeger-query", package])
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::shell;
 
-const VERSION: &str = "2.19.4";
+pub(crate) const VERSION: &str = "2.19.4";
 
 /// Fetches the minimal distribution and unpacks it.
 pub(crate) fn opensearch(dir: &Path) -> Result<()> {
