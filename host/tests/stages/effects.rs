@@ -92,8 +92,33 @@ fn splits_by_tenant_whatever_later_stages_do() {
     assert_eq!(seen, expected(&[("y", &["0/2 - of the resource"]), ("z", &["1/2 - of the resource"])]));
 
     let replace = json!({ "act": "replace", "writes": "everything" });
-    let replaced = chain(vec![spec(act("partition")), spec(replace)]);
-    assert_eq!(tenants(replaced.run(rows)), expected(&[("x", &["x", "x"]), ("y", &["y", "y"]), ("z", &["z"])]));
+    // What replaces whole requests gets each tenant's on its own.
+    let replaced = chain(vec![spec(act("partition")), spec(replace)]).run(rows);
+    assert_eq!(replaced.stages[1].filtered, 2);
+    assert_eq!(tenants(replaced), expected(&[("x", &["x"]), ("y", &["y"]), ("z", &["z"])]));
+}
+
+#[test]
+fn a_replacement_takes_the_place_of_the_whole_request() {
+    // It is the first resource of what the stage saw.
+    let replace = json!({ "act": "replace", "writes": "everything" });
+    let set = json!({ "act": "set", "value": "new" });
+    let cases = [
+        (vec![replace.clone()], 0, (5, 3), vec!["a", "b"]),
+        (vec![replace.clone(), act("report_seen")], 0, (5, 3), vec!["0/2 a of the resource", "1/2 b of the resource"]),
+        (vec![set, replace.clone()], 1, (5, 3), vec!["new", "new"]),
+        (vec![act("drop_even"), replace.clone(), act("set_row_numbers")], 1, (2, 1), vec!["0"]),
+        (vec![replace.clone(), act("drop_even"), replace], 0, (5, 3), vec!["b"]),
+    ];
+    for (stages, position, rows, expected) in cases {
+        let case = format!("{stages:?}");
+        let outcome = chain(stages.into_iter().map(spec).collect()).run(batch(&[&["a", "b"], &["c", "d", "e"]]));
+        let report = &outcome.stages[position];
+        assert_eq!((report.rows_in, report.filtered), rows, "{case}");
+        let replaced = only(outcome);
+        assert_eq!(texts(&replaced), expected, "{case}");
+        assert_eq!(replaced.items, expected.len() as u64, "{case}");
+    }
 }
 
 #[test]

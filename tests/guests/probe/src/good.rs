@@ -39,7 +39,7 @@ impl Probe {
             }
             Act::Partition => self.partition(batch, &mut outcome),
             Act::Replace => {
-                outcome.replace_all(batch.raw().to_vec());
+                outcome.replace_all(first_resource(batch.raw()).to_vec());
             }
             Act::CountCalls => {
                 outcome.set(field, Entities::All, self.calls as i64);
@@ -91,4 +91,12 @@ impl Probe {
         let rows = 0..batch.rows() as u32;
         outcome.set_values(Field::record(&self.config.key), rows.collect(), vec![calls as i64; batch.rows()]);
     }
+}
+
+/// A request's first resource: a tag of one byte, the length as a varint, and so many bytes.
+fn first_resource(request: &[u8]) -> &[u8] {
+    let width = request.iter().skip(1).take_while(|byte| **byte >= 0x80).count() + 1;
+    let digits = request.iter().skip(1).take(width).rev();
+    let length = digits.fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
+    &request[..request.len().min(1 + width + length)]
 }
