@@ -4,9 +4,21 @@ use serde_json::{Value, json};
 use sluice::model::{Batch, Signal};
 use sluice::stage::{Catalog, Chain, StageLimits, StageSpec};
 use sluice_wire::sample::request;
-use sluice_wire::{LogsWriter, concat};
+use sluice_wire::{LogsWriter, MetricsWriter, TracesWriter, concat};
 
 use super::kit::{batch_of, engine, only, spec};
+
+/// A chain of embedded stages, each with its configuration.
+fn chain(signal: Signal, stages: Vec<(&str, Value)>) -> Chain {
+    let stage = |(plugin, config): (&str, Value)| StageSpec {
+        id: plugin.to_owned(),
+        plugin: plugin.to_owned(),
+        limits: StageLimits { timeout_ms: 10_000, ..StageLimits::default() },
+        ..spec(config)
+    };
+    let stages = stages.into_iter().map(stage).collect();
+    Chain::new(&Catalog::new(engine(), None), signal, stages).expect("valid stages")
+}
 
 /// Drops one in five, then masks.
 fn filtered_and_redacted(batch: Batch, redaction: &Value) -> Batch {
@@ -17,15 +29,7 @@ fn filtered_and_redacted(batch: Batch, redaction: &Value) -> Batch {
         Signal::Metrics => json!({ "metrics": { "datapoint": condition } }),
         Signal::Logs => json!({ "logs": { "log_record": condition } }),
     };
-    let stage = |plugin: &str, config: Value| StageSpec {
-        id: plugin.to_owned(),
-        plugin: plugin.to_owned(),
-        limits: StageLimits { timeout_ms: 10_000, ..StageLimits::default() },
-        ..spec(config)
-    };
-    let stages = vec![stage("filter", filter), stage("redaction", redaction.clone())];
-    let chain = Chain::new(&Catalog::new(engine(), None), signal, stages).expect("valid stages");
-    only(chain.run(batch))
+    only(chain(signal, vec![("filter", filter), ("redaction", redaction.clone())]).run(batch))
 }
 
 /// The sample logs, and one more record with a card number in a structured body.
@@ -63,6 +67,125 @@ fn redaction_masks_the_same_with_and_without_the_lists_of_the_table() {
         let text = String::from_utf8_lossy(&found.bytes);
         assert_eq!((text.matches("card=****").count(), text.matches("@example.com").count()), (80, 0), "{signal:?}");
         assert_eq!(text.matches("****").count(), 90, "{signal:?}");
+    }
+}
+
+/// A text with a card number, which tells where it stands.
+fn paid(place: &str) -> String {
+    format!("{place} paid with 4111111111111111.")
+}
+
+/// What remains of such a text.
+fn masked(place: &str) -> String {
+    format!("{place} paid with ****.")
+}
+
+fn spans_with_cards() -> Vec<u8> {
+    let mut writer = TracesWriter::new();
+    writer.resource_spans(|resource| {
+        resource.resource(|resource| resource.attribute("a", |value| value.text(&paid("resource"))));
+        resource.scope_spans(|scope| {
+            scope.scope(|scope| scope.attribute("a", |value| value.text(&paid("scope"))));
+            for route in ["/health", "/pay"] {
+                scope.span(|span| {
+                    span.attribute("http.route", |value| value.text(route));
+                    span.attribute("a", |value| value.text(&paid("record")));
+                    span.event(|event| event.attribute("a", |value| value.text(&paid("event"))));
+                    span.link(|link| link.attribute("a", |value| value.text(&paid("link"))));
+                });
+            }
+        });
+    });
+    writer.finish()
+}
+
+fn logs_with_cards() -> Vec<u8> {
+    let mut writer = LogsWriter::new();
+    writer.resource_logs(|resource| {
+        resource.resource(|resource| resource.attribute("a", |value| value.text(&paid("resource"))));
+        resource.scope_logs(|scope| {
+            scope.scope(|scope| scope.attribute("a", |value| value.text(&paid("scope"))));
+            for route in ["/health", "/pay"] {
+                scope.log_record(|record| {
+                    record.body(|value| value.text(&paid("body")));
+                    record.attribute("http.route", |value| value.text(route));
+                    record.attribute("a", |value| value.text(&paid("record")));
+                });
+            }
+        });
+    });
+    writer.finish()
+}
+
+/// A metric of each kind.
+fn points_with_cards() -> Vec<u8> {
+    macro_rules! metric {
+        ($scope:ident, $kind:ident $(, $exemplar:ident)?) => {
+            $scope.metric(|metric| {
+                metric.metadata("a", |value| value.text(&paid("metric")));
+                metric.$kind(|data| {
+                    for route in ["/health", "/pay"] {
+                        data.data_point(|point| {
+                            point.attribute("http.route", |value| value.text(route));
+                            point.attribute("a", |value| value.text(&paid("record")));
+                            $(point.$exemplar(|exemplar| {
+                                exemplar.filtered_attribute("a", |value| value.text(&paid("exemplar")));
+                            });)?
+                        });
+                    }
+                });
+            })
+        };
+    }
+    let mut writer = MetricsWriter::new();
+    writer.resource_metrics(|resource| {
+        resource.resource(|resource| resource.attribute("a", |value| value.text(&paid("resource"))));
+        resource.scope_metrics(|scope| {
+            scope.scope(|scope| scope.attribute("a", |value| value.text(&paid("scope"))));
+            metric!(scope, gauge, exemplar);
+            metric!(scope, sum, exemplar);
+            metric!(scope, histogram, exemplar);
+            metric!(scope, exponential_histogram, exemplar);
+            metric!(scope, summary);
+        });
+    });
+    writer.finish()
+}
+
+#[test]
+fn redaction_masks_in_every_place_with_and_without_the_lists_of_the_table() {
+    let searching = json!({ "allow_all_keys": true, "blocked_values": ["4[0-9]{12}(?:[0-9]{3})?"] });
+    let mut listing = searching.clone();
+    listing["blocked_key_patterns"] = json!(["no such key"]);
+    // Half of the records are dropped; the numbers say in how many texts of each place a card number is left to mask.
+    type Places = &'static [(&'static str, usize)];
+    let cases: [(Signal, Vec<u8>, u64, Places); 3] = [
+        (
+            Signal::Traces,
+            spans_with_cards(),
+            2,
+            &[("resource", 1), ("scope", 1), ("record", 1), ("event", 1), ("link", 1)],
+        ),
+        (
+            Signal::Metrics,
+            points_with_cards(),
+            10,
+            &[("resource", 1), ("scope", 1), ("metric", 5), ("record", 5), ("exemplar", 4)],
+        ),
+        (Signal::Logs, logs_with_cards(), 2, &[("resource", 1), ("scope", 1), ("record", 1), ("body", 1)]),
+    ];
+    for (signal, cards, records, places) in cases {
+        // Among others, so that the texts of several resources are one column.
+        let bytes = concat(&[&cards, &request(signal, 10), &cards]);
+        let batch = Batch { signal, ..batch_of(bytes, 2 * records + 10) };
+        let found = filtered_and_redacted(batch.clone(), &searching);
+        assert_eq!(found.items, records + 8, "{signal:?}");
+        let text = String::from_utf8_lossy(&found.bytes);
+        assert!(!text.contains("4111111111111111"), "{signal:?}: {text}");
+        for (place, expected) in places {
+            assert_eq!(text.matches(&masked(place)).count(), 2 * expected, "{signal:?}: {place}");
+        }
+        assert!(found.bytes == filtered_and_redacted(batch, &listing).bytes, "{signal:?}");
     }
 }
 
