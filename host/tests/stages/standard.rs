@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use sluice::model::{Batch, Signal};
 use sluice::stage::{Catalog, Chain, StageLimits, StageSpec};
-use sluice_wire::sample::request;
+use sluice_wire::sample::{request, tenant_request};
+use sluice_wire::view::{LogsView, MetricsView, Resource, TracesView, Value as View};
 use sluice_wire::{LogsWriter, MetricsWriter, TracesWriter, concat};
 
 use super::kit::{batch_of, engine, only, spec};
@@ -197,4 +198,55 @@ fn a_structured_body_is_redacted_among_texts() {
     let text = String::from_utf8_lossy(&found.bytes);
     assert_eq!((text.matches("card=****").count(), text.matches("@example.com").count()), (80, 0));
     assert_eq!((text.matches("****").count(), text.matches("b@example.org").count()), (92, 1));
+}
+
+/// The tenants of a request's resources as the label says.
+fn labels(signal: Signal, bytes: &[u8]) -> Vec<String> {
+    let label = |resource: Resource<'_>| {
+        let found = resource.attributes().find(|attribute| attribute.key() == "tenant.id");
+        match found.map(|attribute| attribute.value()) {
+            Some(View::Text(tenant)) => tenant.to_owned(),
+            other => format!("{other:?}"),
+        }
+    };
+    match signal {
+        Signal::Traces => TracesView::new(bytes).resource_spans().map(|of| label(of.resource())).collect(),
+        Signal::Metrics => MetricsView::new(bytes).resource_metrics().map(|of| label(of.resource())).collect(),
+        Signal::Logs => LogsView::new(bytes).resource_logs().map(|of| label(of.resource())).collect(),
+    }
+}
+
+#[test]
+fn tenant_label_labels_resources_and_splits_the_batch() {
+    let header = json!({ "from": "header", "key": "x-probe" });
+    let resource = json!({ "from": "resource", "key": "tenant" });
+    let mapping = json!({ "from the header": "acme", "g-2": "globex" });
+    // The batch's header wins where it is asked for, and then there is one tenant for all.
+    type Parts = &'static [(&'static str, u64, &'static [&'static str])];
+    let cases: [(Value, &[&str], Parts); 2] = [
+        (json!([header, resource]), &["x-probe"], &[("acme", 9, &["acme", "acme", "acme"])]),
+        (json!([resource]), &[], &[("globex", 6, &["globex", "globex"]), ("initech", 3, &["initech"])]),
+    ];
+    for (sources, headers, expected) in cases {
+        for signal in Signal::ALL {
+            let requests = [("g-2", 2), ("initech", 3), ("g-2", 4)];
+            let bytes = requests.map(|(tenant, records)| tenant_request(signal, tenant, records)).concat();
+            let batch = Batch { signal, ..batch_of(bytes, 9) };
+            let stage = ("tenant_label", json!({ "sources": sources, "mapping": mapping }));
+            let chain = chain(signal, vec![stage]);
+            assert_eq!(chain.headers().into_iter().collect::<Vec<_>>(), headers);
+            let batches = chain.run(batch).result.expect("accepted");
+            let found: Vec<_> = batches
+                .iter()
+                .map(|batch| (batch.tenant.to_string(), batch.items, labels(signal, &batch.bytes)))
+                .collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(tenant, items, labels)| {
+                    ((*tenant).to_owned(), *items, labels.iter().map(|label| (*label).to_owned()).collect())
+                })
+                .collect();
+            assert_eq!(found, expected, "{signal:?}");
+        }
+    }
 }
