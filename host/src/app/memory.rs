@@ -16,7 +16,13 @@ const COPIES: u64 = 2;
 
 /// The budget of the process: the smallest soft limit of all memory limiters that run.
 pub(super) fn budget(config: &Config) -> Budget {
-    let total = total_bytes();
+    let bytes = budget_bytes(config, total_bytes());
+    tracing::info!(bytes, "memory budget for batches");
+    Budget::new(usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
+/// The budget on a machine, or in a container, with so much memory.
+fn budget_bytes(config: &Config, total: u64) -> u64 {
     let running = |id| config.service.pipelines.values().any(|pipeline| pipeline.processors.contains(id));
     let limits = config.processors.iter().filter(|(id, _)| running(id)).filter_map(|(_, processor)| match processor {
         ProcessorConfig::MemoryLimiter(limiter) => Some(limiter.soft_limit_bytes(total) / COPIES),
@@ -31,8 +37,7 @@ pub(super) fn budget(config: &Config) -> Budget {
             "the memory limit leaves too little for batches, they get the least that is of use"
         );
     }
-    tracing::info!(bytes, "memory budget for batches");
-    Budget::new(usize::try_from(bytes).unwrap_or(usize::MAX))
+    bytes
 }
 
 /// The memory of the container (cgroup v2 or v1), or of the machine.
@@ -53,6 +58,50 @@ fn mem_total_bytes(meminfo: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Sources;
+
+    /// A configuration with these memory limiters, of which one pipeline has those that it names.
+    fn with_limiters(limiters: &str, running: &str) -> Config {
+        let text = format!(
+            "yaml:{{receivers: {{otlp: {{protocols: {{http: }}}}}}, processors: {{{limiters}}}, exporters: {{debug: }}, \
+             service: {{pipelines: {{logs: {{receivers: [otlp], processors: [{running}], exporters: [debug]}}}}}}}}"
+        );
+        let sources = Sources { configs: vec![text], sets: Vec::new() };
+        crate::config::load(&sources, &|_| None).expect("valid")
+    }
+
+    #[test]
+    fn the_smallest_soft_limit_that_runs_is_the_budget() {
+        const SPIKE: &str = "memory_limiter: {check_interval: 1s, limit_mib: 100, spike_limit_mib: 30}";
+        const FIFTH: &str = "memory_limiter: {check_interval: 1s, limit_mib: 100}";
+        const PART: &str = "memory_limiter: {check_interval: 1s, limit_percentage: 50, spike_limit_percentage: 10}";
+        const BOTH: &str = "memory_limiter: {check_interval: 1s, limit_mib: 100, limit_percentage: 50}";
+        const SMALLER: &str = "memory_limiter/b: {check_interval: 1s, limit_mib: 60, spike_limit_mib: 10}";
+        const ABOVE: &str = "memory_limiter: {check_interval: 1s, limit_mib: 20, spike_limit_mib: 2}";
+        const BELOW: &str = "memory_limiter: {check_interval: 1s, limit_mib: 20, spike_limit_mib: 6}";
+        // The limiters, those that run, mebibytes of the machine, and of the budget: half of the soft limit.
+        let cases: [(&[&str], &str, u64, u64); 13] = [
+            (&[SPIKE], "memory_limiter", 1_000, 35),
+            (&[SPIKE], "memory_limiter", 50, 35),
+            (&[FIFTH], "memory_limiter", 1_000, 40),
+            (&[PART], "memory_limiter", 1_000, 200),
+            (&[BOTH], "memory_limiter", 1_000, 40),
+            (&[SPIKE, SMALLER], "memory_limiter, memory_limiter/b", 1_000, 25),
+            (&[SPIKE, SMALLER], "memory_limiter", 1_000, 35),
+            (&[ABOVE], "memory_limiter", 1_000, 9),
+            (&[BELOW], "memory_limiter", 1_000, 8),
+            // Without one it is a quarter of what there is, within limits.
+            (&[], "", 1_000, 250),
+            (&[SPIKE], "", 1_000, 250),
+            (&[], "", 1_028, 256),
+            (&[], "", 28, 8),
+        ];
+        for (limiters, running, total_mib, expected_mib) in cases {
+            let config = with_limiters(&limiters.join(", "), running);
+            let bytes = budget_bytes(&config, total_mib << 20);
+            assert_eq!(bytes, expected_mib << 20, "{limiters:?}, [{running}] of {total_mib} MiB");
+        }
+    }
 
     #[test]
     fn reads_the_machines_memory() {
