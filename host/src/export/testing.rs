@@ -1,5 +1,6 @@
-//! What the exporters' tests share: batches, and a report that adds up.
+//! What the exporters' tests share: batches, servers and their certificates, and a report that adds up.
 
+pub(crate) mod authority;
 pub(crate) mod samples;
 pub(crate) mod server;
 

@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use http::Version;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
 use crate::config::types::{Secret, TlsClientConfig, TlsVersion, Url};
+use crate::export::testing::authority::Authority;
 use crate::export::testing::server::{Server, reply};
 
 fn client(settings: HttpClientConfig) -> HttpClient {
@@ -162,56 +161,6 @@ fn refuses_settings_that_can_not_work() {
     for (settings, expected) in cases {
         let error = HttpClient::new("exporters::x", &settings, Authenticator::None).err().expect(expected);
         assert_eq!(error.to_string(), expected);
-    }
-}
-
-/// An authority for tests, and certificates that it signs.
-struct Authority {
-    key: KeyPair,
-    params: CertificateParams,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("params");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self { key: KeyPair::generate().expect("key"), params }
-    }
-
-    fn pem(&self) -> String {
-        self.params.self_signed(&self.key).expect("certificate").pem()
-    }
-
-    /// A certificate with its key, both as PEM.
-    fn sign(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().expect("key");
-        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("params");
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let certificate = params.signed_by(&key, &Issuer::from_params(&self.params, &self.key)).expect("certificate");
-        (certificate.pem(), key.serialize_pem())
-    }
-
-    fn server(&self, name: &str, client_authority: Option<&Self>) -> rustls::ServerConfig {
-        use rustls_pki_types::CertificateDer;
-        use rustls_pki_types::pem::PemObject;
-        let (certificate, key) = self.sign(name);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider));
-        let builder = builder.with_safe_default_protocol_versions().expect("versions");
-        let builder = match client_authority {
-            None => builder.with_no_client_auth(),
-            Some(authority) => {
-                let mut roots = rustls::RootCertStore::empty();
-                roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).expect("PEM")).expect("root");
-                let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-                builder.with_client_cert_verifier(verifier.build().expect("verifier"))
-            }
-        };
-        let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("PEM");
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from_pem_slice(key.as_bytes()).expect("PEM"));
-        let mut config = builder.with_single_cert(vec![certificate], key).expect("server");
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        config
     }
 }
 

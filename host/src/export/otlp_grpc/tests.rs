@@ -10,7 +10,8 @@ use tokio::net::{TcpListener, UnixListener};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use super::*;
-use crate::config::types::{Headers, Secret, Url};
+use crate::config::types::{Headers, Secret, TlsVersion, Url};
+use crate::export::testing::authority::Authority;
 use crate::export::testing::server::{Body, Server, reply, with_trailers};
 use crate::export::testing::{batch, samples};
 use crate::export::{DeadLetter, Document};
@@ -243,6 +244,91 @@ async fn gives_up_waiting_after_its_timeout() {
     let exporter = OtlpGrpc::new("otlp", &settings(endpoint), Duration::from_millis(50)).expect("exporter");
     let again = send(&exporter, &batch(1, "x")).await.again.expect("again");
     assert_eq!(again.reason, "DeadlineExceeded: no answer within 0.05 seconds");
+}
+
+/// An exporter that speaks TLS, since its endpoint has no scheme that says otherwise.
+fn secure(server: &Server, tls: TlsClientConfig) -> GrpcClientConfig {
+    GrpcClientConfig { tls, ..settings(server.address.to_string()) }
+}
+
+fn trusting(authority: &Authority) -> TlsClientConfig {
+    TlsClientConfig { ca_pem: Some(Secret::new(authority.pem())), ..TlsClientConfig::default() }
+}
+
+/// What became of one batch: nothing, or why it has to be sent again.
+async fn refusal(settings: &GrpcClientConfig) -> Option<String> {
+    let sent = send(&OtlpGrpc::new("otlp", settings, TIMEOUT).expect("exporter"), &batch(1, "x")).await;
+    let refusal = sent.again.map(|again| again.reason);
+    assert_eq!((sent.delivered, sent.refused.len()), (u64::from(refusal.is_none()), 0), "{refusal:?}");
+    refusal
+}
+
+#[tokio::test]
+async fn trusts_whom_the_configuration_says() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let server = Server::start_tls(ours.server("127.0.0.1", None), |_| answer(b"", &ok())).await;
+    let cases = [
+        (trusting(&ours), true),
+        (TlsClientConfig { min_version: TlsVersion::V1_3, ..trusting(&ours) }, true),
+        (TlsClientConfig { max_version: Some(TlsVersion::V1_2), ..trusting(&ours) }, true),
+        (TlsClientConfig { insecure_skip_verify: true, ..trusting(&theirs) }, true),
+        (trusting(&theirs), false),
+        (TlsClientConfig { server_name_override: Some("other.example".into()), ..trusting(&ours) }, false),
+    ];
+    for (tls, trusted) in cases {
+        let case = format!("{tls:?}");
+        match refusal(&secure(&server, tls)).await {
+            None => assert!(trusted, "{case}"),
+            Some(reason) => {
+                assert!(
+                    !trusted && reason.starts_with("Unavailable: tls handshake: invalid peer certificate"),
+                    "{reason}, {case}"
+                );
+            }
+        }
+    }
+    assert_eq!(server.seen().len(), 4, "nothing was sent to a stranger");
+}
+
+#[tokio::test]
+async fn takes_the_authority_for_the_name_in_the_certificate() {
+    let authority = Authority::new();
+    let server = Server::start_tls(authority.server("collector.example", None), |_| answer(b"", &ok())).await;
+    let cases = [
+        (None, None, None),
+        (Some("collector.example:4317"), None, Some("collector.example:4317")),
+        (None, Some("collector.example"), Some("ADDRESS")),
+        (Some("other.example"), Some("collector.example"), Some("other.example")),
+        (Some("collector.example"), Some("other.example"), None),
+    ];
+    for (name, in_certificate, told) in cases {
+        let tls = TlsClientConfig { server_name_override: in_certificate.map(str::to_owned), ..trusting(&authority) };
+        let settings = GrpcClientConfig { authority: name.map(str::to_owned), ..secure(&server, tls) };
+        let refusal = refusal(&settings).await;
+        assert_eq!(refusal.is_none(), told.is_some(), "{name:?}, {in_certificate:?}: {refusal:?}");
+        if let Some(told) = told {
+            let seen = server.seen().pop().and_then(|seen| seen.head.uri.authority().map(ToString::to_string));
+            assert_eq!(seen, Some(told.replace("ADDRESS", &server.address.to_string())));
+        }
+    }
+}
+
+#[tokio::test]
+async fn shows_its_certificate_to_a_server_that_demands_one() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let server = Server::start_tls(authority.server("127.0.0.1", Some(&authority)), |_| answer(b"", &ok())).await;
+    let showing = |(certificate, key): (String, String)| TlsClientConfig {
+        cert_pem: Some(Secret::new(certificate)),
+        key_pem: Some(Secret::new(key)),
+        ..trusting(&authority)
+    };
+    let nothing = refusal(&secure(&server, trusting(&authority))).await.expect("a certificate is demanded");
+    assert!(nothing.starts_with("Unavailable: "), "{nothing}");
+    let strange = refusal(&secure(&server, showing(stranger.sign("sidecar")))).await.expect("by a stranger");
+    assert!(strange.starts_with("Unavailable: "), "{strange}");
+    assert_eq!(server.seen().len(), 0);
+    assert_eq!(refusal(&secure(&server, showing(authority.sign("sidecar")))).await, None);
+    assert_eq!(&server.one().body[PREFIX..], b"x");
 }
 
 #[tokio::test]
