@@ -40,6 +40,16 @@ fn runs_by_default_and_takes_the_flags_of_adot() {
 }
 
 #[test]
+fn says_its_version() {
+    for line in ["sluice --version", "sluice -V"] {
+        let shown = parse(line).expect_err("nothing to run");
+        assert_eq!(shown.kind(), clap::error::ErrorKind::DisplayVersion, "{line}");
+        assert_eq!(shown.to_string(), format!("sluice {}\n", env!("CARGO_PKG_VERSION")), "{line}");
+    }
+    assert_eq!(main(["sluice", "--version"].map(OsString::from)), ExitCode::SUCCESS);
+}
+
+#[test]
 fn is_a_health_check_by_the_name_of_the_other_binary() {
     for (line, port) in [
         ("/healthcheck", 13133),
