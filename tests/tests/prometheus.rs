@@ -43,6 +43,10 @@ fn number(value: f64, nanos: u64) -> NumberDataPoint {
     NumberDataPoint { attributes: vec![text("queue.name", "a")], time_unix_nano: nanos, value, ..Default::default() }
 }
 
+fn integer(value: i64, nanos: u64) -> NumberDataPoint {
+    NumberDataPoint { value: Some(number_data_point::Value::AsInt(value)), ..number(0.0, nanos) }
+}
+
 /// All kinds of metrics at one time.
 fn request(nanos: u64) -> Vec<u8> {
     let histogram = HistogramDataPoint {
@@ -79,6 +83,15 @@ fn request(nanos: u64) -> Vec<u8> {
                 data_points: vec![number(42.0, nanos)],
                 aggregation_temporality: cumulative,
                 is_monotonic: true,
+            }),
+        ),
+        metric(
+            "connections",
+            "",
+            Data::Sum(Sum {
+                data_points: vec![integer(-3, nanos)],
+                aggregation_temporality: cumulative,
+                is_monotonic: false,
             }),
         ),
         metric(
@@ -138,6 +151,7 @@ fn every_kind_of_metric_arrives_with_its_values_and_labels() -> Result<()> {
     let expected = [
         ("queue_size{job=\"shop\",instance=\"i-1\",queue_name=\"a\",zone=\"eu\"}", 1.5),
         ("io_bytes_total", 42.0),
+        ("connections{queue_name=\"a\"}", -3.0),
         ("latency_seconds_count", 6.0),
         ("latency_seconds_sum", 12.5),
         ("latency_seconds_bucket{le=\"0.5\"}", 1.0),
@@ -157,7 +171,7 @@ fn every_kind_of_metric_arrives_with_its_values_and_labels() -> Result<()> {
         sluice.metric("sluice_ledger_items", &[("outcome", "dropped"), ("reason", "invalid_temporality")])?,
         2.0
     );
-    assert_eq!(sluice.ledger("exported")?, 10);
+    assert_eq!(sluice.ledger("exported")?, 12);
     sluice.stop()?;
     Ok(())
 }

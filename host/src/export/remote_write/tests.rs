@@ -168,6 +168,51 @@ fn a_gauge_and_a_monotonic_sum_become_samples() {
 }
 
 #[test]
+fn integers_and_sums_that_also_fall_become_samples() {
+    let integer = |time_ms: u64, value: i64| NumberDataPoint {
+        value: Some(number_data_point::Value::AsInt(value)),
+        ..point(vec![], time_ms, 0.0)
+    };
+    let falling = |metric: Metric| match metric.data {
+        Some(Data::Sum(sum)) => Metric { data: Some(Data::Sum(Sum { is_monotonic: false, ..sum })), ..metric },
+        _ => metric,
+    };
+    let cases = [
+        (gauge("g", vec![integer(5, -7)]), "{__name__=g} -7@5", ("g", 2)),
+        (
+            sum("io", 2, vec![integer(5, 1 << 53)]),
+            "{__name__=io_bytes_total} 9007199254740992@5",
+            ("io_bytes_total", 1),
+        ),
+        (falling(sum("open", 2, vec![point(vec![], 5, -2.5)])), "{__name__=open_bytes} -2.5@5", ("open_bytes", 2)),
+        (falling(sum("held", 2, vec![integer(5, 3)])), "{__name__=held_bytes} 3@5", ("held_bytes", 2)),
+    ];
+    let translation = Translation { metadata: true, ..plain() };
+    for (metric, expected, (family, kind)) in cases {
+        let bytes = request(vec![], vec![metric]);
+        assert_eq!(series(&translation, &bytes), [expected]);
+        let requests =
+            request::metadata(&translate::translate(&translation, "", &bytes).metadata, usize::MAX, usize::MAX);
+        let metadata = &decode(&requests)[0].metadata[0];
+        assert_eq!((metadata.family.as_str(), metadata.kind), (family, kind));
+    }
+    // Temporality counts for both.
+    let delta = falling(sum("delta", 1, vec![integer(5, 1)]));
+    let translated = translate::translate(&plain(), "", &request(vec![], vec![delta]));
+    assert_eq!((translated.series.len(), translated.dropped[0].reason), (0, "invalid_temporality"));
+}
+
+#[test]
+fn an_exemplar_may_be_an_integer() {
+    let exemplar = Exemplar { time_unix_nano: MS, value: Some(exemplar::Value::AsInt(-3)), ..Default::default() };
+    let with_exemplar = NumberDataPoint { exemplars: vec![exemplar], ..point(vec![], 1, 1.0) };
+    let bytes = request(vec![], vec![sum("io", 2, vec![with_exemplar])]);
+    let translated = translate::translate(&plain(), "", &bytes);
+    let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
+    assert_eq!(requests[0].timeseries[0].exemplars[0].value, -3.0);
+}
+
+#[test]
 fn samples_of_one_series_stand_together_in_the_order_of_time() {
     let metrics = vec![gauge("g", vec![point(vec![], 9, 2.0), point(vec![], 7, 1.0)])];
     assert_eq!(series(&plain(), &request(vec![], metrics)), ["{__name__=g} 1@7 2@9"]);
