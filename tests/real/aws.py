@@ -2,14 +2,15 @@
 
 usage: aws.py PORT
 
-moto runs with its authentication switched on. On PORT stands a server that answers every POST as a service of AWS
-does: 200 if botocore, with the secret that moto issued, comes to the same signature, 403 if not. A second one in front
-of it changes requests on their way.
+moto runs with its authentication switched on. On PORT stands a server that answers every POST and PUT as a service of
+AWS does: 200 if botocore, with the secret that moto issued, comes to the same signature, 403 if not. To `_bulk` it
+answers as OpenSearch, with a result for each document. A second one in front of it changes requests on their way.
 
 GET /account says where everything is; GET /seen what came in and what STS was asked for; POST /control takes
     {"moto": "stop" | "start"}, {"tamper": one of TAMPERS}, {"expire": "now" | "always"}
 """
 import datetime
+import gzip
 import hashlib
 import http.client
 import json
@@ -96,6 +97,13 @@ def check(method, path, headers, body, report):
         raise Refused("SignatureDoesNotMatch")
 
 
+def stored(headers, body):
+    """What OpenSearch says of documents that it has stored: lines of actions, each followed by its document."""
+    text = gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
+    actions = [json.loads(line) for line in text.splitlines()[::2]]
+    return {"took": 1, "errors": False, "items": [{name: {"status": 201}} for action in actions for name in action]}
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -128,12 +136,21 @@ class Checker(Handler):
         if self.path == "/control":
             self.state.control(json.loads(body))
             return self.answer(200, {})
-        report = {"path": self.path, "bytes": len(body), "verified": True, "reason": None}
+        self.judge("POST", body)
+
+    def do_PUT(self):
+        self.judge("PUT", self.body())
+
+    def judge(self, method, body):
+        report = {"method": method, "path": self.path, "bytes": len(body), "verified": True, "reason": None}
         try:
             if self.state.always_expired:
                 raise Refused("ExpiredToken")
-            check("POST", self.path, self.headers, body, report)
-            self.answer(200, b"", content_type="application/x-protobuf")
+            check(method, self.path, self.headers, body, report)
+            if self.path.startswith("/_bulk"):
+                self.answer(200, stored(self.headers, body), content_type="application/json")
+            else:
+                self.answer(200, b"", content_type="application/x-protobuf")
         except Refused as refused:
             report |= {"verified": False, "reason": str(refused)}
             self.answer(403, {"message": str(refused)}, content_type="application/json", x_amzn_ErrorType=str(refused))

@@ -48,6 +48,24 @@ service:
     metrics: {receivers: [otlp], exporters: [awsprometheusremotewrite]}
 ";
 
+/// Documents, and the templates that some need before.
+const CONFIG_OPENSEARCH: &str = "
+receivers:
+  otlp: {protocols: {http: {endpoint: '127.0.0.1:{{http}}'}}}
+extensions:
+  sigv4auth: {region: eu-west-1, service: es, assume_role: {arn: 'ROLE', external_id: 'EXTERNAL', session_name: search}}
+exporters:
+  opensearch: {http: {endpoint: 'DESTINATION', auth: {authenticator: sigv4auth}}, pipeline: 'a b*'}
+  opensearch/jaeger:
+    http: {endpoint: 'DESTINATION', compression: gzip, auth: {authenticator: sigv4auth}}
+    mapping: {mode: jaeger, index_prefix: prod}
+service:
+  extensions: [sigv4auth]
+  pipelines:
+    traces: {receivers: [otlp], exporters: [opensearch/jaeger]}
+    logs: {receivers: [otlp], exporters: [opensearch]}
+";
+
 /// moto, the checker, and what the test configures for them.
 struct Aws {
     server: Server,
@@ -114,8 +132,7 @@ impl Aws {
 }
 
 fn send(sluice: &Sluice, signal: Signal) -> Result<()> {
-    let path = if signal == Signal::Traces { "traces" } else { "metrics" };
-    let url = format!("http://127.0.0.1:{}/v1/{path}", sluice.port("http"));
+    let url = format!("http://127.0.0.1:{}/v1/{}", sluice.port("http"), signal.name());
     let reply = web::post(&url, "application/x-protobuf", &sample::request(signal, ITEMS))?;
     anyhow::ensure!(reply.status == 200, "{}: {}", reply.status, reply.body);
     Ok(())
@@ -192,6 +209,31 @@ fn the_configuration_of_2021_signs_as_its_role() -> Result<()> {
     let name = sessions[0]["session_name"].as_str().unwrap_or_default();
     assert!(name.starts_with("aws-otel-collector-"), "{name}");
     assert_eq!(sluice.ledger("exported")?, ITEMS as u64);
+    assert_no_secrets(&aws, &sluice.stop()?);
+    Ok(())
+}
+
+#[test]
+fn documents_and_templates_for_opensearch_are_signed() -> Result<()> {
+    let Some(aws) = Aws::start()? else { return Ok(()) };
+    let sluice = aws.sluice(CONFIG_OPENSEARCH)?;
+    for (signal, expected) in [
+        (Signal::Logs, vec!["POST /_bulk?pipeline=a%20b%2A"]),
+        (Signal::Traces, vec!["PUT /_template/prod-jaeger-span", "PUT /_template/prod-jaeger-service", "POST /_bulk"]),
+    ] {
+        let before = aws.seen()?.0.len();
+        send(&sluice, signal)?;
+        sluice.settle()?;
+        let (requests, sessions) = aws.seen()?;
+        let word = |request: &Value, key: &str| request[key].as_str().unwrap_or_default().to_owned();
+        let line = |request: &Value| word(request, "method") + " " + &word(request, "path");
+        assert_eq!(requests[before..].iter().map(line).collect::<Vec<_>>(), expected, "{}", sluice.log());
+        for request in &requests[before..] {
+            assert_eq!((&request["verified"], &request["service"]), (&json!(true), &json!("es")), "{request}");
+            assert_eq!(request["access_key"], sessions[0]["access_key"], "signed by the role, not by the user");
+        }
+    }
+    assert_eq!(sluice.ledger("exported")?, 2 * ITEMS as u64);
     assert_no_secrets(&aws, &sluice.stop()?);
     Ok(())
 }

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::header::CONTENT_ENCODING;
 use http::{Method, StatusCode, Uri};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub use request::BulkRequest;
 
@@ -31,6 +32,8 @@ use services::Services;
 
 /// An answer to a bulk request has about 200 bytes a document, more for failures.
 const MAX_REPLY_BYTES: usize = 64 << 20;
+/// All but the unreserved characters of RFC 3986.
+const OUTSIDE_OF_QUERY_VALUES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The exporter.
 pub struct OpenSearch {
@@ -75,7 +78,7 @@ impl OpenSearch {
         let endpoint = config.http.endpoint.as_str().trim_end_matches('/').to_owned();
         let pipeline = match config.pipeline.as_str() {
             "" => String::new(),
-            pipeline => format!("?pipeline={pipeline}"),
+            pipeline => format!("?pipeline={}", utf8_percent_encode(pipeline, OUTSIDE_OF_QUERY_VALUES)),
         };
         let bulk = format!("{endpoint}/_bulk{pipeline}").parse()?;
         let encoder = encoder(config);

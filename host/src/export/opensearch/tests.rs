@@ -34,6 +34,21 @@ fn exporter(config: &OpenSearchConfig) -> OpenSearch {
     OpenSearch::new("opensearch", config, Authenticator::None).expect("a valid configuration")
 }
 
+#[test]
+fn a_pipeline_may_have_any_name() {
+    let cases = [
+        ("", "http://127.0.0.1:9200/_bulk"),
+        ("logs-2.x_y~z", "http://127.0.0.1:9200/_bulk?pipeline=logs-2.x_y~z"),
+        ("a b*", "http://127.0.0.1:9200/_bulk?pipeline=a%20b%2A"),
+        ("a&refresh=true#", "http://127.0.0.1:9200/_bulk?pipeline=a%26refresh%3Dtrue%23"),
+        ("ä", "http://127.0.0.1:9200/_bulk?pipeline=%C3%A4"),
+    ];
+    for (pipeline, expected) in cases {
+        let config = OpenSearchConfig { pipeline: pipeline.to_owned(), ..config() };
+        assert_eq!(exporter(&config).bulk.to_string(), expected);
+    }
+}
+
 /// Action and source lines of all requests.
 fn lines(encoded: &Encoded<BulkRequest>) -> Vec<(Value, Value)> {
     let mut lines = Vec::new();
