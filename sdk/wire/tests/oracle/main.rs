@@ -5,6 +5,7 @@ mod columns;
 mod dice;
 mod generate;
 mod plans;
+mod raw;
 mod splice;
 mod split;
 mod targets;

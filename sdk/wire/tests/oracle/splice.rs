@@ -11,6 +11,7 @@ use sluice_wire::{
 use crate::dice::{Dice, cases, seeds};
 use crate::generate::request;
 use crate::plans::{Planned, Planner, bitmap, extract};
+use crate::raw::{self, Row};
 use crate::tree::{SIGNALS, Tree};
 
 proptest! {
@@ -54,6 +55,59 @@ proptest! {
                     after.gather_table(&spliced, options, &live)
                 );
             }
+        }
+    }
+
+    #[test]
+    fn what_is_kept_has_the_same_bytes_with_all_that_stands_above((seed, size) in seeds(), odd: bool, choices: u64) {
+        for signal in SIGNALS {
+            let bytes = request(signal, seed, size, odd);
+            let columns = extract(signal, &bytes);
+            let mut dice = Dice::new(choices);
+            let rows = columns.rows();
+            let keep: Vec<bool> = (0..rows).map(|_| !dice.one_in(3)).collect();
+            let tenants = 1 + dice.below(3) as u32;
+            let codes: Vec<u32> = (0..rows).map(|_| dice.below(tenants as usize) as u32).collect();
+            let mut plan = EditPlan::new(&columns);
+            plan.keep(&bitmap(&keep)).unwrap();
+            plan.partition(codes.clone(), tenants).unwrap();
+            let all = records(signal, &bytes);
+            prop_assert_eq!(all.len(), rows);
+            for part in splice(&bytes, &columns, &plan) {
+                let wanted = |row: &usize| keep[*row] && codes[*row] == part.code;
+                let expected: Vec<Row> = (0..rows).filter(wanted).map(|row| all[row].clone()).collect();
+                prop_assert_eq!(records(signal, &part.bytes), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn edits_leave_the_bytes_of_other_records_and_all_unknown_fields((seed, size) in seeds(), odd: bool, choices: u64) {
+        for signal in SIGNALS {
+            let bytes = request(signal, seed, size, odd);
+            let columns = extract(signal, &bytes);
+            let mut dice = Dice::new(choices);
+            let edited: Vec<u32> = (0..columns.rows() as u32).filter(|_| dice.one_in(3)).collect();
+            let mut plan = EditPlan::new(&columns);
+            // A key that is often there, or one that never is.
+            let key = if dice.one_in(2) { "a" } else { "added" };
+            for level in [Level::Resource, Level::Scope] {
+                plan.set(&Field::attribute(level, key), Entities::All, EditValue::Text("x")).unwrap();
+            }
+            plan.set(&Field::attribute(Level::Record, key), Entities::List(&edited), EditValue::Text("x")).unwrap();
+            if signal == Signal::Metrics {
+                let name = Field::intrinsic(Level::Metric, Intrinsic::Name);
+                plan.set(&name, Entities::All, EditValue::Text("x")).unwrap();
+            }
+            let spliced = splice(&bytes, &columns, &plan).remove(0).bytes;
+            let (before, after) = (records(signal, &bytes), records(signal, &spliced));
+            prop_assert_eq!(before.len(), after.len());
+            for (row, (before, after)) in before.iter().zip(&after).enumerate() {
+                if !edited.contains(&(row as u32)) {
+                    prop_assert_eq!(&before.record, &after.record, "row {}", row);
+                }
+            }
+            prop_assert_eq!(raw::unknown(signal, &bytes), raw::unknown(signal, &spliced));
         }
     }
 
@@ -117,6 +171,11 @@ proptest! {
             let _ = splice(&whole, &others, &planned.plan);
         }
     }
+}
+
+/// The records of a request, without containers that have none.
+fn records(signal: Signal, bytes: &[u8]) -> Vec<Row> {
+    raw::rows(signal, bytes).into_iter().filter(|row| row.record.is_some()).collect()
 }
 
 /// The columns that plans need, with a table of texts only.

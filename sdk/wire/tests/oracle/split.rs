@@ -5,7 +5,12 @@ use sluice_wire::{Level, Signal, concat, sample, split, validate};
 
 use crate::dice::{cases, seeds};
 use crate::generate::request;
+use crate::raw::{self, Row};
 use crate::tree::{Entity, Record, SIGNALS, Tree};
+
+/// The most that keys and lengths of a record and all that stands above it take, and what is kept free for lengths that
+/// are not known yet.
+const LENGTHS: usize = 5 * 6 + 4 * 5;
 
 /// All records in order, each with what stands above it.
 fn records(tree: &mut Tree) -> Vec<String> {
@@ -80,6 +85,34 @@ proptest! {
                 found.extend(records(&mut Tree::decode(signal, &piece.bytes).unwrap()));
             }
             prop_assert_eq!(found, records(&mut Tree::decode(signal, &whole).unwrap()));
+        }
+    }
+
+    #[test]
+    fn pieces_hold_the_same_bytes_and_what_has_no_records((seed, size) in seeds(), odd: bool, items in 0usize..7, bytes in 0usize..3) {
+        for signal in SIGNALS {
+            let whole = request(signal, seed, size, odd);
+            let pieces = split(signal, &whole, items, [0, 700, 3000][bytes]);
+            let found: Vec<Row> = pieces.iter().flat_map(|piece| raw::rows(signal, &piece.bytes)).collect();
+            prop_assert_eq!(found, raw::rows(signal, &whole));
+            let own: Vec<Vec<u8>> = pieces.iter().map(|piece| raw::own_of_request(&piece.bytes)).collect();
+            prop_assert_eq!(own.concat(), raw::own_of_request(&whole));
+        }
+    }
+
+    #[test]
+    fn a_piece_ends_only_where_the_next_record_would_not_fit((seed, size) in seeds(), odd: bool, items in 0usize..7, max_bytes in 300usize..3000) {
+        for signal in SIGNALS {
+            let whole = request(signal, seed, size, odd);
+            let pieces = split(signal, &whole, items, max_bytes);
+            for (piece, next) in pieces.iter().zip(pieces.iter().skip(1)) {
+                let rows = raw::rows(signal, &next.bytes);
+                let Some(Row { above, record: Some(record) }) = rows.first() else { continue };
+                let is_full = items > 0 && piece.records as usize == items;
+                let needed = record.len() + above.iter().map(Vec::len).sum::<usize>() + LENGTHS;
+                let length = piece.bytes.len();
+                prop_assert!(is_full || length + needed > max_bytes, "{length} of {max_bytes} bytes, next has {needed}");
+            }
         }
     }
 
