@@ -29,11 +29,27 @@ pub(crate) fn run() -> Result<PathBuf> {
     shell::run(Command::new(&built).args(["plugin", "precompile", "--output"]).arg(ahead()))?;
     shell::step("embedding the compiled stages");
     release(&["--package", "sluice"])?;
+    carries_the_code(&built)?;
     let binary = shell::target().join("release").join("sluice");
     replace(&built, &binary)?;
     let size = std::fs::metadata(&binary)?.len();
     shell::step(&format!("{} ({:.1} MB)", binary.display(), size as f64 / 1e6));
     Ok(binary)
+}
+
+/// Without the code it would work, too, and compile the stages at each start.
+fn carries_the_code(binary: &Path) -> Result<()> {
+    let bytes = std::fs::read(binary)?;
+    for entry in std::fs::read_dir(ahead())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "cwasm") {
+            let code = std::fs::read(&path)?;
+            let sample = &code[code.len() / 2..][..64];
+            let carried = bytes.windows(sample.len()).any(|window| window == sample);
+            anyhow::ensure!(carried, "{} is not in {}", path.display(), binary.display());
+        }
+    }
+    Ok(())
 }
 
 /// A release build of something, by the profile if there is one. Gives the directory of the binaries.

@@ -55,3 +55,21 @@ pub fn precompile_standard_stages(engine: &Engine) -> Result<Vec<Precompiled>, S
     };
     EMBEDDED.iter().map(precompile).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::EngineConfig;
+
+    #[test]
+    fn code_that_was_compiled_ahead_is_the_same_plugin() {
+        let engine = Engine::new(EngineConfig::default()).expect("an engine");
+        // One is enough: it takes seconds.
+        let Some(stage) = EMBEDDED.iter().find(|stage| stage.name == "sampler") else { return };
+        let code: &'static [u8] = engine.precompile(stage.component).expect("a component").leak();
+        assert!(engine.precompiled(code).is_some());
+        let named = |code| Embedded { code, ..*stage }.load(&engine).expect("a plugin").descriptor().name.clone();
+        assert_eq!(named(Some(code)), named(None));
+        assert!(engine.precompiled(b"of another engine").is_none());
+    }
+}
