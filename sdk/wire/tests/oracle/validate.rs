@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use sluice_wire::{Level, MAX_VALUE_NESTING, Reason, Signal, Summary, WireError, validate};
 
 use crate::dice::{Dice, cases, seeds};
-use crate::generate::{request, varint};
+use crate::generate::{Holds, Message, fields, request, varint};
 use crate::tree::{SIGNALS, Tree};
 
 fn summary(tree: &mut Tree) -> Summary {
@@ -117,30 +117,163 @@ fn says_where_and_why() {
     assert_eq!(error.to_string(), "byte 1: length 300 runs past the end");
 }
 
+/// Where a message stands in a request: the fields that lead to it, each with the message that it is in.
+#[derive(Clone)]
+struct Place {
+    signal: Signal,
+    way: Vec<(Message, u32)>,
+    message: Message,
+}
+
+impl Place {
+    /// All places of a signal's messages. Values are followed once into another value.
+    fn all(signal: Signal) -> Vec<Self> {
+        let mut found = vec![Self { signal, way: Vec::new(), message: Message::Request(signal) }];
+        let mut next = 0;
+        while let Some(place) = found.get(next).cloned() {
+            for (number, holds) in known_fields(place.message) {
+                let (Holds::One(message) | Holds::Many(message)) = holds else { continue };
+                if place.way.iter().filter(|(passed, _)| *passed == message).count() < 2 {
+                    let way = [&place.way[..], &[(place.message, number)]].concat();
+                    found.push(Self { signal, way, message });
+                }
+            }
+            next += 1;
+        }
+        found
+    }
+
+    /// A request with this message in it. `neighbours` are pairs before and after each pair, and a key in each.
+    fn request(&self, content: &[u8], neighbours: bool) -> Vec<u8> {
+        let mut content = content.to_vec();
+        for (message, number) in self.way.iter().rev() {
+            let is_pair = *message != Message::Pair && known_message(*message, *number) == Some(Message::Pair);
+            content = field(*number, &content);
+            if neighbours && is_pair {
+                let other = field(*number, &pair(b"other", &field(1, b"text")));
+                content = [&other[..], &content, &other].concat();
+            }
+            if neighbours && *message == Message::Pair {
+                content = [field(1, b"key"), content].concat();
+            }
+        }
+        content
+    }
+}
+
+/// Also the data of metrics, of which a metric has one.
+fn known_fields(message: Message) -> Vec<(u32, Holds)> {
+    let data = [
+        (5, Message::Gauge),
+        (7, Message::Sum),
+        (9, Message::Histogram),
+        (10, Message::Exponential),
+        (11, Message::Summary),
+    ];
+    let data = data.into_iter().filter(|_| message == Message::Metric);
+    fields(message).into_iter().chain(data.map(|(number, data)| (number, Holds::One(data)))).collect()
+}
+
+fn known_message(message: Message, number: u32) -> Option<Message> {
+    known_fields(message).into_iter().find_map(|(found, holds)| match holds {
+        Holds::One(message) | Holds::Many(message) if found == number => Some(message),
+        _ => None,
+    })
+}
+
+/// The wire types that a field may have.
+fn wire_types(holds: Holds) -> &'static [u8] {
+    match holds {
+        Holds::Varint | Holds::Small | Holds::Truth => &[0],
+        Holds::Fixed64 | Holds::Double => &[1],
+        Holds::Fixed32 => &[5],
+        Holds::Text | Holds::Key | Holds::Id(_) | Holds::One(_) | Holds::Many(_) => &[2],
+        Holds::Fixed64s | Holds::Doubles => &[1, 2],
+        Holds::Varints => &[0, 2],
+    }
+}
+
+fn pair(key: &[u8], value: &[u8]) -> Vec<u8> {
+    [field(1, key), field(2, value)].concat()
+}
+
+#[test]
+fn knows_the_wire_types_of_every_field() {
+    // No message of OTLP has a field with a higher number.
+    const NUMBERS: u32 = 20;
+    for place in SIGNALS.into_iter().flat_map(Place::all) {
+        let known = known_fields(place.message);
+        for (number, wire_type) in (1..=NUMBERS).flat_map(|number| (0..8).map(move |wire_type| (number, wire_type))) {
+            let content: &[u8] = match wire_type {
+                0 | 2 => &[0],
+                1 => &[0; 8],
+                5 => &[0; 4],
+                _ => &[],
+            };
+            let key = varint(u64::from(number << 3 | u32::from(wire_type)), 0);
+            let bytes = place.request(&[&key[..], content].concat(), false);
+            let at = bytes.len() - key.len() - content.len();
+            let allowed = known.iter().find(|(found, _)| *found == number).map(|(_, holds)| wire_types(*holds));
+            let expected = match wire_type {
+                3 | 4 => Some(Reason::Group),
+                6 | 7 => Some(Reason::UnknownWireType(wire_type)),
+                _ if allowed.is_none_or(|allowed| allowed.contains(&wire_type)) => None,
+                _ => Some(Reason::WrongWireType { field: number, wire_type }),
+            };
+            let found = validate(place.signal, &bytes).map(|_| ());
+            let what = format!("{:?} field {number} wire type {wire_type}", place.message);
+            assert_eq!(found, expected.map_or(Ok(()), |reason| Err(WireError { offset: at, reason })), "{what}");
+            assert_eq!(Tree::decode(place.signal, &bytes).is_ok(), expected.is_none(), "prost on {what}");
+        }
+    }
+}
+
 #[test]
 fn checks_the_text_of_every_string_field() {
-    let bad = [b'x', 0xff];
-    let pair = |content: &[u8]| span(&field(9, content));
-    let cases = [
-        field(1, &field(3, &bad)),
-        field(1, &field(2, &field(3, &bad))),
-        field(1, &field(2, &field(1, &field(1, &bad)))),
-        field(1, &field(2, &field(1, &field(2, &bad)))),
-        field(1, &field(1, &field(3, &field(3, &bad)))),
-        span(&field(3, &bad)),
-        span(&field(5, &bad)),
-        span(&field(15, &field(2, &bad))),
-        span(&field(11, &field(2, &bad))),
-        span(&field(13, &field(3, &bad))),
-        pair(&field(1, &bad)),
-        pair(&[field(1, b"k"), field(2, &field(1, &bad))].concat()),
-        pair(&[field(1, b"k"), field(2, &field(5, &field(1, &field(1, &bad))))].concat()),
-        pair(&[field(1, b"k"), field(2, &field(6, &field(1, &field(1, &bad))))].concat()),
+    let good = ["".into(), "käse €5 🚀".into(), "x".repeat(60) + "ä"];
+    let bad: [(usize, &[u8]); 8] = [
+        (1, b"x\xff"),                 // no byte of UTF-8
+        (1, b"x\x80y"),                // a continuation of nothing
+        (0, b"\xc3"),                  // cut off
+        (2, b"xy\xc0\x80"),            // two bytes for what takes one
+        (0, b"\xed\xa0\x80"),          // half of a surrogate pair
+        (0, b"\xf4\x90\x80\x80"),      // above U+10FFFF
+        (8, b"xxxxxxxx\xffxxxxxxxxx"), // beyond a word
+        (33, b"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xffxx"),
     ];
-    for bytes in cases {
-        assert_eq!(refused(Signal::Traces, &bytes).reason, Reason::NotUtf8, "{bytes:02x?}");
+    let with = |place: &Place, number: u32, text: &[u8], neighbours: bool| {
+        let whole = match (place.message, number) {
+            (Message::Pair, 1) if neighbours => pair(text, &field(1, b"value")),
+            _ => field(number, text),
+        };
+        place.request(&whole, neighbours)
+    };
+    for place in SIGNALS.into_iter().flat_map(Place::all) {
+        let holders = known_fields(place.message);
+        for ((number, holds), neighbours) in holders.into_iter().flat_map(|field| [(field, false), (field, true)]) {
+            let is_text = match holds {
+                Holds::Text | Holds::Key => true,
+                Holds::Id(_) => false,
+                _ => continue,
+            };
+            for text in &good {
+                let bytes = with(&place, number, text.as_bytes(), neighbours);
+                assert!(validate(place.signal, &bytes).is_ok(), "{:?} field {number}: {text:?}", place.message);
+            }
+            for (valid, text) in bad {
+                let bytes = with(&place, number, text, neighbours);
+                let what = format!("{:?} field {number}: {text:02x?} in {bytes:02x?}", place.message);
+                if is_text {
+                    let at = bytes.windows(text.len()).position(|window| window == text).unwrap();
+                    let expected = WireError { offset: at + valid, reason: Reason::NotUtf8 };
+                    assert_eq!(refused(place.signal, &bytes), expected, "{what}");
+                } else {
+                    assert!(validate(place.signal, &bytes).is_ok(), "{what}");
+                    assert!(Tree::decode(place.signal, &bytes).is_ok(), "prost on {what}");
+                }
+            }
+        }
     }
-    assert!(validate(Signal::Traces, &span(&field(1, &bad))).is_ok(), "ids are bytes");
 }
 
 #[test]
@@ -164,17 +297,29 @@ fn refuses_groups_though_prost_skips_them() {
 
 #[test]
 fn accepts_values_nested_to_the_limit_and_no_deeper() {
-    for (wrap, name) in [(5, "arrays"), (6, "maps")] {
-        let nested = |levels: usize| {
-            let mut value = field(1, b"x");
-            for _ in 1..levels {
-                let member = if wrap == 5 { value } else { field(2, &value) };
-                value = field(wrap, &field(1, &member));
-            }
-            span(&field(9, &field(2, &value)))
-        };
-        assert!(validate(Signal::Traces, &nested(MAX_VALUE_NESTING)).is_ok(), "{name}");
-        let error = validate(Signal::Traces, &nested(MAX_VALUE_NESTING + 1)).unwrap_err();
-        assert_eq!(error.reason, Reason::TooDeep, "{name}");
+    /// Whether the value on a level, from the outermost, is a map; else it is an array.
+    type IsMap = fn(usize) -> bool;
+    let kinds: [(&str, IsMap); 3] = [("arrays", |_| false), ("maps", |_| true), ("both", |level| level % 2 == 0)];
+    let nested = |levels: usize, is_map: IsMap| {
+        (1..levels).rev().fold(field(1, b"x"), |value, level| match is_map(level) {
+            true => field(6, &field(1, &field(2, &value))),
+            false => field(5, &field(1, &value)),
+        })
+    };
+    let is_outermost = |place: &Place| {
+        place.message == Message::Value && !place.way.iter().any(|(message, _)| *message == Message::Value)
+    };
+    let places: Vec<Place> = SIGNALS.into_iter().flat_map(Place::all).filter(is_outermost).collect();
+    for holder in [Message::Record, Message::Resource, Message::Exemplar] {
+        let stands_in = |place: &Place| place.way.iter().rev().any(|(message, _)| *message == holder);
+        assert!(places.iter().any(stands_in), "{holder:?}");
+    }
+    for place in places {
+        for (name, is_map) in kinds {
+            let check = |levels| validate(place.signal, &place.request(&nested(levels, is_map), false));
+            assert!(check(MAX_VALUE_NESTING).is_ok(), "{name} in {:?}", place.way);
+            let error = check(MAX_VALUE_NESTING + 1).unwrap_err();
+            assert_eq!(error.reason, Reason::TooDeep, "{name} in {:?}", place.way);
+        }
     }
 }
