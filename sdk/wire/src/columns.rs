@@ -80,6 +80,8 @@ pub struct Columns {
     pub(crate) reads: Vec<u16>,
     pub(crate) stores: Vec<Stored>,
     pub(crate) table: Option<Table>,
+    /// The buffers of a table of the other form.
+    spare_table: Option<Table>,
     /// Whether some body of a log record that is for the table is neither text nor empty.
     pub(crate) structured_bodies: bool,
 }

@@ -33,8 +33,12 @@ fn walk(columns: &mut Columns, projection: &Projection, bytes: &[u8], is_of_text
         [table.resources, table.scopes, table.metrics, table.records, table.events, table.links, table.exemplars, false]
     });
     let in_table = table.unwrap_or_default();
-    let old = columns.table.take();
-    let mut table = projection.table.map(|_| Table::renewed(old, is_of_texts));
+    if projection.table.is_some() {
+        Table::renew(&mut columns.table, &mut columns.spare_table, is_of_texts);
+    } else {
+        columns.table = None;
+    }
+    let mut table = columns.table.take();
     let (entries, texts) = match &mut table {
         Some(Table::Entries(entries)) => (Some(entries), None),
         Some(Table::Texts(texts)) => (None, Arc::get_mut(texts)),

@@ -76,22 +76,26 @@ impl Entry {
 }
 
 impl Table {
-    /// An empty table, with the buffers of an old one if that had the same form.
-    pub(super) fn renewed(old: Option<Self>, is_of_texts: bool) -> Self {
-        match old {
-            Some(Self::Texts(old)) if is_of_texts => {
+    /// Makes `table` an empty one of this form. `spare` keeps the buffers of the other form: where some batches have
+    /// structured bodies, both are needed in turn.
+    pub(super) fn renew(table: &mut Option<Self>, spare: &mut Option<Self>, is_of_texts: bool) {
+        let has_form =
+            |table: &Option<Self>| table.as_ref().is_some_and(|table| matches!(table, Self::Texts(_)) == is_of_texts);
+        if !has_form(table) {
+            core::mem::swap(table, spare);
+        }
+        match table {
+            Some(Self::Texts(texts)) if is_of_texts => match Arc::get_mut(texts) {
+                Some(texts) => texts.clear(),
                 // A search may still have them, if the call that it was for came to a bad end.
-                let mut texts = Arc::into_inner(old).unwrap_or_default();
-                texts.clear();
-                Self::Texts(Arc::new(texts))
-            }
-            _ if is_of_texts => Self::Texts(Arc::default()),
-            Some(Self::Entries(mut old)) => {
+                None => *texts = Arc::default(),
+            },
+            Some(Self::Entries(old)) if !is_of_texts => {
                 old.entries.clear();
                 old.keys.clear();
-                Self::Entries(old)
             }
-            _ => Self::Entries(Entries::default()),
+            _ if is_of_texts => *table = Some(Self::Texts(Arc::default())),
+            _ => *table = Some(Self::Entries(Entries::default())),
         }
     }
 
