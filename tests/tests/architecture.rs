@@ -21,8 +21,12 @@ const STEPS: &[(&str, &[&str])] = &[
 /// The answers of OTLP are decoded by prost: one message per request, never one per record.
 const PROST: &[&str] = &["export/otlp_http.rs", "export/partial_success.rs", "receive/otlp/http.rs"];
 
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
 fn host() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src")
+    root().join("host/src")
 }
 
 /// The sources below a directory, by their path from it.
@@ -100,10 +104,57 @@ fn no_channel_of_tokio_is_unbounded() {
 
 #[test]
 fn every_source_says_what_it_is() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let root = root();
     for part in ["host/src", "sdk/wire/src", "sdk/rust/src", "plugins", "tests/src", "xtask/src", "examples"] {
         for (name, text) in production(sources(&root.join(part))) {
             assert!(text.starts_with("//!"), "{part}/{name} does not begin with what it is");
         }
+    }
+}
+
+/// The lines of a section of a manifest that say what a dependency is, by its name.
+fn dependencies(manifest: &str, section: &str) -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(root().join(manifest)).expect("a manifest");
+    let lines = text.lines().skip_while(|line| *line != section).skip(1).take_while(|line| !line.starts_with('['));
+    lines.filter_map(|line| line.split_once(" = ")).map(|(name, what)| (name.to_owned(), what.to_owned())).collect()
+}
+
+/// The fuzz targets are a workspace of their own, which can't inherit.
+#[test]
+fn the_fuzz_targets_use_the_versions_of_the_workspace() {
+    let (ours, fuzz) = ("[workspace.dependencies]", "[dependencies]");
+    let (ours, fuzz) = (dependencies("Cargo.toml", ours), dependencies("tests/fuzz/Cargo.toml", fuzz));
+    let shared: BTreeMap<_, _> =
+        fuzz.iter().filter(|(name, what)| ours.contains_key(*name) && !what.contains("path = ")).collect();
+    assert!(["opentelemetry-proto", "prost"].iter().all(|name| shared.contains_key(&(*name).to_owned())), "{shared:?}");
+    for (name, what) in shared {
+        assert_eq!(*what, ours[name], "{name} in tests/fuzz/Cargo.toml and in Cargo.toml");
+    }
+}
+
+/// The manifests of all members.
+fn members() -> Vec<String> {
+    let text = std::fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
+    let lines = text.lines().skip_while(|line| *line != "members = [").skip(1).take_while(|line| *line != "]");
+    let mut directories = Vec::new();
+    for member in lines.map(|line| line.trim().trim_matches(['"', ','])) {
+        match member.strip_suffix("/*") {
+            Some(parent) => {
+                let entries = std::fs::read_dir(root().join(parent)).expect("a directory");
+                directories.extend(entries.map(|entry| entry.expect("an entry").path()));
+            }
+            None => directories.push(root().join(member)),
+        }
+    }
+    directories.iter().filter_map(|directory| std::fs::read_to_string(directory.join("Cargo.toml")).ok()).collect()
+}
+
+#[test]
+fn some_member_uses_each_dependency_of_the_workspace() {
+    let manifests = members();
+    for name in dependencies("Cargo.toml", "[workspace.dependencies]").keys() {
+        let (short, long) = (format!("{name}.workspace = true"), format!("{name} = {{ workspace = true"));
+        let is_used = |manifest: &String| manifest.lines().any(|line| line == short || line.starts_with(&long));
+        assert!(manifests.iter().any(is_used), "no member uses {name}");
     }
 }
