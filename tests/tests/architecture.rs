@@ -158,3 +158,64 @@ fn some_member_uses_each_dependency_of_the_workspace() {
         assert!(manifests.iter().any(is_used), "no member uses {name}");
     }
 }
+
+/// What is neither flat nor there once per row: a few for each stage, batch or answer.
+const LISTS: &[(&str, &str)] = &[
+    ("reads", "read"),
+    ("headers", "string"),
+    ("when-attributes", "field"),
+    ("fields", "field"),
+    ("attributes-and", "field"),
+    ("columns", "column"),
+    ("headers", "option<string>"),
+    ("edits", "edit"),
+    ("tenants", "string"),
+    ("aliases", "string"),
+    ("signals", "signal"),
+    ("configure", "config-error"),
+];
+
+fn contract() -> String {
+    std::fs::read_to_string(root().join("wit/v0.1/plugin.wit")).expect("the contract")
+}
+
+#[test]
+fn every_item_of_the_contract_is_documented() {
+    let text = contract();
+    let mut before = "";
+    let mut items = 0;
+    for line in text.lines().map(str::trim) {
+        let is_reference = line.starts_with("use ") || line.starts_with("import ") && !line.contains(':');
+        if !line.starts_with("//") && !line.is_empty() && line != "}" && !is_reference {
+            items += 1;
+            assert!(before.starts_with("/// "), "nothing says what this is: {line}");
+        }
+        before = line;
+    }
+    assert!(items > 200, "{items}");
+}
+
+#[test]
+fn no_list_of_records_or_texts_crosses_per_row() {
+    let numbers = ["u8", "u32", "u64", "s64", "f64", "bool"];
+    let text = contract();
+    let mut found = BTreeSet::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
+        let words = line.strip_prefix("export ").unwrap_or(line);
+        let item = words.split([':', '(']).next().unwrap_or_default().trim_start_matches('%');
+        for (at, list) in line.match_indices("list<") {
+            let element = &line[at + list.len()..];
+            let mut depth = 1;
+            let end = element.find(|next| {
+                depth += i32::from(next == '<') - i32::from(next == '>');
+                depth == 0
+            });
+            let element = &element[..end.expect("it is closed in its line")];
+            if !numbers.contains(&element) {
+                found.insert((item, element));
+            }
+        }
+    }
+    let allowed: BTreeSet<_> = LISTS.iter().copied().collect();
+    assert_eq!(found, allowed);
+}
