@@ -81,7 +81,8 @@ impl Planner<'_> {
         let others = match (flat, self.signal) {
             (true, Signal::Traces) => {
                 if !legacy.is_empty() && self.setup.is_some() {
-                    log::warn(&format!("{} is ignored, since {key} is set", legacy.join(" and ")));
+                    let are = if legacy.len() == 1 { "is" } else { "are" };
+                    log::warn(&format!("{} {are} ignored, since {key} is set", legacy.join(" and ")));
                 }
                 listed.to_vec()
             }

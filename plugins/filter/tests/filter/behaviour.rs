@@ -422,6 +422,27 @@ fn keeps_everything_without_a_word_about_the_signal() {
 }
 
 #[test]
+fn conditions_on_traces_overrule_older_blocks_with_one_warning() {
+    let block = |name: &str| json!({ "match_type": "strict", "span_names": [name] });
+    let cases = [
+        (json!({ "include": block("a") }), "a", "spans.include is ignored"),
+        (json!({ "exclude": block("b") }), "acd", "spans.exclude is ignored"),
+        (json!({ "include": block("a"), "exclude": block("b") }), "a", "spans.include and spans.exclude are ignored"),
+    ];
+    for (blocks, alone, warning) in cases {
+        assert_eq!(left(Signal::Traces, &json!({ "spans": blocks })), alone);
+        logged();
+        let config = json!({ "trace_conditions": [r#"span.name == "d""#], "spans": blocks });
+        assert_eq!(left(Signal::Traces, &config), "abc", "{config}");
+        assert_eq!(logged(), [format!("{warning}, since trace_conditions is set")]);
+        for other in [Signal::Metrics, Signal::Logs] {
+            left(other, &config);
+            assert_eq!(logged(), Vec::<String>::new(), "{other:?} have nothing to ignore");
+        }
+    }
+}
+
+#[test]
 fn follows_the_error_mode_when_a_condition_fails() {
     let failing = r#"HasPrefix(attributes["http.route"], "/he")"#;
     let config = |mode: &str, conditions: &[&str]| json!({ "error_mode": mode, "traces": { "span": conditions } });
