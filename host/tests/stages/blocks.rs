@@ -1,6 +1,8 @@
 //! The blocks of the standard stages as a configuration has them: keys without values, and what is secret.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use sluice::app;
@@ -46,6 +48,30 @@ fn a_key_without_a_value_is_as_good_as_none() {
         }
         let block = block.replacen("{,", "{", 1) + "}";
         assert_eq!(wrong(stage, &block), "", "{stage}: {block}");
+    }
+}
+
+/// The keys in the first column of the table under `## Configuration`, without what stands below them.
+fn documented(stage: &str) -> BTreeSet<String> {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins").join(stage).join("README.md");
+    let readme = std::fs::read_to_string(readme).expect("a README");
+    let lines = readme.lines().skip_while(|line| *line != "## Configuration").skip_while(|line| !line.starts_with('|'));
+    let rows = lines.take_while(|line| line.starts_with('|')).skip(2);
+    let first_cells = rows.filter_map(|row| row.split('|').nth(1));
+    let keys = first_cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    keys.filter_map(|key| key.split(['.', '[']).next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_readme_of_a_stage_lists_every_key_and_no_other() {
+    for stage in STAGES {
+        let schema = schema(stage);
+        let keys: BTreeSet<String> = schema["properties"].as_object().expect("keys").keys().cloned().collect();
+        let mut documented = documented(stage);
+        if stage == "filter" {
+            assert!(documented.remove("regexp"), "it stands in several blocks and has a row of its own");
+        }
+        assert_eq!(documented, keys, "{stage}");
     }
 }
 
