@@ -18,9 +18,24 @@ fn check(config: Value, kind: FailureKind, message: &str) {
     }
 }
 
+/// Where the probe has this code: `file:line`.
+fn place(code: &str) -> String {
+    let source = include_str!("../../../tests/guests/probe/src/evil.rs");
+    let line = 1 + source.lines().position(|line| line.contains(code)).expect("it is there");
+    format!("tests/guests/probe/src/evil.rs:{line}")
+}
+
+#[test]
+fn a_panic_is_told_with_its_message_and_place() {
+    let message = format!("it panicked: ä panic at {}", place("panic!(\"ä panic\")"));
+    let outcome = one(act("panic"), OnError::Pass).run(batch(&[&["a"]]));
+    assert_eq!(outcome.stages[0].failures[0].kind, FailureKind::Panic);
+    assert_eq!(outcome.stages[0].failures[0].message, message);
+}
+
 #[test]
 fn survives_calls_that_do_not_come_back() {
-    check(act("panic"), FailureKind::Panic, "ä panic at tests/guests/probe/src/evil.rs:");
+    check(act("panic"), FailureKind::Panic, "ä panic");
     check(act("unreachable"), FailureKind::Trap, "unreachable");
     check(act("overflow"), FailureKind::Trap, "out of bounds memory access");
     check(act("exit"), FailureKind::Trap, "wasi:cli/exit");
@@ -77,9 +92,14 @@ fn limits_what_a_plugin_prints() {
 
 #[test]
 fn a_plugin_that_fails_while_it_is_configured_is_a_configuration_error() {
+    let panic = "no configuration is good enough";
+    let panicked = format!(
+        "the plugin could not be configured: it panicked: {panic} at {}",
+        place(&format!("panic!(\"{panic}\")"))
+    );
     let cases = [
         ("spin_in_configure", "the plugin could not be configured: stopped after 500 ms, the limit for a plugin to"),
-        ("panic_in_configure", "the plugin could not be configured: it panicked: no configuration is good enough"),
+        ("panic_in_configure", &panicked),
         ("too_many_patterns", "a stage can have 1024 patterns and no more"),
         ("too_many_reads", "it reads 1103 columns, 1024 are allowed"),
     ];
