@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sluice::model::{Refusal, Signal};
 use sluice::stage::{Catalog, Chain, FailureKind, StageLimits, StageSpec};
 
-use super::kit::{act, batch, chain, engine, guests, spec, try_chain};
+use super::kit::{act, batch, chain, engine, guests, only, spec, texts, try_chain};
 
 fn limited(config: Value, limits: StageLimits) -> Option<FailureKind> {
     let outcome = chain(vec![StageSpec { limits, ..spec(config) }]).run(batch(&[&["a", "b"]]));
@@ -60,6 +60,18 @@ fn edits_may_add_as_much_as_the_limit_says() {
     assert_eq!(limited(huge("huge_times_rows", (1 << 19) - overhead + 1), limits.clone()), Some(FailureKind::Answer));
     // An answer that is far too large is not even read.
     assert_eq!(limited(huge("huge", 8 << 20), limits), Some(FailureKind::Trap));
+}
+
+#[test]
+fn takes_1000_edits_and_not_one_more() {
+    for (edits, expected) in [(1_000, None), (1_001, Some("its answer is not valid: edits exceed the limit of 1000"))] {
+        let outcome = chain(vec![spec(json!({ "act": "many_edits", "number": edits }))]).run(batch(&[&["a", "b"]]));
+        let failure = outcome.stages[0].failures.last();
+        assert!(failure.is_none_or(|failure| failure.kind == FailureKind::Answer), "{failure:?}");
+        assert_eq!(failure.map(|failure| failure.message.as_str()), expected, "{edits} edits");
+        let last = if expected.is_none() { ["999", "999"] } else { ["a", "b"] };
+        assert_eq!(texts(&only(outcome)), last);
+    }
 }
 
 /// The probe, made so large with a custom section.

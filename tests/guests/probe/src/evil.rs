@@ -74,6 +74,9 @@ impl Probe {
             Act::HugeTimesRows => {
                 outcome.set(field, Entities::All, "x".repeat(self.config.number as usize));
             }
+            Act::ManyEdits => (0..self.config.number as i64).for_each(|i| {
+                outcome.set(field.clone(), Entities::All, i);
+            }),
             Act::ShortKeep => {
                 outcome.force_keep(Vec::new());
             }

@@ -86,6 +86,7 @@ pub enum Act {
     Memory,
     Huge,
     HugeTimesRows,
+    ManyEdits,
     Fail,
     Refuse,
     ShortKeep,
