@@ -3,10 +3,12 @@
 use std::sync::Mutex;
 
 use serde_json::json;
-use sluice::model::Refusal;
+use sluice::model::{Batch, Refusal, Signal};
 use sluice::stage::{Chain, ChainOutcome, FailureKind, OnError, StageLimits, StageSpec};
+use sluice_wire::MetricsWriter;
+use sluice_wire::view::{Data, KeyValue, MetricsView, Value};
 
-use super::kit::{act, batch, chain, one, only, spec, texts};
+use super::kit::{act, batch, batch_of, catalog, chain, one, only, spec, texts};
 
 fn tenants(outcome: ChainOutcome) -> Vec<(String, Vec<String>)> {
     let batches = outcome.result.expect("accepted");
@@ -58,6 +60,75 @@ fn searches_the_table_after_rows_were_dropped_and_edited() {
     assert_eq!(texts(&only(drop.run(batch(&[&["1", "a1", "2", "b22c3"]])))), ["a#", "b#c#"]);
     let edit = chain(vec![spec(act("drop_even")), spec(set), spec(mask)]);
     assert_eq!(texts(&only(edit.run(batch(&[&["1", "a1"]])))), ["# of #"]);
+}
+
+/// Two data points of one metric; on each level the attribute `k` has a text.
+fn points() -> Batch {
+    let mut metrics = MetricsWriter::new();
+    metrics.resource_metrics(|resource| {
+        resource.resource(|resource| resource.attribute("k", |value| value.text("resource")));
+        resource.scope_metrics(|scope| {
+            scope.scope(|scope| scope.attribute("k", |value| value.text("scope")));
+            scope.metric(|metric| {
+                metric.metadata("k", |value| value.text("metric"));
+                metric.gauge(|gauge| {
+                    for text in ["1a23", "ä4"] {
+                        gauge.data_point(|point| point.attribute("k", |value| value.text(text)));
+                    }
+                });
+            });
+        });
+    });
+    Batch { signal: Signal::Metrics, ..batch_of(metrics.finish(), 2) }
+}
+
+/// The attributes of resources, scopes, metrics and points, level by level.
+fn levels(batch: &Batch) -> String {
+    let show = |pair: KeyValue<'_>| match pair.value() {
+        Value::Text(text) => format!("{}={text}", pair.key()),
+        other => format!("{}={other:?}", pair.key()),
+    };
+    let request = MetricsView::new(&batch.bytes);
+    let resources = || request.resource_metrics();
+    let scopes = || resources().flat_map(|resource| resource.scope_metrics());
+    let metrics = || scopes().flat_map(|scope| scope.metrics());
+    let points = metrics().filter_map(|metric| match metric.data() {
+        Data::Gauge { points } => Some(points),
+        _ => None,
+    });
+    let levels: [Vec<String>; 4] = [
+        resources().flat_map(|resource| resource.resource().attributes()).map(show).collect(),
+        scopes().flat_map(|scope| scope.scope().attributes()).map(show).collect(),
+        metrics().flat_map(|metric| metric.metadata()).map(show).collect(),
+        points.flatten().flat_map(|point| point.attributes()).map(show).collect(),
+    ];
+    levels.map(|level| level.join(" ")).join(" | ")
+}
+
+#[test]
+fn edits_of_every_kind_reach_every_level() {
+    let cases = [
+        (act("nothing"), "k=resource | k=scope | k=metric | k=1a23 k=ä4"),
+        (json!({ "act": "rename_everywhere", "value": "n" }), "n=resource | n=scope | n=metric | n=1a23 n=ä4"),
+        (
+            json!({ "act": "mask_column", "value": "<#>", "pattern": "[0-9]+" }),
+            "k=resource | k=scope | k=metric | k=<#>a<#> k=ä<#>",
+        ),
+        (act("set_doubles"), "k=resource | k=scope | k=metric | k=Double(0.5) k=Double(1.5)"),
+        (act("set_booleans"), "k=resource | k=scope | k=metric | k=Boolean(false) k=Boolean(true)"),
+        (act("set_bytes"), "k=resource | k=scope | k=metric | k=Bytes([0, 255]) k=Bytes([1, 255])"),
+        (
+            json!({ "act": "set_on_scopes_and_metrics", "value": "new" }),
+            "k=resource | k=new | k=Integer(0) | k=1a23 k=ä4",
+        ),
+    ];
+    let (catalog, _directory) = catalog();
+    for (mut config, expected) in cases {
+        config["writes"] = json!("attributes");
+        let stage = StageSpec { on_error: Some(OnError::Reject), ..spec(config.clone()) };
+        let chain = Chain::new(&catalog, Signal::Metrics, vec![stage]).unwrap();
+        assert_eq!(levels(&only(chain.run(points()))), expected, "{config}");
+    }
 }
 
 #[test]
@@ -174,6 +245,14 @@ fn gives_plugins_headers_counters_values_and_tokens() {
 }
 
 #[test]
+fn time_stands_still_and_what_is_deleted_is_gone() {
+    let cases = [("report_time", "1000000000000"), ("forget_in_store", "true Some([109, 101]) None")];
+    for (name, expected) in cases {
+        assert_eq!(texts(&only(one(act(name), OnError::Reject).run(batch(&[&["a"]])))), [expected], "{name}");
+    }
+}
+
+#[test]
 fn instances_stay_warm_and_are_replaced_after_their_time() {
     for (limit, expected) in [(1, ["1", "1", "1"]), (2, ["1", "2", "1"]), (9, ["1", "2", "3"])] {
         let limits = StageLimits { calls_per_instance: limit, ..spec(act("nothing")).limits };
@@ -211,15 +290,23 @@ fn a_failed_stage_follows_its_policy() {
     }
 }
 
+/// What is logged while a chain processes a batch.
+fn logged(chain: &Chain) -> String {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let writer = Mutex::new(file.reopen().expect("a file"));
+    let log = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).without_time().finish();
+    tracing::subscriber::with_default(log, || drop(chain.run(batch(&[&["a"]]))));
+    std::fs::read_to_string(file.path()).expect("text")
+}
+
+#[test]
+fn what_a_plugin_says_during_a_call_is_logged_with_its_stage() {
+    let said = logged(&one(json!({ "act": "log", "value": "one batch" }), OnError::Reject));
+    assert_eq!(said.trim(), "INFO sluice::plugin: one batch stage=\"probe\"");
+}
+
 #[test]
 fn a_failed_call_is_logged_once_and_with_its_policy() {
-    let logged = |chain: &Chain| {
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        let writer = Mutex::new(file.reopen().expect("a file"));
-        let log = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).without_time().finish();
-        tracing::subscriber::with_default(log, || drop(chain.run(batch(&[&["a"]]))));
-        std::fs::read_to_string(file.path()).expect("text")
-    };
     let failed = "stage=probe policy=reject reason=it failed: does not want to";
     let cases = [
         ("fail", OnError::Reject, format!("WARN stage failed, the batch is not accepted {failed}")),

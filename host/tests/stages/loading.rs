@@ -79,12 +79,21 @@ fn finds_a_plugin_by_file_name_name_and_alias() {
         assert_eq!(plugin.descriptor().name, "probe", "{name}");
         assert_eq!(plugin.origin(), &Origin::File(directory.path().join("renamed.wasm")));
         assert_eq!(plugin.digest(), Digest::of(&guests::guest("probe")));
-        assert_eq!(plugin.capabilities(), ["log", "counter", "key-value", "token-bucket", "regex"]);
     }
     put("second.wasm");
     assert!(catalog.find("probing").expect_err("two").to_string().contains("are stage \"probing\"; rename or remove"));
     put("probe.wasm");
     assert!(catalog.find("probe").is_ok(), "a file with the name wins");
+}
+
+#[test]
+fn a_plugin_has_the_capabilities_that_it_imports() {
+    let all = ["log", "counter", "clock", "key-value", "token-bucket", "regex"];
+    let (catalog, directory) = catalog();
+    fs::write(directory.path().join("noop.wasm"), guests::guest("noop")).unwrap();
+    for (name, expected) in [("probe", &all[..]), ("noop", &[]), ("filter", &["log", "clock", "regex"])] {
+        assert_eq!(catalog.find(name).unwrap().capabilities(), expected, "{name}");
+    }
 }
 
 #[test]

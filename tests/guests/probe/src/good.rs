@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use sluice_sdk::{Batch, Bitmap, Entities, Field, Outcome, Texts, counter, key_value, log, token_bucket};
+use sluice_sdk::{
+    Batch, Bitmap, Entities, Field, Level, Matches, Outcome, Texts, Values, clock, counter, key_value, log,
+    token_bucket,
+};
 
 use crate::{Act, Probe};
 
@@ -55,6 +58,56 @@ impl Probe {
             }
             Act::Count => counter::add("probe_rows", batch.rows() as u64),
             Act::Log => log::info(&config.value),
+            _ => return self.rarely_used(batch),
+        }
+        Some(outcome)
+    }
+
+    /// Edits and imports that no other act has.
+    fn rarely_used(&self, batch: &Batch) -> Option<Outcome> {
+        let config = &self.config;
+        let field = Field::record(&config.key);
+        let rows = 0..batch.rows() as u32;
+        let mut outcome = Outcome::unchanged();
+        match config.act {
+            Act::RenameEverywhere => {
+                for level in [Level::Resource, Level::Scope, Level::Metric, Level::Record] {
+                    outcome.rename(level, &config.key, &config.value, Entities::All);
+                }
+            }
+            Act::MaskColumn => {
+                let Matches { entries, starts, ends } = self.pattern?.find_all(batch.text(self.text));
+                outcome.mask_field(field, entries, starts, ends, &config.value);
+            }
+            Act::SetDoubles => {
+                let doubles: Vec<f64> = rows.clone().map(|row| f64::from(row) + 0.5).collect();
+                outcome.set_values(field, rows.collect(), doubles);
+            }
+            Act::SetBooleans => {
+                let odd: Vec<bool> = rows.clone().map(|row| row % 2 == 1).collect();
+                outcome.set_values(field, rows.collect(), odd);
+            }
+            Act::SetBytes => {
+                let mut bytes = Texts::new();
+                rows.clone().for_each(|row| bytes.push_bytes(&[row as u8, 0xff]));
+                outcome.set_values(field, rows.collect(), Values::Bytes(bytes));
+            }
+            Act::SetOnScopesAndMetrics => {
+                outcome.set(Field::scope(&config.key), Entities::All, config.value.as_str());
+                let metrics = 0..batch.metrics() as u32;
+                let numbers: Vec<i64> = metrics.clone().map(i64::from).collect();
+                outcome.set_values(Field::metric(&config.key), metrics.collect(), numbers);
+            }
+            Act::ReportTime => {
+                outcome.set(field, Entities::All, clock::now_unix_nano() as i64);
+            }
+            Act::ForgetInStore => {
+                let kept = key_value::set("forget", b"me", Duration::from_secs(60)).is_ok();
+                let before = key_value::get("forget");
+                key_value::delete("forget");
+                let seen = format!("{kept} {before:?} {:?}", key_value::get("forget"));
+                outcome.set(field, Entities::All, seen);
+            }
             _ => return None,
         }
         Some(outcome)
