@@ -99,14 +99,7 @@ impl Sluice {
     /// # Errors
     /// Returns what the connection says.
     pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64> {
-        let page = self.metrics()?;
-        let matches = |line: &&str| {
-            let rest = line.strip_prefix(name);
-            rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
-                && labels.iter().all(|(key, value)| line.contains(&format!("{key}=\"{value}\"")))
-        };
-        let values = page.lines().filter(matches).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
-        Ok(values.sum())
+        Ok(samples(&self.metrics()?, name, labels).sum())
     }
 
     /// Items in the ledger with this outcome.
@@ -123,8 +116,7 @@ impl Sluice {
     /// Shows the ledger when it does not add up in time.
     pub fn settle(&self) -> Result<()> {
         let settled = web::eventually("settled ledger", Duration::from_secs(30), || {
-            let moved = self.ledger("moved_in")? == self.ledger("moved_out")?;
-            Ok((moved && self.metric("sluice_ledger_in_flight_items", &[])? == 0.0).then_some(()))
+            Ok(is_settled(&self.metrics()?).then_some(()))
         });
         settled.with_context(|| self.metrics().unwrap_or_default())
     }
@@ -166,6 +158,26 @@ impl Sluice {
     }
 }
 
+/// The values of a metric on a page whose labels contain these.
+fn samples<'a>(page: &'a str, name: &'a str, labels: &'a [(&str, &str)]) -> impl Iterator<Item = f64> {
+    let matches = move |line: &&str| {
+        let rest = line.strip_prefix(name);
+        rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+            && labels.iter().all(|(key, value)| line.contains(&format!("{key}=\"{value}\"")))
+    };
+    page.lines().filter(matches).filter_map(|line| line.rsplit_once(' ')?.1.parse().ok())
+}
+
+/// Whether nothing is in flight for any tenant and signal, and what left one tenant came to another one. Sums would hide
+/// that items of one tenant ended as another one's.
+fn is_settled(page: &str) -> bool {
+    let moved = |signal: &str, outcome: &str| -> f64 {
+        samples(page, "sluice_ledger_items", &[("signal", signal), ("outcome", outcome)]).sum()
+    };
+    ["traces", "metrics", "logs"].iter().all(|signal| moved(signal, "moved_in") == moved(signal, "moved_out"))
+        && samples(page, "sluice_ledger_in_flight_items", &[]).all(|items| items == 0.0)
+}
+
 /// The binary under test: `SLUICE_BIN`, or the workspace's own, built now.
 ///
 /// # Errors
@@ -186,4 +198,34 @@ fn build() -> Result<PathBuf> {
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     Ok(target.join("debug/sluice"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_is_settled_only_if_every_account_of_it_is() {
+        let in_flight = |tenant: &str, signal: &str, items: i64| {
+            format!("sluice_ledger_in_flight_items{{signal=\"{signal}\",tenant=\"{tenant}\"}} {items}\n")
+        };
+        let moved = |outcome: &str, signal: &str, items: u64| {
+            format!(
+                "sluice_ledger_items{{outcome=\"{outcome}\",reason=\"\",signal=\"{signal}\",tenant=\"a\"}} {items}\n"
+            )
+        };
+        let cases = [
+            (String::new(), true),
+            (in_flight("a", "logs", 0) + &in_flight("b", "logs", 0), true),
+            (in_flight("a", "logs", 3) + &in_flight("b", "logs", 0), false),
+            (in_flight("a", "logs", 3) + &in_flight("b", "logs", -3), false),
+            (in_flight("a", "logs", 3) + &in_flight("a", "traces", -3), false),
+            (moved("moved_in", "logs", 2) + &moved("moved_out", "logs", 2), true),
+            (moved("moved_in", "logs", 2), false),
+            (moved("moved_in", "logs", 2) + &moved("moved_out", "traces", 2), false),
+        ];
+        for (page, expected) in cases {
+            assert_eq!(is_settled(&page), expected, "{page}");
+        }
+    }
 }

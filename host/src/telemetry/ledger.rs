@@ -120,9 +120,10 @@ impl Ledger {
         entries.filter(|((_, what, why), _)| (*what, *why) == (outcome, reason)).map(|(_, items)| items).sum()
     }
 
-    /// How many items of all tenants and signals are on their way.
-    pub fn in_flight(&self) -> i64 {
-        self.books().accounts().flat_map(|(_, account)| account.in_flight).sum()
+    /// How many items of all tenants and signals are on their way. An account from which too much went counts as one
+    /// from which too little did, so that neither hides the other.
+    pub fn in_flight(&self) -> u64 {
+        self.books().accounts().flat_map(|(_, account)| account.in_flight).map(i64::unsigned_abs).sum()
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -294,6 +295,19 @@ mod tests {
         let page = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).expect("encodes");
         let line = "sluice_ledger_items{outcome=\"dropped\",reason=\"queue_full\",signal=\"logs\",tenant=\"acme\"} 3\n";
         assert!(page.contains(line) && page.contains("# TYPE sluice_ledger_items counter\n"), "{page}");
+    }
+
+    #[test]
+    fn what_ends_in_another_account_is_in_flight_in_both() {
+        let ledger = Ledger::register(&Registry::new()).expect("fresh registry");
+        let [a, b] = ["a", "b"].map(TenantId::new);
+        ledger.book(&a, Signal::Logs, Entry::Accepted, 3);
+        ledger.book(&b, Signal::Logs, Entry::Accepted, 1);
+        ledger.book(&b, Signal::Logs, Entry::Exported, 4);
+        assert_eq!(ledger.in_flight(), 6);
+        ledger.book(&a, Signal::Logs, Entry::MovedOut, 3);
+        ledger.book(&b, Signal::Logs, Entry::MovedIn, 3);
+        assert_eq!(ledger.in_flight(), 0);
     }
 
     fn tenant(number: usize) -> TenantId {
