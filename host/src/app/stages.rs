@@ -163,3 +163,84 @@ pub(super) fn placed(stages: &[(&ComponentId, &PluginConfig)], error: &StageConf
 fn placeless(message: String) -> ConfigError {
     ConfigError { place: None, path: "plugins".into(), message }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::Sources;
+
+    /// What the engine is told of the only processor of a configuration.
+    fn spec_of_block(plugins: &str, block: &str) -> StageSpec {
+        let text = format!(
+            "yaml:{{receivers: {{otlp: {{protocols: {{http: }}}}}}, exporters: {{debug: }}, plugins: {plugins}, \
+             processors: {{filter/x: {block}}}, \
+             service: {{pipelines: {{logs: {{receivers: [otlp], processors: [filter/x], exporters: [debug]}}}}}}}}"
+        );
+        let sources = Sources { configs: vec![text], sets: Vec::new() };
+        let reading = config::read(&sources, &|_| None);
+        let config = reading.config.expect("can be read");
+        let (id, block) = plugins_of(&config);
+        let schema = json!({"type": "object", "properties": {
+            "keep": {"type": "integer"}, "key": {"type": "string", "writeOnly": true},
+        }});
+        let value = block.check(&schema).expect("fits the schema");
+        spec_of(id, block, &schema, value)
+    }
+
+    fn plugins_of(config: &Config) -> (&ComponentId, &PluginConfig) {
+        super::plugins(config).next().expect("a plugin")
+    }
+
+    #[test]
+    fn what_the_host_reads_of_a_block_reaches_the_engine() {
+        let limits = "limits: {memory: 3MiB, deadline: 7ms, output: 5MiB, binary: 9MiB, rows: 11}";
+        let own = StageLimits {
+            memory_mib: 3,
+            timeout_ms: 7,
+            output_mib: 5,
+            component_mib: 9,
+            rows: 11,
+            ..StageLimits::default()
+        };
+        let cases = [
+            ("{}", "{}".to_owned(), None, StageLimits::default(), None),
+            ("{}", "{on_error: pass}".to_owned(), Some(OnError::Pass), StageLimits::default(), None),
+            ("{}", "{on_error: drop}".to_owned(), Some(OnError::Drop), StageLimits::default(), None),
+            ("{}", "{on_error: reject}".to_owned(), Some(OnError::Reject), StageLimits::default(), None),
+            ("{}", format!("{{{limits}}}"), None, own.clone(), None),
+            // The block's own limits replace those of all stages one by one.
+            (
+                "{limits: {rows: 13, deadline: 2s}}",
+                "{limits: {rows: 17}}".to_owned(),
+                None,
+                StageLimits { rows: 17, timeout_ms: 2_000, ..StageLimits::default() },
+                None,
+            ),
+            ("{}", "{capabilities: []}".to_owned(), None, StageLimits::default(), Some(vec![])),
+            (
+                "{}",
+                format!("{{on_error: drop, {limits}, capabilities: [key-value, regex]}}"),
+                Some(OnError::Drop),
+                own,
+                Some(vec!["key-value".to_owned(), "regex".to_owned()]),
+            ),
+        ];
+        for (plugins, block, on_error, limits, capabilities) in cases {
+            let spec = spec_of_block(plugins, &block);
+            assert_eq!((spec.on_error, spec.capabilities), (on_error, capabilities), "{plugins} {block}");
+            assert_eq!(spec.limits, limits, "{plugins} {block}");
+            assert_eq!((spec.config, spec.secrets), (json!({}), vec![]), "{plugins} {block}");
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_block_reaches_the_plugin() {
+        let spec = spec_of_block("{}", "{keep: 4, key: hunter2, on_error: pass, limits: {rows: 1}}");
+        let StageSpec { id, plugin, config, secrets, .. } = spec;
+        assert_eq!((id.as_str(), plugin.as_str()), ("filter/x", "filter"));
+        assert_eq!(config, json!({"keep": 4, "key": "hunter2"}));
+        assert!(!secrets.is_empty() && secrets.iter().all(|secret| secret == "hunter2"), "{secrets:?}");
+    }
+}
