@@ -1,0 +1,53 @@
+//! One memory budget: what one protocol holds is missing to the other.
+
+use tonic::Code;
+
+use super::kit::*;
+
+const BUDGET_BYTES: usize = 1 << 20;
+const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
+
+/// A message of gRPC that takes the whole budget with the five bytes before it.
+fn full() -> bytes::Bytes {
+    traces_of(BUDGET_BYTES - 5)
+}
+
+/// What a POST of so many bytes ends with.
+async fn posted(running: &Running, bytes: usize) -> u16 {
+    let asked = request("/v1/traces", &[PROTOBUF], Chunks::of(traces_of(bytes)));
+    post(&running.http, asked).await.status().as_u16()
+}
+
+#[tokio::test]
+async fn a_call_that_is_held_leaves_nothing_to_http() {
+    let running = Plan { budget_bytes: BUDGET_BYTES, ..Plan::default() }.start().await;
+    let gate = running.sink.hold();
+    let mut client = h2(&running.grpc).await;
+    let held = tokio::spawn(async move { export(&mut client, &full()).await });
+    running.sink.entered.notified().await;
+    let left = BUDGET_BYTES - running.budget.used_bytes();
+    assert!(left < 100, "{left}");
+    assert_eq!(posted(&running, 100).await, 429);
+    *running.sink.gate.lock().unwrap() = None;
+    gate.notify_one();
+    assert_eq!(held.await.unwrap().code(), Code::Ok);
+    running.sink.take();
+    assert_eq!(posted(&running, 100).await, 200, "there is room again");
+}
+
+#[tokio::test]
+async fn a_post_that_is_held_leaves_nothing_to_grpc() {
+    let running = Plan { budget_bytes: BUDGET_BYTES, ..Plan::default() }.start().await;
+    let gate = running.sink.hold();
+    let address = running.http.clone();
+    let asked = request("/v1/traces", &[PROTOBUF], Chunks::of(full()));
+    let held = tokio::spawn(async move { post(&address, asked).await });
+    running.sink.entered.notified().await;
+    let mut client = h2(&running.grpc).await;
+    assert_eq!(export(&mut client, &traces_of(100)).await.code(), Code::ResourceExhausted);
+    *running.sink.gate.lock().unwrap() = None;
+    gate.notify_one();
+    assert_eq!(held.await.unwrap().status(), 200);
+    running.sink.take();
+    assert_eq!(export(&mut client, &traces_of(100)).await.code(), Code::Ok, "there is room again");
+}
