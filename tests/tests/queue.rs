@@ -2,8 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use sluice_tests::capture::Manner;
 use sluice_tests::{Capture, Sluice, web};
 use sluice_wire::{Signal, sample};
 
@@ -197,6 +199,32 @@ fn remote_write_sends_requests_of_a_batch_side_by_side() -> Result<()> {
         send(&sluice, Signal::Metrics, 20)?;
         sluice.settle()?;
         assert!(capture.take("/write").len() > 3);
+        sluice.stop()?;
+    }
+    Ok(())
+}
+
+/// Samples of a series must come in order: the second batch waits until the first one is delivered, however many
+/// consumers the configuration names and however often the first one is sent.
+#[test]
+fn remote_write_sends_one_batch_after_the_other() -> Result<()> {
+    for key in ["max_batch_request_parallelism: 3", "remote_write_queue: {num_consumers: 3}"] {
+        let first = vec![(503, String::new())];
+        let capture = Capture::answering(Manner { together: usize::MAX, first, ..Manner::default() })?;
+        let url = &capture.url;
+        let retry = "retry_on_failure: {initial_interval: 500ms}";
+        let exporter = format!("prometheusremotewrite: {{endpoint: '{url}/write', {retry}, {key}}}");
+        let pipelines = "  pipelines: {metrics: {receivers: [otlp], exporters: [prometheusremotewrite]}}\n";
+        let sluice = Sluice::start(&(config(&exporter) + pipelines))?;
+        send(&sluice, Signal::Metrics, 1)?;
+        web::eventually("first request", Duration::from_secs(30), || Ok((capture.count("/write") > 0).then_some(())))?;
+        send(&sluice, Signal::Metrics, 2)?;
+        // Now both batches are in the queue, and the first one has its answer still before it.
+        capture.release();
+        sluice.settle()?;
+        let bodies = capture.take("/write");
+        assert_eq!(bodies.len(), 3, "{key}");
+        assert!(bodies[0] == bodies[1] && bodies[1] != bodies[2], "{key}: the second batch went out before the first");
         sluice.stop()?;
     }
     Ok(())
