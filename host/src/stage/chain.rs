@@ -278,13 +278,20 @@ impl Configurable {
         if plugin.digest() == current.digest() && plugin.origin() == current.origin() {
             return Ok(None);
         }
-        let renewed = self.configure(plugin, signal)?;
+        let origin = plugin.origin().to_string();
+        let of_origin = |mistake: StageConfigError| StageConfigError {
+            message: format!("{} ({origin})", mistake.message),
+            ..mistake
+        };
+        let renewed = self
+            .configure(plugin, signal)
+            .map_err(|mistakes| mistakes.into_iter().map(of_origin).collect::<Vec<_>>())?;
         if let Some(header) = renewed.configured.declared.headers.iter().find(|name| !kept_headers.contains(*name)) {
             let message = format!(
                 "the plugin reads the request header {header:?}, which receivers do not keep for this pipeline since \
                  no stage of it read it at the start; restart to run this plugin"
             );
-            return Err(vec![self.error("", message)]);
+            return Err(vec![of_origin(self.error("", message))]);
         }
         Ok(Some(renewed))
     }

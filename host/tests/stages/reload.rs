@@ -183,7 +183,7 @@ fn a_plugin_that_refuses_the_configuration_changes_nothing() {
     fs::write(&file, guests::guest("probe")).unwrap();
     let reload = watched.next();
     assert!(reload.changes.is_empty());
-    assert_eq!(reload.errors[0].to_string(), "s/x: missing field `act`");
+    assert_eq!(reload.errors[0].to_string(), format!("s/x: missing field `act` ({})", file.display()));
     assert!(watched.runs(1));
 }
 
@@ -198,7 +198,7 @@ fn a_plugin_that_reads_headers_that_receivers_do_not_keep_changes_nothing() {
     assert!(reload.changes.is_empty());
     let expected = "s/x: the plugin reads the request header \"x-probe\", which receivers do not keep for this \
         pipeline since no stage of it read it at the start; restart to run this plugin";
-    assert_eq!(reload.errors[0].to_string(), expected);
+    assert_eq!(reload.errors[0].to_string(), format!("{expected} ({})", file.display()));
     assert!(watched.runs(1));
 }
 
