@@ -147,8 +147,8 @@ impl Running {
         self.health.set_ready();
         tracing::info!("{READY}");
         let name = signals.next().await;
-        tracing::info!(signal = name, "shutting down");
         self.health.set_not_ready();
+        tracing::info!(signal = name, "shutting down");
         drop(stop);
         let leftovers = Leftovers { destinations: self.destinations, telemetry: self.telemetry };
         let drain = Drain {

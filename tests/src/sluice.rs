@@ -144,14 +144,25 @@ impl Sluice {
     /// # Errors
     /// Says how it ended.
     pub fn end_twice(mut self) -> Result<String> {
-        self.process.terminate()?;
-        let limit = Duration::from_secs(10);
-        self.process.wait_until("shutting down", limit, |process| process.log().contains("shutting down"))?;
-        self.process.terminate()?;
-        self.ended()
+        self.begin_end()?;
+        self.end()
     }
 
-    fn ended(mut self) -> Result<String> {
+    /// Asks the process to end, and waits until it has begun to.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn begin_end(&mut self) -> Result<()> {
+        self.process.terminate()?;
+        let limit = Duration::from_secs(10);
+        self.process.wait_until("shutting down", limit, |process| process.log().contains("shutting down"))
+    }
+
+    /// Waits until the process has ended, once it was asked to, and gives back its log.
+    ///
+    /// # Errors
+    /// Says how it ended, if it left something behind.
+    pub fn ended(mut self) -> Result<String> {
         let status = self.process.wait(Duration::from_secs(30))?;
         ensure!(status.success(), "sluice ended with {status}\n{}", self.process.log());
         Ok(self.process.log())
