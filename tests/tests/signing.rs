@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use sluice_tests::capture::Manner;
 use sluice_tests::parts::{self, Server};
 use sluice_tests::sluice::Settings;
-use sluice_tests::{Sluice, web};
+use sluice_tests::{Capture, Sluice, web};
 use sluice_wire::{Signal, sample};
 
 const ITEMS: usize = 20;
@@ -376,5 +377,60 @@ fn the_start_does_not_wait_for_sts_and_data_goes_out_when_it_comes() -> Result<(
     });
     healthy.with_context(|| sluice.log())?;
     sluice.stop()?;
+    Ok(())
+}
+
+/// Nobody hides what an STS, or a proxy in its place, says: it may be all that it was sent.
+#[test]
+fn what_sts_repeats_of_secrets_is_shown_nowhere() -> Result<()> {
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+    const TOKEN: &str = "IQoJb3JpZ2luX2VjE/session+token==";
+    const EXTERNAL_ID: &str = "acme/tenant+7391";
+    // The last two as they stand in the body of a request.
+    const SHOWN: [&str; 5] =
+        [SECRET, TOKEN, EXTERNAL_ID, "acme%2Ftenant%2B7391", "IQoJb3JpZ2luX2VjE%2Fsession%2Btoken%3D%3D"];
+    let repeated = SHOWN.join(" ");
+    let error = format!("<Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{repeated}</Message></Error>");
+    let answers = [
+        (
+            403,
+            format!("<ErrorResponse>{error}<RequestId>1</RequestId></ErrorResponse>"),
+            "403: AccessDenied: [REDACTED]",
+        ),
+        (407, format!("<html>this proxy was sent {repeated}</html>"), "this proxy was sent"),
+    ];
+    for (status, body, reason) in answers {
+        let sts = Capture::answering(Manner { then: (status, body), ..Manner::default() })?;
+        let env = [
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", SECRET),
+            ("AWS_SESSION_TOKEN", TOKEN),
+            ("AWS_ENDPOINT_URL_STS", &sts.url),
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("NO_PROXY", "127.0.0.1"),
+        ];
+        let env = env.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let config = CONFIG
+            .replace("ROLE", "arn:aws:iam::123456789012:role/telemetry-writer")
+            .replace("EXTERNAL", EXTERNAL_ID)
+            .replace("DESTINATION", "http://127.0.0.1:1")
+            .replace("AUTHENTICATOR", "sigv4auth")
+            .replace("LIMIT", "1s");
+        let sluice = Sluice::start_with(&config, &Settings { env: env.into(), ..Settings::default() })?;
+        assert!(trouble(&sluice)?.contains(reason), "{}", sluice.log());
+        send(&sluice, Signal::Traces)?;
+        sluice.settle()?;
+        let health = web::get(&format!("http://127.0.0.1:{}/", sluice.port("health")))?.body;
+        let metrics = sluice.metrics()?;
+        let log = sluice.stop()?;
+        assert!(log.contains(reason) && sts.count("/") > 0, "{log}");
+        for (page, text) in [("health", health), ("metrics", metrics), ("log", log)] {
+            for secret in SHOWN {
+                assert!(!text.contains(secret), "{status}: {secret} in the {page}:\n{text}");
+            }
+        }
+    }
     Ok(())
 }

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderValue};
 use memchr::memmem;
 
 /// What is shorter is no secret, and would be found in too many texts.
-const SHORTEST_SECRET: usize = 4;
+pub(crate) const SHORTEST_SECRET: usize = 4;
 
 /// An answer in which asterisks stand for what came out of sensitive headers. It keeps its length: it may be a message
 /// with lengths in it.

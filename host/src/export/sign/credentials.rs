@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_sts::Client;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::types::Credentials as StsCredentials;
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -13,15 +14,20 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::timeout::TimeoutConfig;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{AssumeRole, SignerSettings, Source};
+use crate::config::types::REDACTED;
 use crate::export::client::{error_chain, shorten};
+use crate::export::echo::SHORTEST_SECRET;
 
 /// Per attempt; the SDK makes three.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Web identity tokens are some 1 to 2 KiB; a file beyond this is something else.
 const MAX_TOKEN_BYTES: u64 = 64 * 1024;
+/// What the body of a request to STS has encoded.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Makes a source that asks the whole chain anew each time, so that changed files and variables are seen.
 pub(super) fn source(settings: &SignerSettings) -> Source {
@@ -57,10 +63,14 @@ async fn chain(config: &SdkConfig) -> Result<Credentials, String> {
 }
 
 async fn assume(config: &SdkConfig, role: &AssumeRole) -> Result<Credentials, String> {
-    let request = sts(config)?.assume_role().role_arn(&role.arn).role_session_name(session_name(role));
+    check_region(config)?;
+    let failed = |reason: String| format!("sts AssumeRole {}: {reason}", role.arn);
+    let caller = chain(config).await.map_err(failed)?;
+    let hidden = Hidden::new([Some(caller.secret_access_key()), caller.session_token(), role.external_id.as_deref()]);
+    let config = config.to_builder().credentials_provider(SharedCredentialsProvider::new(caller)).build();
+    let request = Client::new(&config).assume_role().role_arn(&role.arn).role_session_name(session_name(role));
     let reply = request.set_external_id(role.external_id.clone()).send().await;
-    let reply = reply.map_err(|error| format!("sts AssumeRole {}: {}", role.arn, reason(&error)))?;
-    into_credentials(reply.credentials)
+    into_credentials(reply.map_err(|error| failed(reason(&error, &hidden)))?.credentials)
 }
 
 async fn with_web_identity(config: &SdkConfig, role: &AssumeRole) -> Result<Credentials, String> {
@@ -68,9 +78,12 @@ async fn with_web_identity(config: &SdkConfig, role: &AssumeRole) -> Result<Cred
     // Read each time: Kubernetes replaces the token well before it expires.
     let token =
         read_token(path).await.map_err(|error| format!("web_identity_token_file {}: {error}", path.display()))?;
-    let request = sts(config)?.assume_role_with_web_identity().role_arn(&role.arn);
+    check_region(config)?;
+    let hidden = Hidden::new([Some(token.as_str())]);
+    let request = Client::new(config).assume_role_with_web_identity().role_arn(&role.arn);
     let reply = request.role_session_name(session_name(role)).web_identity_token(token).send().await;
-    let reply = reply.map_err(|error| format!("sts AssumeRoleWithWebIdentity {}: {}", role.arn, reason(&error)))?;
+    let reply =
+        reply.map_err(|error| format!("sts AssumeRoleWithWebIdentity {}: {}", role.arn, reason(&error, &hidden)))?;
     into_credentials(reply.credentials)
 }
 
@@ -82,15 +95,34 @@ async fn read_token(path: &std::path::Path) -> std::io::Result<String> {
     Ok(tokio::fs::read_to_string(path).await?.trim().to_owned())
 }
 
-fn sts(config: &SdkConfig) -> Result<aws_sdk_sts::Client, String> {
+fn check_region(config: &SdkConfig) -> Result<(), String> {
     if config.region().is_none() && config.endpoint_url().is_none() {
         return Err("region of sts is unknown; set region or assume_role.sts_region, or AWS_REGION".to_owned());
     }
-    Ok(aws_sdk_sts::Client::new(config))
+    Ok(())
+}
+
+/// Texts that no message may repeat. Who answers in place of STS, a proxy for example, may show what it was sent.
+struct Hidden(Vec<String>);
+
+impl Hidden {
+    /// These, and as they stand in the request, where they are percent-encoded.
+    fn new<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> Self {
+        let texts = texts.into_iter().flatten().filter(|text| text.len() >= SHORTEST_SECRET);
+        let mut hidden: Vec<String> =
+            texts.flat_map(|text| [text.to_owned(), utf8_percent_encode(text, ENCODED).to_string()]).collect();
+        // One may begin like another one.
+        hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        Self(hidden)
+    }
+
+    fn out_of(&self, message: String) -> String {
+        self.0.iter().fold(message, |message, text| message.replace(text, REDACTED))
+    }
 }
 
 /// What STS says, or why it says nothing.
-fn reason<E>(error: &SdkError<E>) -> String
+fn reason<E>(error: &SdkError<E>, hidden: &Hidden) -> String
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
 {
@@ -101,7 +133,8 @@ where
     let unread = error.raw_response().filter(|_| code.is_none()).and_then(|response| response.body().bytes());
     let unread = unread.map(String::from_utf8_lossy);
     let parts: Vec<&str> = [status.as_deref(), code, message, unread.as_deref()].into_iter().flatten().collect();
-    if parts.is_empty() { error_chain(error) } else { shorten(parts.join(": ")) }
+    let text = if parts.is_empty() { error_chain(error) } else { parts.join(": ") };
+    shorten(hidden.out_of(text))
 }
 
 fn session_name(role: &AssumeRole) -> String {
@@ -135,4 +168,22 @@ fn http_client() -> SharedHttpClient {
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector.build()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_hidden_stands_in_no_message_in_plain_or_encoded_form() {
+        let hidden = Hidden::new([Some("a/b+c"), None, Some("a/b+c=d"), Some("not")]);
+        let cases = [
+            ("nothing of it", "nothing of it"),
+            ("a/b+c=d, a/b+c", "[REDACTED], [REDACTED]"),
+            ("Id=a%2Fb%2Bc%3Dd&x=a%2Fb%2Bc", "Id=[REDACTED]&x=[REDACTED]"),
+        ];
+        for (message, expected) in cases {
+            assert_eq!(hidden.out_of(message.to_owned()), expected);
+        }
+    }
 }
