@@ -1,8 +1,9 @@
 //! What `sluice validate` says beyond the check of the configuration itself.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 const CONFIG: &str = "
 receivers: {otlp: {protocols: {http: {endpoint: '127.0.0.1:0'}}}}
@@ -90,4 +91,139 @@ fn shows_what_plugins_warn_of() -> Result<()> {
     assert!(said.contains("stage=\"sampler\"") && !said.contains("suppressed"), "{said}");
     assert!(output.status.success(), "{said}");
     Ok(())
+}
+
+/// Configurations as AWS and others publish them, with the components that are not part of this version.
+const REFERENCES: &[(&str, &[&str])] = &[
+    ("adot_v0.14.0_default.yaml", &["exporters::awsemf", "exporters::awsxray", "receivers::awsxray"]),
+    (
+        "adot_v0.14.0_ecs-amp-xray.yaml",
+        &["exporters::awsxray", "processors::resourcedetection", "receivers::awsecscontainermetrics"],
+    ),
+    ("adot_v0.14.0_ecs-amp.yaml", &["processors::resourcedetection", "receivers::awsecscontainermetrics"]),
+    (
+        "adot_v0.14.0_ecs-cloudwatch.yaml",
+        &[
+            "exporters::awsemf/application",
+            "exporters::awsemf/performance",
+            "processors::metricstransform",
+            "processors::resource",
+            "processors::resourcedetection",
+            "receivers::awsecscontainermetrics",
+        ],
+    ),
+    (
+        "adot_v0.14.0_ecs-default-config.yaml",
+        &["exporters::awsemf", "exporters::awsxray", "receivers::awsxray", "receivers::statsd"],
+    ),
+    ("adot_v0.14.0_ecs-xray.yaml", &["exporters::awsxray", "processors::resourcedetection"]),
+    ("adot_v0.49_default.yaml", &["exporters::awsemf", "exporters::awsxray", "receivers::awsxray"]),
+    (
+        "adot_v0.49_ecs/container-insights/otel-task-metrics-config.yaml",
+        &[
+            "exporters::awsemf/application",
+            "exporters::awsemf/performance",
+            "exporters::awsxray",
+            "processors::metricstransform",
+            "processors::resource",
+            "receivers::awsecscontainermetrics",
+            "receivers::awsxray",
+            "receivers::statsd",
+        ],
+    ),
+    (
+        "adot_v0.49_ecs/ecs-amp-prometheus.yaml",
+        &["processors::resourcedetection", "receivers::awsecscontainermetrics", "receivers::prometheus"],
+    ),
+    (
+        "adot_v0.49_ecs/ecs-amp-xray-prometheus.yaml",
+        &[
+            "exporters::awsxray",
+            "processors::resourcedetection",
+            "receivers::awsecscontainermetrics",
+            "receivers::prometheus",
+        ],
+    ),
+    (
+        "adot_v0.49_ecs/ecs-amp-xray.yaml",
+        &["exporters::awsxray", "processors::resourcedetection", "receivers::awsecscontainermetrics"],
+    ),
+    ("adot_v0.49_ecs/ecs-amp.yaml", &["processors::resourcedetection", "receivers::awsecscontainermetrics"]),
+    (
+        "adot_v0.49_ecs/ecs-cloudwatch-xray.yaml",
+        &[
+            "exporters::awsemf/application",
+            "exporters::awsxray",
+            "processors::resource",
+            "processors::resourcedetection",
+        ],
+    ),
+    (
+        "adot_v0.49_ecs/ecs-cloudwatch.yaml",
+        &["exporters::awsemf/application", "processors::resource", "processors::resourcedetection"],
+    ),
+    (
+        "adot_v0.49_ecs/ecs-default-config.yaml",
+        &["exporters::awsemf", "exporters::awsxray", "receivers::awsxray", "receivers::statsd"],
+    ),
+    ("adot_v0.49_ecs/ecs-xray.yaml", &["exporters::awsxray", "processors::resourcedetection"]),
+    (
+        "adot_v0.49_ecs/otel-instance-metrics-config.yaml",
+        &["exporters::awsemf", "receivers::awscontainerinsightreceiver"],
+    ),
+    ("article-aws-ecs-xaccount.yaml", &["receivers::awsecscontainermetrics", "receivers::prometheus"]),
+    ("article-dnx-central-observability.yaml", &["receivers::awsecscontainermetrics", "receivers::statsd"]),
+];
+
+/// All that is said of the file, sorted: an error for each component of a later version and none besides, so that the
+/// plugins take their blocks as they are.
+#[test]
+fn reference_configurations_are_valid_but_for_components_that_come_later() -> Result<()> {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/cases/reference-configs");
+    let cache = concat!("yaml:plugins::cache_directory: ", env!("CARGO_TARGET_TMPDIR"), "/stage-code-cache");
+    let endpoint = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/remote_write";
+    let mut seen = Vec::new();
+    for file in yaml_files(Path::new(directory))? {
+        let mut sluice = Command::new(sluice_tests::sluice::binary()?);
+        sluice.current_dir(directory).args(["validate", "--config", &file, "--config", cache]);
+        sluice.env("AWS_REGION", "eu-west-1").env("AWS_PROMETHEUS_ENDPOINT", endpoint);
+        sluice.env("AWS_PROMETHEUS_SCRAPING_ENDPOINT", "a:1");
+        let output = sluice.output()?;
+        let said = String::from_utf8(output.stderr)?;
+        let mut errors: Vec<String> = said.lines().filter(|line| line.starts_with("error: ")).map(component).collect();
+        errors.sort_unstable();
+        let expected = REFERENCES.iter().find(|(name, _)| *name == file).with_context(|| file.clone())?.1;
+        assert_eq!(errors, expected, "{file}: {said}");
+        assert_eq!(output.status.success(), expected.is_empty(), "{file}: {said}");
+        seen.push(file);
+    }
+    assert_eq!(seen, REFERENCES.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    Ok(())
+}
+
+/// The component that is said to come later, such as `receivers::awsxray`; any other error as it is.
+fn component(error: &str) -> String {
+    let later = || {
+        let (_, said) = error.strip_prefix("error: ")?.split_once(": ")?;
+        let (path, what) = said.split_once(": ")?;
+        what.contains(" is not part of this version").then(|| path.to_owned())
+    };
+    later().unwrap_or_else(|| error.to_owned())
+}
+
+/// Paths below a directory, sorted.
+fn yaml_files(directory: &Path) -> Result<Vec<String>> {
+    let (mut files, mut directories) = (Vec::new(), vec![directory.to_owned()]);
+    while let Some(next) = directories.pop() {
+        for entry in std::fs::read_dir(next)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "yaml") {
+                files.push(path.strip_prefix(directory)?.display().to_string());
+            }
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
 }
