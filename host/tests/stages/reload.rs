@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluice::model::Signal;
-use sluice::stage::{Catalog, Chain, Reload, Reloader, StageSpec};
+use sluice::stage::{Catalog, Chain, Digest, Engine, EngineConfig, Reload, Reloader, StageSpec};
 
 use super::kit::{act, batch, engine, guests, spec};
 
@@ -48,7 +49,11 @@ fn watch_stage(directory: &Path, plugin: &str) -> Watched {
 }
 
 fn watch_configured(directory: &Path, plugin: &str, config: Value) -> Watched {
-    let catalog = Catalog::new(engine(), Some(directory.to_owned()));
+    watch_with(engine(), directory, plugin, config)
+}
+
+fn watch_with(engine: Engine, directory: &Path, plugin: &str, config: Value) -> Watched {
+    let catalog = Catalog::new(engine, Some(directory.to_owned()));
     let stage = StageSpec { id: format!("{plugin}/x"), plugin: plugin.into(), ..spec(config) };
     let chain = Arc::new(Chain::new(&catalog, Signal::Logs, vec![stage]).unwrap());
     let (sender, reloads) = mpsc::channel();
@@ -64,7 +69,7 @@ impl Watched {
 
     fn runs(&self, number: u8) -> bool {
         drop(self.chain.run(batch(&[&["a"]])).result.expect("accepted"));
-        self.chain.plugins()[0].digest() == sluice::stage::Digest::of(&version(number))
+        self.chain.plugins()[0].digest() == Digest::of(&version(number))
     }
 }
 
@@ -226,4 +231,57 @@ fn a_file_that_disappears_changes_nothing() {
     let reload = watched.next();
     assert_eq!(reload.errors[0].to_string(), "s/x: there is no stage \"s\"");
     assert!(watched.runs(1));
+}
+
+/// Does something that may never end on a thread of its own.
+fn patiently<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, done) = mpsc::channel();
+    std::thread::spawn(move || drop(sender.send(work())));
+    done.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no end of: {what}"))
+}
+
+/// A pipe that the reloader takes for the compiled code of a component: it waits there until somebody has written.
+fn pipe(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().expect("mkfifo starts").success());
+}
+
+/// Waits until somebody reads from a pipe, who then waits for the end of what is given back.
+fn reader_of(path: PathBuf) -> fs::File {
+    patiently("waiting for the reloader", move || fs::OpenOptions::new().write(true).open(path)).expect("opens")
+}
+
+/// The compiler looks for compiled code before it takes its turn and once more after. So pipes in place of that code
+/// show where a reload is, and hold it there.
+#[test]
+fn batches_go_on_while_a_component_is_compiled() {
+    let (plugins, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = plugins.path().join("s.wasm");
+    fs::write(&file, version(1)).unwrap();
+    let cache_directory = Some(cache.path().to_owned());
+    let engine = Engine::new(EngineConfig { cache_directory, ..EngineConfig::default() }).unwrap();
+    let watched = watch_with(engine, plugins.path(), "s", json!({}));
+
+    let cached = fs::read_dir(cache.path()).unwrap().next().expect("the first version's code").unwrap().file_name();
+    let [first, second] = [1, 2].map(|number| Digest::of(&version(number)).to_string());
+    let code = cache.path().join(cached.to_str().unwrap().replace(&first, &second));
+    let next = cache.path().join("next");
+    pipe(&code);
+    pipe(&next);
+    fs::write(&file, version(2)).unwrap();
+    let before_its_turn = reader_of(code.clone());
+    fs::rename(&next, &code).unwrap();
+    drop(before_its_turn);
+    let in_its_turn = reader_of(code);
+    for number in 0..5 {
+        let chain = Arc::clone(&watched.chain);
+        let digest = patiently("a batch during a reload", move || {
+            drop(chain.run(batch(&[&["a"]])).result.expect("accepted"));
+            chain.plugins()[0].digest().to_string()
+        });
+        assert_eq!(digest, first, "batch {number}");
+    }
+    drop(in_its_turn);
+    let reload = watched.next();
+    assert_eq!((reload.changes.len(), reload.errors.len()), (1, 0), "{reload:?}");
+    assert!(watched.runs(2));
 }
