@@ -1,10 +1,11 @@
 //! A real Prometheus receives every kind of metric by remote write, and gives the values back.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
+use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::{
     ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint,
     ResourceMetrics, ScopeMetrics, Sum, Summary, SummaryDataPoint, exponential_histogram_data_point::Buckets,
@@ -12,7 +13,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sluice_tests::{Sluice, parts, web};
 
 const CONFIG: &str = "
@@ -115,18 +116,74 @@ fn request(nanos: u64) -> Vec<u8> {
         ),
     ];
     let attributes = vec![text("service.name", "shop"), text("service.instance.id", "i-1"), text("host.name", "h")];
+    let scope = InstrumentationScope { name: "checkout".into(), version: "2.1".into(), ..Default::default() };
     let resource_metrics = vec![ResourceMetrics {
         resource: Some(Resource { attributes, ..Default::default() }),
-        scope_metrics: vec![ScopeMetrics { metrics, ..Default::default() }],
+        scope_metrics: vec![ScopeMetrics { scope: Some(scope), metrics, ..Default::default() }],
         ..Default::default()
     }];
     ExportMetricsServiceRequest { resource_metrics }.encode_to_vec()
 }
 
-fn query(prometheus: &str, query: &str) -> Result<Vec<Value>> {
-    let encoded: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+/// Names and values, the metric's name among them.
+type Labels = BTreeMap<String, String>;
+
+/// All series that Prometheus has, each with the values of its samples, which must be of these times and no others.
+fn everything(prometheus: &str, times: &[Duration]) -> Result<BTreeMap<Labels, Vec<Value>>> {
+    let encoded: String = r#"{__name__=~".+"}[1h]"#.bytes().map(|byte| format!("%{byte:02x}")).collect();
     let reply = web::get(&format!("{prometheus}/api/v1/query?query={encoded}"))?.json()?;
-    Ok(reply["data"]["result"].as_array().with_context(|| reply.to_string())?.clone())
+    let result = reply["data"]["result"].as_array().with_context(|| reply.to_string())?;
+    let sent: Vec<_> = times.iter().map(Duration::as_millis).collect();
+    let mut all = BTreeMap::new();
+    for series in result {
+        let samples = ["values", "histograms"].iter().filter_map(|kind| series[kind].as_array()).flatten();
+        let samples: Vec<&Value> = samples.collect();
+        let millis = |seconds: f64| (seconds * 1000.0).round() as u128;
+        let at: Vec<_> = samples.iter().filter_map(|sample| sample[0].as_f64().map(millis)).collect();
+        assert_eq!(at, sent, "{series}");
+        let labels = serde_json::from_value(series["metric"].clone())?;
+        let before = all.insert(labels, samples.iter().map(|sample| sample[1].clone()).collect());
+        assert_eq!(before, None, "{series}");
+    }
+    Ok(all)
+}
+
+/// What it must have: every series with the same value at both times.
+fn expected() -> BTreeMap<Labels, Vec<Value>> {
+    let target = [("job", "shop"), ("instance", "i-1"), ("zone", "eu")];
+    let scope = [("otel_scope_name", "checkout"), ("otel_scope_version", "2.1")];
+    // A base of the square root of two: bucket 1 ends at 2, bucket 5 at 8. 0 and 3 tell which ends belong to a bucket.
+    let exponential = json!({
+        "count": "9",
+        "sum": "20",
+        "buckets": [
+            [3, "-1e-128", "1e-128", "1"],
+            [0, "1.414213562373095", "2", "3"],
+            [0, "5.65685424949238", "8", "5"],
+        ],
+    });
+    let series = [
+        ("queue_size", Some(("queue_name", "a")), json!("1.5")),
+        ("io_bytes_total", Some(("queue_name", "a")), json!("42")),
+        ("connections", Some(("queue_name", "a")), json!("-3")),
+        ("latency_seconds_bucket", Some(("le", "0.5")), json!("1")),
+        ("latency_seconds_bucket", Some(("le", "10")), json!("3")),
+        ("latency_seconds_bucket", Some(("le", "+Inf")), json!("6")),
+        ("latency_seconds_count", None, json!("6")),
+        ("latency_seconds_sum", None, json!("12.5")),
+        ("size", None, exponential),
+        ("old", Some(("quantile", "0.99")), json!("7")),
+        ("old_count", None, json!("4")),
+        ("old_sum", None, json!("8")),
+        ("target_info", Some(("host_name", "h")), json!("1")),
+    ];
+    let entry = |(name, own, value): (&'static str, Option<(&'static str, &'static str)>, Value)| {
+        let scope = scope.into_iter().filter(|_| name != "target_info");
+        let labels = [("__name__", name)].into_iter().chain(target).chain(scope).chain(own);
+        let labels: Labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        (labels, vec![value.clone(), value])
+    };
+    series.into_iter().map(entry).collect()
 }
 
 #[test]
@@ -134,39 +191,16 @@ fn every_kind_of_metric_arrives_with_its_values_and_labels() -> Result<()> {
     let Some(prometheus) = parts::prometheus()? else { return Ok(()) };
     let sluice = Sluice::start(&CONFIG.replace("PROMETHEUS", &prometheus.url))?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
-    for seconds_ago in [2, 1] {
-        let body = request((now - Duration::from_secs(seconds_ago)).as_nanos() as u64);
+    let times = [2, 1].map(|seconds_ago| now - Duration::from_secs(seconds_ago));
+    for time in times {
+        let body = request(time.as_nanos() as u64);
         let url = format!("http://127.0.0.1:{}/v1/metrics", sluice.port("http"));
         let reply = web::post(&url, "application/x-protobuf", &body)?;
         assert_eq!(reply.status, 200, "{}", reply.body);
     }
     sluice.settle()?;
-    let value = |what: &str| -> Result<f64> {
-        let found = web::eventually(what, Duration::from_secs(10), || {
-            let result = query(&prometheus.url, what)?;
-            Ok(result.first().and_then(|series| series["value"][1].as_str()?.parse().ok()))
-        });
-        found.with_context(|| format!("{}\n{}", sluice.log(), prometheus.log()))
-    };
-    let expected = [
-        ("queue_size{job=\"shop\",instance=\"i-1\",queue_name=\"a\",zone=\"eu\"}", 1.5),
-        ("io_bytes_total", 42.0),
-        ("connections{queue_name=\"a\"}", -3.0),
-        ("latency_seconds_count", 6.0),
-        ("latency_seconds_sum", 12.5),
-        ("latency_seconds_bucket{le=\"0.5\"}", 1.0),
-        ("latency_seconds_bucket{le=\"10\"}", 3.0),
-        ("latency_seconds_bucket{le=\"+Inf\"}", 6.0),
-        ("histogram_count(size)", 9.0),
-        ("histogram_sum(size)", 20.0),
-        ("old{quantile=\"0.99\"}", 7.0),
-        ("old_count", 4.0),
-        ("target_info{host_name=\"h\"}", 1.0),
-    ];
-    for (what, wanted) in expected {
-        assert_eq!(value(what)?, wanted, "{what}");
-    }
-    assert!(query(&prometheus.url, "lost_total")?.is_empty());
+    let found = everything(&prometheus.url, &times)?;
+    assert_eq!(found, expected(), "{}", sluice.log());
     assert_eq!(
         sluice.metric("sluice_ledger_items", &[("outcome", "dropped"), ("reason", "invalid_temporality")])?,
         2.0
