@@ -17,7 +17,7 @@ pub(super) struct Embedded {
 }
 
 /// All of them.
-pub(super) const EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+pub(super) static EMBEDDED: &[Embedded] = include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 impl Embedded {
     /// Makes it a plugin; without compiling it, if possible.
