@@ -234,7 +234,7 @@ fn tenant_label_labels_resources_and_splits_the_batch() {
             let batch = Batch { signal, ..batch_of(bytes, 9) };
             let stage = ("tenant_label", json!({ "sources": sources, "mapping": mapping }));
             let chain = chain(signal, vec![stage]);
-            assert_eq!(chain.headers().into_iter().collect::<Vec<_>>(), headers);
+            assert_eq!(chain.headers().iter().collect::<Vec<_>>(), headers);
             let batches = chain.run(batch).result.expect("accepted");
             let found: Vec<_> = batches
                 .iter()
