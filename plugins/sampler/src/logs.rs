@@ -102,7 +102,6 @@ impl Logs {
     fn decide_plainly(&self, drawn: &[Randomness]) -> Outcome {
         let threshold = self.policy.threshold(None);
         let (keep, rows) = plain::keep(threshold, drawn);
-        let keep = Bitmap::from_words(keep, drawn.len());
         let mut outcome = Outcome::unchanged();
         outcome.keep(keep.clone());
         if rows.is_empty() {

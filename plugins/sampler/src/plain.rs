@@ -3,13 +3,13 @@
 //! Nearly all batches are such. Each step is a loop by itself, whose few variables the compiler of plugins keeps in
 //! registers; one loop for all of them takes twice as long.
 
-use sluice_sdk::Texts;
+use sluice_sdk::{Bitmap, Texts};
 
 use crate::threshold::{DIGITS, Randomness, Threshold};
 
 /// Which rows a threshold keeps: a bit each, and their numbers.
 #[inline(never)]
-pub(crate) fn keep(threshold: Threshold, drawn: &[Randomness]) -> (Vec<u64>, Vec<u32>) {
+pub(crate) fn keep(threshold: Threshold, drawn: &[Randomness]) -> (Bitmap, Vec<u32>) {
     let (mut rows, mut count) = (vec![0; drawn.len()], 0);
     let words = drawn.chunks(64).enumerate().map(|(number, chunk)| {
         let mut word = 0;
@@ -24,7 +24,7 @@ pub(crate) fn keep(threshold: Threshold, drawn: &[Randomness]) -> (Vec<u64>, Vec
     });
     let words = words.collect();
     rows.truncate(count);
-    (words, rows)
+    (Bitmap::from_words(words, drawn.len()), rows)
 }
 
 /// The same text for each of some rows, but for the digits of their randomness at one place.
@@ -48,12 +48,11 @@ mod tests {
         for count in [0, 1, 63, 64, 65, 200] {
             let drawn: Vec<_> =
                 (0..count).map(|number: u32| Randomness::from_hash(number.wrapping_mul(2_654_435_769))).collect();
-            let (words, rows) = keep(threshold, &drawn);
+            let (kept, rows) = keep(threshold, &drawn);
             let expected: Vec<u32> = (0..count).filter(|row| threshold.keeps(drawn[*row as usize])).collect();
             assert_eq!(rows, expected);
-            assert_eq!(words.len(), (count as usize).div_ceil(64));
-            let set = |row: &u32| words[*row as usize / 64] >> (row % 64) & 1 == 1;
-            assert_eq!((0..words.len() as u32 * 64).filter(set).collect::<Vec<_>>(), expected);
+            assert_eq!(kept.len(), count as usize);
+            assert_eq!(kept.iter_ones().map(|row| row as u32).collect::<Vec<_>>(), expected);
         }
     }
 

@@ -61,7 +61,6 @@ impl Spans {
         let policy = &self.sampler.policy;
         let threshold = policy.threshold(None);
         let (keep, rows) = plain::keep(threshold, drawn);
-        let keep = Bitmap::from_words(keep, drawn.len());
         let mut outcome = Outcome::unchanged();
         outcome.keep(keep.clone());
         if rows.is_empty() {
