@@ -100,6 +100,19 @@ impl<'a> Cursor<'a> {
         Some(self.at + length as usize)
     }
 
+    /// The content of the next field, if that has this key, and a length, both of one byte.
+    #[inline(always)]
+    pub(crate) fn short(&mut self, key: u32) -> Option<&'a [u8]> {
+        match self.bytes.get(self.at..) {
+            Some([first, length @ 0..0x80, rest @ ..]) if u32::from(*first) == key => {
+                let content = rest.get(..usize::from(*length))?;
+                self.at += 2 + content.len();
+                Some(content)
+            }
+            _ => None,
+        }
+    }
+
     /// The next field; none at the end and at what is no valid field.
     #[inline(always)]
     pub(crate) fn item(&mut self) -> Option<Item> {

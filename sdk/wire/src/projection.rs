@@ -97,16 +97,25 @@ pub(crate) struct Wanted {
 /// The attributes of one level that columns want, by the lengths of their keys.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct WantedKeys {
-    /// Bit `n`: there are keys of `n` bytes; bit 63: or more.
-    lengths: u64,
+    lengths: Lengths,
     /// Sorted by length.
     wanted: Vec<Wanted>,
 }
 
-impl WantedKeys {
+/// Lengths of keys. Bit `n`: there are keys of `n` bytes; bit 63: or more.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Lengths(u64);
+
+impl Lengths {
     #[inline(always)]
-    pub(crate) fn has_length(&self, length: usize) -> bool {
-        self.lengths >> length.min(63) & 1 == 1
+    pub(crate) fn have(self, length: u32) -> bool {
+        self.0 >> length.min(63) & 1 == 1
+    }
+}
+
+impl WantedKeys {
+    pub(crate) fn lengths(&self) -> Lengths {
+        self.lengths
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -125,7 +134,7 @@ impl WantedKeys {
 
     fn add(&mut self, key: &str, column: u16) {
         let key = key.as_bytes();
-        self.lengths |= 1 << key.len().min(63);
+        self.lengths.0 |= 1 << key.len().min(63);
         match self.wanted.iter_mut().find(|wanted| *wanted.key == *key) {
             Some(wanted) => wanted.columns.push(column),
             None => self.wanted.push(Wanted { key: key.into(), columns: vec![column] }),

@@ -3,14 +3,14 @@
 use alloc::sync::Arc;
 use core::ops::Range;
 
-use crate::cursor::Cursor;
 use crate::cursor::keys::{LEN_5, LEN_7, LEN_9, LEN_10, LEN_11};
+use crate::cursor::{Cursor, plain_pair};
 use crate::field::{Level, TableLists, TableRequest, ValueKind};
 use crate::place::{Place, Scalar};
-use crate::projection::{Projection, owner, step};
+use crate::projection::{Lengths, Projection, WantedKeys, owner, step};
 use crate::schema;
 
-use super::pair::{Pair, parse_pair, parse_value, plain_key, plain_pair};
+use super::pair::{self, Pair, parse_pair, parse_value};
 use super::store::{Raw, Store};
 use super::table::{NO_PARENT, New};
 use super::texts::TableTexts;
@@ -240,78 +240,115 @@ impl Walk<'_> {
         count.wrapping_sub(1)
     }
 
-    /// Takes the attribute whose key was read, and those that follow it under the same key: mostly they stand together.
-    /// Says whether all of them are there.
+    /// Takes the attribute whose key was read at `at`, and those that follow it under the same key: mostly they stand
+    /// together, and have lengths of one byte. Says whether all of them are there.
+    ///
+    /// What is wanted of attributes is asked once for all of them, and the loops keep their place in a register.
     #[inline(always)]
     fn attributes(&mut self, owner: u8, key: u32, at: usize, cursor: &mut Cursor<'_>) -> bool {
-        if self.in_table.get(usize::from(owner)).is_some_and(|&wants| wants) {
-            return self.table_attributes(owner, key, at, cursor);
-        }
-        loop {
-            let Some(end) = cursor.content() else {
-                return false;
-            };
-            self.attribute(owner, cursor.at(), end);
-            cursor.go(end);
-            if cursor.byte().map(u32::from) != Some(key) {
-                return true;
+        let mut pairs = *cursor;
+        pairs.go(at);
+        let in_table = self.in_table.get(usize::from(owner)).is_some_and(|&wants| wants);
+        match (in_table, self.texts.take()) {
+            (false, texts) => {
+                self.texts = texts;
+                self.column_attributes(owner, key, &mut pairs);
             }
-            cursor.skip(1);
+            (true, Some(texts)) => {
+                self.table_texts(texts, owner, key, &mut pairs);
+                self.texts = Some(texts);
+            }
+            (true, None) => self.table_attributes(owner, key, &mut pairs),
+        }
+        if pairs.at() > at {
+            *cursor = pairs;
+            return true;
+        }
+        let Some(end) = cursor.content() else {
+            return false;
+        };
+        self.odd_attribute(owner, in_table, at, (cursor.at(), end));
+        cursor.go(end);
+        true
+    }
+
+    /// Those that only columns may want.
+    #[inline(always)]
+    fn column_attributes(&mut self, owner: u8, key: u32, pairs: &mut Cursor<'_>) {
+        let lengths = self.wanted_lengths(owner);
+        while let Some(content) = pairs.short(key) {
+            match plain_pair(content) {
+                Some((key_length, _)) if !lengths.have(u32::from(key_length)) => {}
+                _ => self.odd_attribute(owner, false, 0, (pairs.at() - content.len(), pairs.at())),
+            }
         }
     }
 
-    /// Those of an owner whose attributes are in the table.
+    /// Those that are in a table of texts.
     #[inline(never)]
-    fn table_attributes(&mut self, owner: u8, key: u32, mut at: usize, cursor: &mut Cursor<'_>) -> bool {
+    fn table_texts(&mut self, texts: &mut TableTexts, owner: u8, key: u32, pairs: &mut Cursor<'_>) {
+        let lengths = self.wanted_lengths(owner);
         let entity = self.entity(owner::level(owner)) as u32;
-        loop {
-            let Some(end) = cursor.content() else {
-                return false;
-            };
-            let start = cursor.at();
+        let mut here = *pairs;
+        while let Some(content) = here.short(key) {
+            let end = here.at();
+            let start = end - content.len();
+            match plain_pair(content) {
+                Some((key_length, [0x0a, length, text @ ..])) if text.len() == usize::from(*length) => {
+                    let text = Slice::new(end - text.len(), end);
+                    if lengths.have(u32::from(key_length)) {
+                        let key = Slice::new(start + 2, start + 2 + usize::from(key_length));
+                        self.fill(owner, key, Raw::text(text));
+                    }
+                    texts.push(self.bytes, start - 2, text, owner, entity);
+                }
+                Some((key_length, [0x18, 0..0x80] | [0x18, 0x80..=0xff, 0..0x80] | [0x10, _]))
+                    if !lengths.have(u32::from(key_length)) => {}
+                _ => {
+                    let pair = parse_pair(self.bytes, start, end);
+                    self.fill(owner, pair.key, pair.value);
+                    if let Some(text) = pair.value.as_text() {
+                        texts.push(self.bytes, start - 2, text, owner, entity);
+                    }
+                }
+            }
+        }
+        *pairs = here;
+    }
+
+    /// Those that are in a table of entries.
+    #[inline(never)]
+    fn table_attributes(&mut self, owner: u8, key: u32, pairs: &mut Cursor<'_>) {
+        let entity = self.entity(owner::level(owner)) as u32;
+        while let Some(content) = pairs.short(key) {
+            let (start, end) = (pairs.at() - content.len(), pairs.at());
             // Plain pairs and others don't meet again: then a pair stays in registers. A kind that is written to memory
             // as one byte and read back as part of a word holds up the processor.
-            match plain_pair(self.bytes.get(start..end).unwrap_or_default(), start) {
-                Some(pair) => self.table_pair(owner, entity, at, pair),
-                None => self.odd_table_attribute(owner, entity, at, (start, end)),
+            match pair::plain_pair(content, start) {
+                Some(pair) => self.table_pair(owner, entity, start - 2, pair),
+                None => self.odd_attribute(owner, true, start - 2, (start, end)),
             }
-            cursor.go(end);
-            if cursor.byte().map(u32::from) != Some(key) {
-                return true;
-            }
-            at = end;
-            cursor.skip(1);
         }
     }
 
-    /// An attribute that only columns may want.
-    #[inline(always)]
-    fn attribute(&mut self, owner: u8, start: usize, end: usize) {
-        let Some(wanted) = self.projection.wanted.get(usize::from(owner)) else {
-            return;
-        };
-        match plain_key(self.bytes.get(start..end).unwrap_or_default()) {
-            Some(key) if !wanted.has_length(key.len()) => {}
-            _ => self.column_attribute(owner, start, end),
-        }
-    }
-
+    /// One that is not plain, or that a column may want.
     #[inline(never)]
-    fn column_attribute(&mut self, owner: u8, start: usize, end: usize) {
+    fn odd_attribute(&mut self, owner: u8, in_table: bool, at: usize, (start, end): (usize, usize)) {
         let pair = parse_pair(self.bytes, start, end);
-        self.fill(owner, pair.key, pair.value);
+        if in_table {
+            self.table_pair(owner, self.entity(owner::level(owner)) as u32, at, pair);
+        } else {
+            self.fill(owner, pair.key, pair.value);
+        }
     }
 
-    #[inline(never)]
-    fn odd_table_attribute(&mut self, owner: u8, entity: u32, at: usize, (start, end): (usize, usize)) {
-        self.table_pair(owner, entity, at, parse_pair(self.bytes, start, end));
+    fn wanted_lengths(&self, owner: u8) -> Lengths {
+        self.projection.wanted.get(usize::from(owner)).map_or(Lengths::default(), WantedKeys::lengths)
     }
 
     #[inline(always)]
     fn table_pair(&mut self, owner: u8, entity: u32, at: usize, pair: Pair) {
-        if let Some(wanted) = self.projection.wanted.get(usize::from(owner))
-            && wanted.has_length(pair.key.length as usize)
-        {
+        if self.wanted_lengths(owner).have(pair.key.length) {
             self.fill(owner, pair.key, pair.value);
         }
         self.push(New { at, key: pair.key, value: pair.value, owner, entity, parent: NO_PARENT });
@@ -320,8 +357,8 @@ impl Walk<'_> {
     #[inline(always)]
     fn push(&mut self, new: New) {
         if let Some(texts) = &mut self.texts {
-            if new.value.kind == ValueKind::Text {
-                texts.push(self.bytes, new);
+            if let Some(text) = new.value.as_text() {
+                texts.push(self.bytes, new.at, text, new.owner, new.entity);
             }
         } else if let Some(entries) = &mut self.entries {
             let parts = |table: TableRequest| if new.owner == owner::BODY { table.body_parts } else { table.nested };
@@ -330,16 +367,14 @@ impl Walk<'_> {
     }
 
     /// Fills the columns that want this attribute.
-    #[inline(always)]
+    #[inline(never)]
     fn fill(&mut self, owner: u8, key: Slice, value: Raw) {
-        let Some(level) = [Level::Resource, Level::Scope, Level::Metric, Level::Record].get(usize::from(owner)) else {
-            return;
-        };
         let projection = self.projection;
-        let Some(wanted) = projection.wanted[usize::from(owner)].find(key.of(self.bytes)) else {
+        let wanted = projection.wanted.get(usize::from(owner));
+        let Some(wanted) = wanted.and_then(|wanted| wanted.find(key.of(self.bytes))) else {
             return;
         };
-        let entity = self.entity(*level);
+        let entity = self.entity(owner::level(owner));
         for &column in &wanted.columns {
             let stored = &mut self.columns.stores[usize::from(column)];
             stored.store.set_first(self.bytes, stored.encoding, entity, value);

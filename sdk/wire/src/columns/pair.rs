@@ -47,7 +47,7 @@ pub(super) fn plain_pair(pair: &[u8], start: usize) -> Option<Pair> {
     let value = match value {
         [0x0a, length, text @ ..] if text.len() == usize::from(*length) => {
             let end = start + pair.len();
-            Raw { kind: ValueKind::Text, bits: Slice::new(end - text.len(), end).pack() }
+            Raw::text(Slice::new(end - text.len(), end))
         }
         [0x18, number @ 0..0x80] => Raw { kind: ValueKind::Integer, bits: u64::from(*number) },
         [0x18, low @ 0x80..=0xff, high @ 0..0x80] => {

@@ -36,6 +36,17 @@ pub(crate) struct Raw {
 
 impl Raw {
     pub(crate) const ABSENT: Self = Self { kind: ValueKind::Absent, bits: 0 };
+
+    #[inline(always)]
+    pub(crate) fn text(text: Slice) -> Self {
+        Self { kind: ValueKind::Text, bits: text.pack() }
+    }
+
+    /// The text, if it is one.
+    #[inline(always)]
+    pub(crate) fn as_text(self) -> Option<Slice> {
+        (self.kind == ValueKind::Text).then(|| Slice::unpack(self.bits))
+    }
 }
 
 impl Store {

@@ -56,12 +56,19 @@ impl Entry {
         core::str::from_utf8(self.key_bytes(bytes)?).ok()
     }
 
+    #[inline]
     pub(crate) fn key_bytes<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
-        let item = Cursor::within(bytes, self.at as usize, bytes.len()).item()?;
-        match plain_key(bytes.get(item.start..item.end)?) {
-            Some(key) => Some(key),
-            None => Some(parse_pair(bytes, item.start, item.end).key.of(bytes)),
+        match bytes.get(self.at as usize..)? {
+            [0..0x80, length @ 0..0x80, rest @ ..] => plain_key(rest.get(..usize::from(*length))?),
+            _ => None,
         }
+        .or_else(|| self.odd_key_bytes(bytes))
+    }
+
+    #[cold]
+    fn odd_key_bytes<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let item = Cursor::within(bytes, self.at as usize, bytes.len()).item()?;
+        Some(parse_pair(bytes, item.start, item.end).key.of(bytes))
     }
 
     /// Where it starts, if it is an attribute of a record itself; else 0, where no attribute can start.

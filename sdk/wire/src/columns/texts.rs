@@ -4,13 +4,13 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::field::{Level, ValueKind};
+use crate::field::Level;
 use crate::gather::LiveRows;
 use crate::projection::owner;
 
 use super::Slice;
 use super::store::Raw;
-use super::table::{Entry, NO_PARENT, New};
+use super::table::{Entry, NO_PARENT};
 
 /// The byte after each text: one that is in no UTF-8 text.
 pub const SEPARATOR: u8 = 0xff;
@@ -182,10 +182,8 @@ impl TableTexts {
     }
 
     #[inline(always)]
-    pub(super) fn push(&mut self, bytes: &[u8], new: New) {
-        let text = Slice::unpack(new.value.bits);
+    pub(super) fn push(&mut self, bytes: &[u8], at: usize, text: Slice, owner: u8, entity: u32) {
         self.texts.push_slice(bytes, text);
-        let New { at, owner, entity, .. } = new;
         self.origins.push(Origin { at: at as u32, start: text.start, entity, owner });
     }
 
@@ -214,7 +212,7 @@ impl TableTexts {
     pub(crate) fn entry(&self, index: usize) -> Option<Entry> {
         let Origin { at, start, entity, owner, .. } = *self.origins.get(index)?;
         let (from, to) = (*self.texts.offsets.get(index)?, *self.texts.offsets.get(index + 1)?);
-        let text = Raw { kind: ValueKind::Text, bits: Slice { start, length: to - from - 1 }.pack() };
+        let text = Raw::text(Slice { start, length: to - from - 1 });
         Some(Entry { bits: text.bits, at, key_code: 0, entity, parent: NO_PARENT, owner, kind: text.kind as u8 })
     }
 }
