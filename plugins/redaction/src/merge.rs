@@ -13,8 +13,8 @@ use crate::steps::Found;
 /// What to do with the values in which something was found.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Merged {
-    /// Ranges to replace by asterisks; entry by entry, ascending.
-    pub(crate) masks: Matches,
+    /// Ranges to replace by asterisks, in lists that have no entry in common; in each entry by entry, ascending.
+    pub(crate) masks: Vec<Matches>,
     /// Values that must be worked on step by step; ascending.
     pub(crate) drafts: Vec<DraftStart>,
 }
@@ -44,17 +44,18 @@ pub(crate) struct Caution<'a> {
 
 /// Joins the findings of all steps. `blind` says of each step whether it takes no notice of masks; `found` has one
 /// element per step, or none if nothing was searched.
-pub(crate) fn merge(blind: &[bool], mut found: Vec<Found>, caution: &Caution<'_>) -> Merged {
+pub(crate) fn merge(blind: &[bool], found: Vec<Found>, caution: &Caution<'_>) -> Merged {
     let drafts_after = drafts_after(blind, caution);
-    if let Some(sole) = sole_step(&found, &drafts_after, caution) {
-        return Merged { masks: std::mem::take(&mut found[sole].matches), drafts: Vec::new() };
+    if are_apart(&found, &drafts_after, caution) {
+        let masks = found.into_iter().map(|found| found.matches).filter(|matches| !matches.is_empty());
+        return Merged { masks: masks.collect(), drafts: Vec::new() };
     }
-    let mut merged = Merged::default();
+    let (mut masks, mut drafts) = (Matches::default(), Vec::new());
     let mut cursors: Vec<Cursor<'_>> = found.iter().map(Cursor::new).collect();
     while let Some(entry) = cursors.iter().filter_map(Cursor::entry).min() {
-        merge_entry(entry, &mut cursors, &drafts_after, caution, &mut merged);
+        drafts.extend(merge_entry(entry, &mut cursors, &drafts_after, caution, &mut masks));
     }
-    merged
+    Merged { masks: Some(masks).filter(|masks| !masks.is_empty()).into_iter().collect(), drafts }
 }
 
 /// For each step, whether all values in which it is the first to find something must become drafts: a later pattern
@@ -67,25 +68,35 @@ fn drafts_after(blind: &[bool], caution: &Caution<'_>) -> Vec<bool> {
     blind.iter().enumerate().map(of_step).collect()
 }
 
-/// The only step that found anything, if its findings can be masked as they are.
-fn sole_step(found: &[Found], drafts_after: &[bool], caution: &Caution<'_>) -> Option<usize> {
-    let sole = found.iter().position(|found| !found.matches.is_empty())?;
-    let (matches, rest) = (&found[sole].matches, &found[sole + 1..]);
-    let is_sole = rest.iter().all(|later| later.matches.is_empty() && later.candidates.is_empty());
-    let is_plain = !drafts_after[sole] && caution.is_exempt.is_none() && caution.must_draft.is_none();
-    (is_sole && is_plain && !has_empty(matches, 0..matches.len())).then_some(sole)
+/// Whether everything can be masked as it was found: no value concerns two steps, or needs a closer look.
+fn are_apart(found: &[Found], drafts_after: &[bool], caution: &Caution<'_>) -> bool {
+    let is_apart = |(step, found_here): (usize, &Found)| {
+        let matches = &found_here.matches;
+        let is_apart_from = |later: &Found| {
+            !meet(&matches.entries, &later.matches.entries) && !meet(&matches.entries, &later.candidates)
+        };
+        let is_plain = || !drafts_after[step] && !has_empty(matches, 0..matches.len());
+        matches.is_empty() || is_plain() && found[step + 1..].iter().all(is_apart_from)
+    };
+    caution.is_exempt.is_none() && caution.must_draft.is_none() && found.iter().enumerate().all(is_apart)
 }
 
-/// Takes all that was found in one value, and decides.
+/// Whether two ascending lists have something in common.
+fn meet(one: &[u32], other: &[u32]) -> bool {
+    let (few, many) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    few.iter().any(|number| many.binary_search(number).is_ok())
+}
+
+/// Takes all that was found in one value: masks, or a draft.
 fn merge_entry(
     entry: u32,
     cursors: &mut [Cursor<'_>],
     drafts_after: &[bool],
     caution: &Caution<'_>,
-    merged: &mut Merged,
-) {
+    masks: &mut Matches,
+) -> Option<DraftStart> {
     let is_here = |cursor: &Cursor<'_>| cursor.entry() == Some(entry);
-    let Some(first) = cursors.iter().position(is_here) else { return };
+    let first = cursors.iter().position(is_here)?;
     let is_shared = cursors[first + 1..].iter().any(is_here);
     let is_candidate_later = cursors[first + 1..].iter_mut().any(|cursor| cursor.is_candidate(entry));
     let group = cursors[first].take(entry);
@@ -100,7 +111,7 @@ fn merge_entry(
         ranges.sort_unstable();
     }
     if caution.is_exempt.is_some_and(|is_exempt| is_exempt(entry)) {
-        return;
+        return None;
     }
     let must_draft = drafts_after[first]
         || is_candidate_later
@@ -110,12 +121,14 @@ fn merge_entry(
         || ranges.windows(2).any(|pair| pair[1].0 < pair[0].1);
     if must_draft {
         let ranges = group.map(|i| matches.starts[i] as usize..matches.ends[i] as usize).collect();
-        merged.drafts.push(DraftStart { entry, step: first, ranges });
-    } else if is_shared {
-        ranges.into_iter().for_each(|(start, end)| push(&mut merged.masks, entry, start, end));
-    } else {
-        group.for_each(|i| push(&mut merged.masks, entry, matches.starts[i], matches.ends[i]));
+        return Some(DraftStart { entry, step: first, ranges });
     }
+    if is_shared {
+        ranges.into_iter().for_each(|(start, end)| push(masks, entry, start, end));
+    } else {
+        group.for_each(|i| push(masks, entry, matches.starts[i], matches.ends[i]));
+    }
+    None
 }
 
 fn push(masks: &mut Matches, entry: u32, start: u32, end: u32) {

@@ -39,7 +39,7 @@ pub(crate) struct EmptyText {
 #[derive(Default)]
 struct Changes {
     /// Ranges to replace by asterisks.
-    masks: Matches,
+    masks: Vec<Matches>,
     /// New texts of entries.
     texts: BTreeMap<u32, String>,
     /// Entries that were spared because their value is allowed. Complete only if a summary is wanted.
@@ -270,14 +270,15 @@ impl Changes {
     /// The entries whose values are changed.
     fn masked(&self, entries: usize) -> Bitmap {
         let mut masked = Bitmap::new(entries, false);
-        self.masks.entries.iter().chain(self.texts.keys()).for_each(|&entry| masked.set(entry as usize));
+        let in_part = self.masks.iter().flat_map(|masks| &masks.entries);
+        in_part.chain(self.texts.keys()).for_each(|&entry| masked.set(entry as usize));
         masked
     }
 
     /// Writes the edits; the ranges are gone afterwards.
     fn write(&mut self, removed: Vec<u32>, outcome: &mut Outcome) {
-        if !self.masks.is_empty() {
-            outcome.mask_matches(std::mem::take(&mut self.masks), STARS);
+        for masks in std::mem::take(&mut self.masks) {
+            outcome.mask_matches(masks, STARS);
         }
         if !self.texts.is_empty() {
             outcome.replace_entries(self.texts.keys().copied().collect(), self.texts.values().collect());

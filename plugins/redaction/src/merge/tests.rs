@@ -31,7 +31,10 @@ fn check(case: Case<'_>) {
         all[*step].candidates.push(*entry);
     }
     let merged = merge(case.blind, all, &case.caution);
-    assert_eq!(merged.masks, found(case.masks).matches);
+    let lists = merged.masks.iter().map(|masks| masks.iter().collect::<Vec<_>>());
+    let mut masks: Vec<_> = lists.inspect(|list| assert!(list.is_sorted())).flatten().collect();
+    masks.sort();
+    assert_eq!(masks, found(case.masks).matches.iter().collect::<Vec<_>>());
     assert_eq!(merged.drafts, case.drafts);
 }
 
@@ -43,6 +46,15 @@ fn masks_what_one_step_found() {
     check(Case { blind: &[true, true], found: &[&[], matches], masks: matches, ..Case::default() });
     check(Case { blind: &[true], found: &[&[]], ..Case::default() });
     check(Case::default());
+}
+
+#[test]
+fn passes_on_what_steps_found_in_different_values() {
+    let (first, second) = (&[(0, 0, 4), (7, 0, 1)], &[(1, 4, 8), (8, 0, 1)]);
+    let apart = merge(&[true, true, true], vec![found(first), found(&[]), found(second)], &Caution::default());
+    assert_eq!(apart.masks, [found(first).matches, found(second).matches]);
+    let joined = merge(&[true, true], vec![found(first), found(&[(7, 2, 3)])], &Caution::default());
+    assert_eq!(joined.masks, [found(&[(0, 0, 4), (7, 0, 1), (7, 2, 3)]).matches]);
 }
 
 #[test]
