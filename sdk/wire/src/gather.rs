@@ -146,7 +146,11 @@ impl Texts {
         let mut texts = Self { offsets: Vec::with_capacity(slices.len() + 1), bytes: Vec::with_capacity(total) };
         texts.offsets.push(0);
         for slice in slices {
-            texts.bytes.extend_from_slice(slice.of(source));
+            let text = slice.of(source);
+            match <&[u8; 16]>::try_from(text) {
+                Ok(id) => texts.bytes.extend_from_slice(id), // ids of traces need no call
+                Err(_) => texts.bytes.extend_from_slice(text),
+            }
             texts.offsets.push(texts.bytes.len() as u32);
         }
         texts

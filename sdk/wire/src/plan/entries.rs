@@ -42,14 +42,15 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// Checks ranges of the texts of some entries or entities.
+    /// Checks ranges of the texts of some entries or entities. `place` says where a text stands, and where the record's
+    /// own attribute starts that it is the value of, or 0.
     pub(super) fn check_all(
         what: &'static str,
         numbers: &[u32],
         starts: &[u32],
         ends: &[u32],
         bytes: &[u8],
-        text: impl Fn(u32) -> Option<Slice>,
+        place: impl Fn(u32) -> Option<(Slice, u32)>,
     ) -> Result<Vec<Self>, EditError> {
         for (name, found) in [("starts", starts.len()), ("ends", ends.len())] {
             if found != numbers.len() {
@@ -60,7 +61,9 @@ impl Range {
         let mut last = None;
         for ((&number, &start), &end) in numbers.iter().zip(starts).zip(ends) {
             let index = number as usize;
-            let slice = text(number).ok_or(EditError::NotText { what, index })?;
+            let Some((slice, pair)) = place(number) else {
+                return Err(EditError::NotText { what, index });
+            };
             let content = slice.of(bytes);
             if start > end || !is_boundary(content, start) || !is_boundary(content, end) {
                 return Err(EditError::NoRange { what, index, start, end, length: content.len() });
@@ -73,7 +76,7 @@ impl Range {
                 continue; // nothing to replace
             }
             let (start, end) = (slice.start + start, slice.start + end);
-            let mask = Mask { text: slice.start, start, end, replacement: 0, pair: 0 };
+            let mask = Mask { text: slice.start, start, end, replacement: 0, pair };
             ranges.push(Self { number, mask });
         }
         Ok(ranges)
@@ -104,19 +107,23 @@ impl EditPlan {
         replacement: &str,
     ) -> Result<(), EditError> {
         let table = self.check_entries(columns, entries)?;
-        let text = |entry: u32| table.entry(entry as usize)?.text();
-        let mut ranges = Range::check_all("entry", entries, starts, ends, bytes, text)?;
-        let mut removed = false;
-        for range in &mut ranges {
-            match self.entry_state(table, bytes, range.number as usize) {
-                UNCHANGED => range.mask.pair = table.entry(range.number as usize).map_or(0, |entry| entry.own_pair()),
-                REMOVED => (range.number, removed) = (u32::MAX, true),
-                _ => return Err(EditError::AlreadyWritten { what: "entry", index: range.number as usize }),
-            }
+        let place = |number: u32| {
+            let entry = table.entry(number as usize)?;
+            Some((entry.text()?, entry.own_pair()))
+        };
+        let mut ranges = Range::check_all("entry", entries, starts, ends, bytes, place)?;
+        let mut written = Ok(());
+        if !(self.entry_edits.is_empty() && self.attributes.is_empty() && self.intrinsics.is_empty()) {
+            ranges.retain(|range| match self.entry_state(table, bytes, range.number as usize) {
+                UNCHANGED => true,
+                REMOVED => false,
+                _ => {
+                    written = Err(EditError::AlreadyWritten { what: "entry", index: range.number as usize });
+                    false
+                }
+            });
         }
-        if removed {
-            ranges.retain(|range| range.number != u32::MAX);
-        }
+        written?;
         self.push_masks(ranges.iter().map(|range| range.mask), replacement);
         self.touch_entries(table, bytes, ranges.iter().map(|range| range.number as usize));
         Ok(())
@@ -207,9 +214,6 @@ impl EditPlan {
 
     /// What earlier edits did to an entry: `UNCHANGED`, `REMOVED` or a value.
     fn entry_state(&self, table: &Table, bytes: &[u8], index: usize) -> u32 {
-        if self.entry_edits.is_empty() && self.attributes.is_empty() && self.intrinsics.is_empty() {
-            return UNCHANGED;
-        }
         let mut state = UNCHANGED;
         for at in ancestors(table, index) {
             match self.entry_edits.get(at).map_or(UNCHANGED, |edit| edit.code) {
@@ -254,8 +258,8 @@ impl EditPlan {
             if last.replace(index) == Some(index) {
                 continue; // several masks in one text
             }
-            let root = ancestors(table, index).last().unwrap_or(index);
-            let Some(entry) = table.entry(root) else {
+            let root = || table.entry(ancestors(table, index).last().unwrap_or(index));
+            let Some(entry) = table.entry(index).filter(|entry| entry.parent == NO_PARENT).or_else(root) else {
                 continue;
             };
             let level = entry.entity_level();

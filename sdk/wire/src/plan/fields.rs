@@ -12,7 +12,7 @@ use crate::place::{self, Scalar};
 
 use super::entries::Range;
 use super::{
-    AttributeAction, AttributeEdit, EditError, EditPlan, IntrinsicEdits, REMOVED, UNCHANGED, boxed, check_bitmap,
+    AttributeAction, AttributeEdit, EditError, EditPlan, IntrinsicEdits, Kept, REMOVED, UNCHANGED, boxed, check_bitmap,
 };
 
 /// Which entities an edit concerns.
@@ -106,20 +106,9 @@ impl<'a> EditValues<'a> {
         }
     }
 
-    /// All texts as one, if they are UTF-8 together: then each of them need not be looked through.
-    fn whole(&self) -> Option<&'a str> {
-        match self {
-            Self::Text { bytes, .. } => core::str::from_utf8(bytes).ok(),
-            _ => None,
-        }
-    }
-
-    fn get(&self, index: usize, whole: Option<&'a str>) -> Result<EditValue<'a>, EditError> {
+    fn get(&self, index: usize) -> Result<EditValue<'a>, EditError> {
         let value = match self {
-            Self::Text { offsets, bytes } => {
-                let text = whole.map_or_else(|| text_at(offsets, bytes, index), |all| all.get(range(offsets, index)?));
-                text.map(EditValue::Text)
-            }
+            Self::Text { offsets, bytes } => text_at(offsets, bytes, index).map(EditValue::Text),
             Self::Bytes { offsets, bytes } => bytes_at(offsets, bytes, index).map(EditValue::Bytes),
             Self::S64(values) => values.get(index).map(|&value| EditValue::S64(value)),
             Self::F64(values) => values.get(index).map(|&value| EditValue::F64(value)),
@@ -166,20 +155,47 @@ impl EditPlan {
         Entities::List(entities).check(self.entities[field.level as usize])?;
         let scalar = self.check_field(field)?;
         let (kept, pooled) = (self.values.len(), self.pool.len());
-        let whole = values.whole();
-        for index in 0..entities.len() {
-            let checked = values.get(index, whole).and_then(|value| check_value(field, scalar, value).map(|()| value));
-            match checked {
-                Ok(value) => _ = self.keep_value(value),
-                Err(error) => {
-                    self.values.truncate(kept);
-                    self.pool.truncate(pooled);
-                    return Err(error);
-                }
-            }
+        if let Err(error) = self.keep_values(field, scalar, values) {
+            self.values.truncate(kept);
+            self.pool.truncate(pooled);
+            return Err(error);
         }
         let first = kept as u32 + 2;
         self.write(field, Entities::List(entities), |index| first + index as u32);
+        Ok(())
+    }
+
+    fn keep_values(&mut self, field: &Field, scalar: Option<Scalar>, values: EditValues<'_>) -> Result<(), EditError> {
+        if let EditValues::Text { offsets, bytes } = values
+            && let Ok(all) = core::str::from_utf8(bytes)
+        {
+            return self.keep_texts(field, scalar, offsets, all);
+        }
+        for index in 0..values.len() {
+            let value = values.get(index)?;
+            check_value(field, scalar, value)?;
+            self.keep_value(value);
+        }
+        Ok(())
+    }
+
+    /// Texts that are UTF-8 together need not be looked through, or copied, one by one.
+    fn keep_texts(
+        &mut self,
+        field: &Field,
+        scalar: Option<Scalar>,
+        offsets: &[u32],
+        all: &str,
+    ) -> Result<(), EditError> {
+        let base = self.pool.len() as u32;
+        self.pool.extend_from_slice(all.as_bytes());
+        for (index, pair) in offsets.windows(2).enumerate() {
+            let Some(text) = all.get(pair[0] as usize..pair[1] as usize) else {
+                return Err(EditError::BadText(index));
+            };
+            check_value(field, scalar, EditValue::Text(text))?;
+            self.values.push(Kept::Text(base + pair[0], base + pair[1]));
+        }
         Ok(())
     }
 
@@ -242,11 +258,11 @@ impl EditPlan {
     ) -> Result<(), EditError> {
         self.check_field(field)?;
         Entities::List(entities).check(self.entities[field.level as usize])?;
-        let text = |entity: u32| text_in_column(columns, field, entity as usize);
+        let place = |entity: u32| Some((text_in_column(columns, field, entity as usize)?, 0));
         if columns.text_store(field).is_none() {
             return Err(EditError::NoColumn(field.clone()));
         }
-        let mut ranges = Range::check_all("entity", entities, starts, ends, bytes, text)?;
+        let mut ranges = Range::check_all("entity", entities, starts, ends, bytes, place)?;
         let mut written = Ok(());
         ranges.retain(|range| match self.field_state(field, range.number as usize) {
             UNCHANGED => true,

@@ -45,6 +45,18 @@ impl<'a> Out<'a> {
         (self.run_start, self.run_end) = (start, end);
     }
 
+    /// Appends a range of the source in which some bytes become others.
+    pub(crate) fn copy_changed<const N: usize>(&mut self, start: usize, end: usize, changes: [(usize, u8); N]) {
+        self.copy(start, end);
+        self.flush();
+        let written = self.written.len();
+        for (at, byte) in changes {
+            if let Some(slot) = self.written.get_mut(written + at - end) {
+                *slot = byte;
+            }
+        }
+    }
+
     /// Appends other bytes.
     #[inline(always)]
     pub(crate) fn put(&mut self, bytes: &[u8]) {

@@ -196,6 +196,13 @@ fn plain_text(bytes: &[u8], pair: &Item) -> Option<usize> {
 fn put_masked_pair(plan: &EditPlan, pair: &Item, text: usize, masks: &[Mask], out: &mut Out<'_>) {
     let value = text - 4; // a key and a length each, for the value and the text in it
     let length = masked_length(plan, (text, pair.end), masks);
+    let pair_length = text - pair.start + length;
+    if pair_length < 0x80 && pair.start == pair.at + 2 {
+        // Only the three lengths become others, and none of them wider.
+        let lengths = [(pair.at + 1, pair_length), (value + 1, length + 2), (text - 1, length)];
+        out.copy_changed(pair.at, text, lengths.map(|(at, length)| (at, length as u8)));
+        return put_masked_text(plan, (text, pair.end), masks, out);
+    }
     let width = varint_width(length as u64);
     let value_length = 1 + width + length;
     out.put_varint(u64::from(pair.key));
