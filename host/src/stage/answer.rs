@@ -259,7 +259,7 @@ impl Asked<'_> {
         };
         for entry in &mut entries {
             let number = *entry as usize;
-            *entry = original(*entry).ok_or(AnswerError::Range { what: "entry", number, count })?;
+            *entry = original(*entry).ok_or_else(|| AnswerError::Range { what: "entry", number, count })?;
         }
         if let Writes::Fields(_) = &self.declared.writes {
             entries.iter().try_for_each(|entry| self.check_entry(*entry as usize))?;
@@ -281,7 +281,7 @@ impl Asked<'_> {
             for entity in &mut entities {
                 let number = *entity as usize;
                 let original = self.live.original(number);
-                *entity = original.ok_or(AnswerError::Range { what: "row", number, count })? as u32;
+                *entity = original.ok_or_else(|| AnswerError::Range { what: "row", number, count })? as u32;
             }
         }
         Ok(entities)

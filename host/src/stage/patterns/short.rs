@@ -125,8 +125,10 @@ impl Prefix {
     #[inline]
     fn matches(&self, bytes: &[u8]) -> bool {
         let Some(bytes) = bytes.get(..self.length) else { return false };
-        let at = |(position, byte): (usize, &u8)| self.positions[usize::from(*byte)] >> position;
-        bytes.iter().enumerate().map(at).fold(1, |all, here| all & here) == 1
+        let at = |(position, byte): (usize, &u8)| self.positions[usize::from(*byte)] >> position & 1;
+        // The last byte alone tells of most places that they won't do.
+        let fits_at_last = bytes.iter().enumerate().next_back().is_none_or(|last| at(last) == 1);
+        fits_at_last && bytes.iter().enumerate().map(at).fold(1, |all, here| all & here) == 1
     }
 }
 

@@ -55,6 +55,9 @@ const PATTERNS: &[&str] = &[
     r"4[0-9]{2}(?:[0-9]{3})?",
     r"[45][0-9][0-9ab]{1,3}?",
     r"4[56]a|4[56]7|4[56]8b?",
+    r"4[4-9]{7,9}",
+    r"[45]4[0-9]{7}(?:a|4{3})?",
+    r"4[45]{3}a[45]{4}",
     r"ä|ab{1,3}",
     r"@[^4]?",
     r"(ab|a)(b|c)*",
@@ -63,7 +66,9 @@ const PATTERNS: &[&str] = &[
 ];
 
 fn values() -> impl Strategy<Value = Vec<String>> {
-    prop::collection::vec(prop_oneof!["[ab]{0,4}", "[abcäÄ@. \n4-9]{0,20}", Just(String::new()), "\\PC{0,6}"], 0..40)
+    let digits = "[ab]?(?:4[4-9]{5,14}|[45]{4,30}|[45a]{0,30})[ab]?";
+    let value = prop_oneof!["[ab]{0,4}", "[abcäÄ@. \n4-9]{0,20}", digits, Just(String::new()), "\\PC{0,6}"];
+    prop::collection::vec(value, 0..40)
 }
 
 proptest! {

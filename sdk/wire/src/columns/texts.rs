@@ -27,6 +27,8 @@ pub struct SeparatedTexts {
     bytes: Vec<u8>,
     /// Where each text starts, and at the end where the next one would.
     offsets: Vec<u32>,
+    /// The last of these.
+    end: usize,
 }
 
 /// The texts of a table, and where each comes from.
@@ -51,7 +53,7 @@ struct Origin {
 
 impl Default for SeparatedTexts {
     fn default() -> Self {
-        Self { bytes: Vec::new(), offsets: alloc::vec![0] }
+        Self { bytes: Vec::new(), offsets: alloc::vec![0], end: 0 }
     }
 }
 
@@ -74,7 +76,7 @@ impl SeparatedTexts {
 
     /// The texts and separators.
     pub fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.end()).unwrap_or_default()
+        self.bytes.get(..self.end).unwrap_or_default()
     }
 
     /// Appends a text.
@@ -84,15 +86,12 @@ impl SeparatedTexts {
 
     fn clear(&mut self) {
         self.offsets.truncate(1);
-    }
-
-    fn end(&self) -> usize {
-        self.offsets.last().map_or(0, |&end| end as usize)
+        self.end = 0;
     }
 
     #[inline(always)]
     pub(crate) fn push_slice(&mut self, source: &[u8], text: Slice) {
-        let (from, to, length) = (text.start as usize, self.end(), text.length as usize);
+        let (from, to, length) = (text.start as usize, self.end, text.length as usize);
         let is_done = match length {
             ..PIECE => self.put_piece::<PIECE>(source, from, to, length),
             PIECE..LONG_PIECE => self.put_piece::<LONG_PIECE>(source, from, to, length),
@@ -102,7 +101,8 @@ impl SeparatedTexts {
             self.put(text.of(source), to);
         }
         // Texts that are pieces of a request have less than 4 GiB together.
-        self.offsets.push((to + length + 1) as u32);
+        self.end = to + length + 1;
+        self.offsets.push(self.end as u32);
     }
 
     /// Copies a text with what is behind it, if there is enough of that, and room.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::columns::{Slice, parse_pair};
 use crate::cursor::{Cursor, Item, keys, len_key, varint_width};
-use crate::plan::{AttributeAction, AttributeEdit, EditPlan, REMOVED, UNCHANGED};
+use crate::plan::{AttributeAction, AttributeEdit, EditPlan, Kept, REMOVED, UNCHANGED};
 
 use super::Out;
 use super::patches::Patches;
@@ -160,6 +160,18 @@ impl<'p> Attributes<'p> {
             }
             let value = content_length(plan, code);
             let length = 1 + varint_width(key.len() as u64) + key.len() + 1 + varint_width(value as u64) + value;
+            if let Some(Kept::Text(start, end)) = plan.value(code)
+                && length < 0x80
+                && len_key(number) < 0x80
+            {
+                // All lengths take one byte.
+                let text = plan.pooled(start, end);
+                out.put(&[len_key(number) as u8, length as u8, len_key(1) as u8, key.len() as u8]);
+                out.put(key.as_bytes());
+                out.put(&[len_key(2) as u8, value as u8, len_key(1) as u8, text.len() as u8]);
+                out.put(text);
+                continue;
+            }
             out.put_varint(u64::from(len_key(number)));
             out.put_varint(length as u64);
             out.put_field(1, key.as_bytes());

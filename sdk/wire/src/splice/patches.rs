@@ -200,8 +200,9 @@ fn put_masked_pair(plan: &EditPlan, pair: &Item, text: usize, masks: &[Mask], ou
     if pair_length < 0x80 && pair.start == pair.at + 2 {
         // Only the three lengths become others, and none of them wider.
         let lengths = [(pair.at + 1, pair_length), (value + 1, length + 2), (text - 1, length)];
-        out.copy_changed(pair.at, text, lengths.map(|(at, length)| (at, length as u8)));
-        return put_masked_text(plan, (text, pair.end), masks, out);
+        let kept_to = masks.first().map_or(text, |mask| (mask.start as usize).clamp(text, pair.end));
+        out.copy_changed(pair.at, kept_to, lengths.map(|(at, length)| (at, length as u8)));
+        return put_masked_text(plan, (kept_to, pair.end), masks, out);
     }
     let width = varint_width(length as u64);
     let value_length = 1 + width + length;
