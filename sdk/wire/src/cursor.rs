@@ -157,15 +157,7 @@ impl<'a> Cursor<'a> {
             self.at += 1;
             return Some(u64::from(first));
         }
-        self.long_varint()
-    }
-
-    fn long_varint(&mut self) -> Option<u64> {
-        if let [low, high @ 0..0x80, ..] = self.bytes.get(self.at..).unwrap_or_default() {
-            self.at += 2;
-            return Some(u64::from(low & 0x7f) | u64::from(*high) << 7);
-        }
-        match long_varint(self.bytes.get(self.at..).unwrap_or_default()) {
+        match wide_varint(self.bytes, self.at) {
             Some((value, width)) => {
                 self.at += width;
                 Some(value)
@@ -174,6 +166,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn fixed64(&mut self) -> Option<u64> {
         match self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
             Some(bytes) => {
@@ -184,6 +177,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn fixed32(&mut self) -> Option<u32> {
         match self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
             Some(bytes) => {
@@ -195,10 +189,19 @@ impl<'a> Cursor<'a> {
     }
 
     /// Ends the reading, so that a caller that asks again gets nothing.
-    #[cold]
+    #[inline(always)]
     fn stop<T>(&mut self) -> Option<T> {
         self.at = self.bytes.len();
         None
+    }
+}
+
+/// A varint of several bytes, and how many. It has no reference to a cursor, so that this stays in registers.
+#[inline(never)]
+fn wide_varint(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+    match bytes.get(at..)? {
+        [low, high @ 0..0x80, ..] => Some((u64::from(low & 0x7f) | u64::from(*high) << 7, 2)),
+        rest => long_varint(rest),
     }
 }
 

@@ -140,11 +140,17 @@ impl Walk<'_> {
                         return;
                     }
                 }
+                step::SKIP => match cursor.content() {
+                    Some(end) => cursor.go(end),
+                    None => return,
+                },
                 step::STOP => return,
                 _ if step >= step::CAPTURE && !self.captures_length(step) => {
-                    if !self.capture_scalar(step, &mut cursor) {
+                    let mut scalar = cursor;
+                    if !self.capture_scalar(step, &mut scalar) {
                         return;
                     }
+                    cursor = scalar;
                 }
                 step::ATTRIBUTE..step::ENTER => {
                     if !self.attributes(step - step::ATTRIBUTE, key, at, &mut cursor) {
@@ -181,7 +187,6 @@ impl Walk<'_> {
     #[inline(always)]
     fn content(&mut self, step: u8, key: u32, at: usize, start: usize, end: usize) {
         match step {
-            step::SKIP => {}
             step::BODY => self.body(at, start, end),
             step::DATA => self.data(key, start, end),
             step::ENTER..step::CAPTURE => self.enter(step - step::ENTER, start, end),
@@ -277,9 +282,15 @@ impl Walk<'_> {
     fn column_attributes(&mut self, owner: u8, key: u32, pairs: &mut Cursor<'_>) {
         let lengths = self.wanted_lengths(owner);
         while let Some(content) = pairs.short(key) {
+            let end = pairs.at();
+            let start = end - content.len();
             match plain_pair(content) {
                 Some((key_length, _)) if !lengths.have(u32::from(key_length)) => {}
-                _ => self.odd_attribute(owner, false, 0, (pairs.at() - content.len(), pairs.at())),
+                Some((key_length, [0x0a, length, text @ ..])) if text.len() == usize::from(*length) => {
+                    let key = Slice::new(start + 2, start + 2 + usize::from(key_length));
+                    self.fill(owner, key, Raw::text(Slice::new(end - text.len(), end)));
+                }
+                _ => self.odd_attribute(owner, false, 0, (start, end)),
             }
         }
     }
