@@ -6,8 +6,12 @@ moto runs with its authentication switched on. On PORT stands a server that answ
 AWS does: 200 if botocore, with the secret that moto issued, comes to the same signature, 403 if not. To `_bulk` it
 answers as OpenSearch, with a result for each document. A second one in front of it changes requests on their way.
 
+It also stands in for what only AWS's own machines have, with sessions of that STS: the agent of ECS and EKS that has a
+container's credentials, and the metadata service of an instance (version 2).
+
 GET /account says where everything is; GET /seen what came in and what STS was asked for; POST /control takes
-    {"moto": "stop" | "start"}, {"tamper": one of TAMPERS}, {"expire": "now" | "always"}
+    {"moto": "stop" | "start"}, {"unchecked": how many actions moto lets pass}, {"tamper": one of TAMPERS},
+    {"expire": "now" | "always"}
 """
 import datetime
 import gzip
@@ -35,6 +39,13 @@ AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, "
     r"SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})"
 )
+
+
+# Where credentials are had without a key, and by what token.
+CONTAINER = "/container"
+INSTANCES = "/latest/meta-data/iam/security-credentials/"
+INSTANCE = INSTANCES + ROLE
+TOKENS = {CONTAINER: "token-of-the-pod", INSTANCES: "token-of-the-instance", INSTANCE: "token-of-the-instance"}
 
 
 class Refused(Exception):
@@ -128,8 +139,15 @@ class Checker(Handler):
 
     def do_GET(self):
         pages = {"/account": self.state.account, "/seen": self.state.seen_page}
-        page = pages.get(self.path)
-        self.answer(200, page()) if page else self.answer(404, {})
+        if page := pages.get(self.path):
+            return self.answer(200, page())
+        token = self.headers.get("authorization" if self.path == CONTAINER else "x-aws-ec2-metadata-token")
+        if self.path not in TOKENS or token != TOKENS[self.path]:
+            self.answer(401 if self.path in TOKENS else 404, {})
+        elif self.path == INSTANCES:
+            self.answer(200, ROLE.encode())
+        else:
+            self.answer(200, self.state.session("container" if self.path == CONTAINER else "instance"))
 
     def do_POST(self):
         body = self.body()
@@ -139,6 +157,9 @@ class Checker(Handler):
         self.judge("POST", body)
 
     def do_PUT(self):
+        if self.path == "/latest/api/token":
+            ttl = self.headers["x-aws-ec2-metadata-token-ttl-seconds"]
+            return self.answer(200, TOKENS[INSTANCE].encode(), x_aws_ec2_metadata_token_ttl_seconds=ttl)
         self.judge("PUT", self.body())
 
     def judge(self, method, body):
@@ -227,7 +248,24 @@ class State:
         trust = json.dumps({"Version": "2012-10-17", "Statement": [trusted]})
         self.role = iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
         # From here on moto checks signatures, permissions and the trust policy.
-        requests.post(f"{self.url()}/moto-api/reset-auth", data="0").raise_for_status()
+        self.let_pass(0)
+
+    def let_pass(self, actions):
+        requests.post(f"{self.url()}/moto-api/reset-auth", data=str(actions)).raise_for_status()
+
+    def session(self, name):
+        """What STS gives the user for the role, as agents and metadata services write it."""
+        sts = boto3.client(
+            "sts", endpoint_url=self.url(), region_name=REGION,
+            aws_access_key_id=self.key["AccessKeyId"], aws_secret_access_key=self.key["SecretAccessKey"],
+        )
+        given = sts.assume_role(RoleArn=self.role, RoleSessionName=name, ExternalId=EXTERNAL_ID)["Credentials"]
+        expiration = given["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ")
+        return {
+            "Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": given["AccessKeyId"],
+            "SecretAccessKey": given["SecretAccessKey"], "Token": given["SessionToken"],
+            "Expiration": expiration, "LastUpdated": expiration,
+        }
 
     def account(self):
         return {
@@ -252,6 +290,9 @@ class State:
             case {"moto": "start"}:
                 self.moto = ThreadedMotoServer("127.0.0.1", self.moto_port, verbose=False)
                 self.moto.start()
+            case {"unchecked": actions}:
+                # moto fails at an action without a signature as long as it checks, as web identities have it.
+                self.let_pass(actions)
             case {"tamper": what}:
                 self.tamper = what if what in TAMPERS else sys.exit(f"no such tampering: {what}")
             case {"expire": "now"}:

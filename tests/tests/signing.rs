@@ -67,6 +67,20 @@ service:
     logs: {receivers: [otlp], exporters: [opensearch]}
 ";
 
+/// Credentials come from wherever the environment says.
+const CONFIG_CHAIN: &str = "
+receivers:
+  otlp: {protocols: {http: {endpoint: '127.0.0.1:{{http}}'}}}
+extensions:
+  sigv4auth: {region: eu-west-1, service: es}
+exporters:
+  otlphttp: {endpoint: 'DESTINATION', auth: {authenticator: sigv4auth}}
+service:
+  extensions: [sigv4auth]
+  pipelines:
+    traces: {receivers: [otlp], exporters: [otlphttp]}
+";
+
 /// moto, the checker, and what the test configures for them.
 struct Aws {
     server: Server,
@@ -276,6 +290,75 @@ fn what_was_changed_on_the_way_is_refused_and_booked() -> Result<()> {
 }
 
 #[test]
+fn every_place_of_the_credential_chain_is_asked() -> Result<()> {
+    let Some(aws) = Aws::start()? else { return Ok(()) };
+    let directory = tempfile::tempdir()?;
+    let file = |name: &str, content: String| -> Result<String> {
+        let path = directory.path().join(name);
+        std::fs::write(&path, content)?;
+        Ok(path.display().to_string())
+    };
+    let (key, secret, role) = (aws.text("access_key"), &aws.secret, aws.text("role"));
+    let keys = file("credentials", format!("[user]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n"))?;
+    let printed = json!({"Version": 1, "AccessKeyId": key, "SecretAccessKey": secret}).to_string();
+    let process = format!("[profile process]\ncredential_process = cat {}\n", file("printed.json", printed)?);
+    let external_id = &aws.external_id;
+    let chained = format!(
+        "[profile chained]\nsource_profile = user\nrole_arn = {role}\nexternal_id = {external_id}\n\
+         role_session_name = profile\n"
+    );
+    let config = file("config", process + &chained)?;
+    let (pod, web) = (file("pod", "token-of-the-pod".into())?, file("web", "token of the cluster".into())?);
+    let agent = format!("{}/container", aws.server.url);
+    // Which variables, and which session of STS they lead to; none is the user.
+    let places: [(&[(&str, &str)], Option<&str>); 7] = [
+        (&[("AWS_ACCESS_KEY_ID", key), ("AWS_SECRET_ACCESS_KEY", secret)], None),
+        (&[("AWS_SHARED_CREDENTIALS_FILE", &keys), ("AWS_PROFILE", "user")], None),
+        (&[("AWS_CONFIG_FILE", &config), ("AWS_PROFILE", "process")], None),
+        (
+            &[("AWS_SHARED_CREDENTIALS_FILE", &keys), ("AWS_CONFIG_FILE", &config), ("AWS_PROFILE", "chained")],
+            Some("profile"),
+        ),
+        (
+            &[("AWS_WEB_IDENTITY_TOKEN_FILE", &web), ("AWS_ROLE_ARN", role), ("AWS_ROLE_SESSION_NAME", "cluster")],
+            Some("cluster"),
+        ),
+        (
+            &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &agent), ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &pod)],
+            Some("container"),
+        ),
+        (
+            &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &aws.server.url), ("AWS_EC2_METADATA_DISABLED", "false")],
+            Some("instance"),
+        ),
+    ];
+    for (variables, session) in places {
+        aws.control(&json!({"unchecked": if session == Some("cluster") { 1000 } else { 0 }}))?;
+        let mut settings = aws.settings();
+        settings.env.retain(|(name, _)| !name.starts_with("AWS_ACCESS") && !name.starts_with("AWS_SECRET"));
+        settings.env.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let sluice = Sluice::start_with(&CONFIG_CHAIN.replace("DESTINATION", &aws.destination), &settings)?;
+        send(&sluice, Signal::Traces)?;
+        sluice.settle().with_context(|| format!("{variables:?}\n{}\n{}", sluice.log(), aws.server.log()))?;
+        let (requests, sessions) = aws.seen()?;
+        let context = || format!("{variables:?}\n{requests:#?}\n{sessions:#?}\n{}", sluice.log());
+        let request = requests.last().with_context(context)?;
+        assert_eq!(request["verified"], true, "{}", context());
+        let expected = match session {
+            None => key,
+            Some(name) => {
+                let opened = sessions.iter().rfind(|opened| opened["session_name"] == name).with_context(context)?;
+                opened["access_key"].as_str().with_context(context)?
+            }
+        };
+        assert_eq!((&request["access_key"], &request["session_token"]), (&json!(expected), &json!(session.is_some())));
+        assert_eq!(sluice.ledger("exported")?, ITEMS as u64);
+        assert_no_secrets(&aws, &sluice.stop()?);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_wrong_key_is_refused_by_the_destination() -> Result<()> {
     let Some(mut aws) = Aws::start()? else { return Ok(()) };
     aws.authenticator = "sigv4auth/user";
@@ -381,6 +464,34 @@ fn the_start_does_not_wait_for_sts_and_data_goes_out_when_it_comes() -> Result<(
 }
 
 /// Nobody hides what an STS, or a proxy in its place, says: it may be all that it was sent.
+#[test]
+fn what_sts_repeats_of_a_web_identity_is_shown_nowhere() -> Result<()> {
+    const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.the-token-of-the-cluster";
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("token");
+    std::fs::write(&file, TOKEN)?;
+    let sts = Capture::answering(Manner { then: (500, format!("this proxy was sent {TOKEN}")), ..Manner::default() })?;
+    let env = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", &*file.display().to_string()),
+        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/telemetry-writer"),
+        ("AWS_ENDPOINT_URL_STS", &sts.url),
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("NO_PROXY", "127.0.0.1"),
+    ];
+    let env = env.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let config = CONFIG_CHAIN.replace("DESTINATION", "http://127.0.0.1:1");
+    let sluice = Sluice::start_with(&config, &Settings { env: env.into(), ..Settings::default() })?;
+    web::eventually("a word on what is missing", Duration::from_secs(30), || {
+        Ok(sluice.log().contains("aws credentials can't be had").then_some(()))
+    })
+    .with_context(|| sluice.log())?;
+    let log = sluice.end()?;
+    assert!(sts.count("/") > 0 && !log.contains(TOKEN), "{log}");
+    Ok(())
+}
+
 #[test]
 fn what_sts_repeats_of_secrets_is_shown_nowhere() -> Result<()> {
     const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";

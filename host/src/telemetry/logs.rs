@@ -9,6 +9,10 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::{LogEncoding, LogLevel, LogsConfig};
 
+/// What libraries may say: below warnings they drown ours. The AWS SDK's crates may say nothing: they show whole answers
+/// of STS, which may repeat a token, and what fails there is told without it.
+const LIBRARIES: &str = "warn,aws_=off";
+
 /// Starts logging. A second call changes nothing, so that tests can each start it.
 pub fn init(config: &LogsConfig) {
     let level = match config.level {
@@ -17,8 +21,7 @@ pub fn init(config: &LogsConfig) {
         LogLevel::Warn => "warn",
         LogLevel::Error | LogLevel::DPanic | LogLevel::Panic | LogLevel::Fatal => "error",
     };
-    // Libraries speak at their own levels of detail; below info they drown ours.
-    let filter = EnvFilter::new(format!("warn,sluice={level}"));
+    let filter = EnvFilter::new(format!("{LIBRARIES},sluice={level}"));
     let (writer, problems) = writer(&config.output_paths);
     let builder = fmt().with_env_filter(filter).with_writer(writer).with_target(false);
     let builder = builder.with_ansi(config.output_paths.is_empty() && std::io::stderr().is_terminal());
@@ -35,7 +38,7 @@ pub fn init(config: &LogsConfig) {
 
 /// Shows warnings on standard error for a command that ends at once, whatever the configuration says about logging.
 pub fn init_for_command() {
-    let builder = fmt().with_env_filter(EnvFilter::new("warn")).with_writer(std::io::stderr);
+    let builder = fmt().with_env_filter(EnvFilter::new(LIBRARIES)).with_writer(std::io::stderr);
     // It fails only when logging runs already.
     drop(builder.without_time().with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init());
 }

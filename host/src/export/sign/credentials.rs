@@ -59,7 +59,10 @@ async fn sdk_config(region: Option<String>, role: Option<&AssumeRole>, http: Sha
 
 async fn chain(config: &SdkConfig) -> Result<Credentials, String> {
     let Some(provider) = config.credentials_provider() else { return Err("the chain has no providers".to_owned()) };
-    provider.provide_credentials().await.map_err(|error| error_chain(&error))
+    match provider.provide_credentials().await {
+        Ok(credentials) => Ok(credentials),
+        Err(error) => Err(shorten(Hidden::of_environment().await.out_of(error_chain(&error)))),
+    }
 }
 
 async fn assume(config: &SdkConfig, role: &AssumeRole) -> Result<Credentials, String> {
@@ -114,6 +117,18 @@ impl Hidden {
         // One may begin like another one.
         hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
         Self(hidden)
+    }
+
+    /// Secrets that the environment names: the chain sends some of them to whoever answers.
+    async fn of_environment() -> Self {
+        let variables = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"];
+        let mut texts: Vec<String> = variables.into_iter().filter_map(|name| std::env::var(name).ok()).collect();
+        for name in ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] {
+            if let Some(path) = std::env::var_os(name) {
+                texts.extend(read_token(std::path::Path::new(&path)).await);
+            }
+        }
+        Self::new(texts.iter().map(|text| Some(text.as_str())))
     }
 
     fn out_of(&self, message: String) -> String {
