@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, ProtocolVersion, RootCertStore, SupportedProtocolVersion};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -58,10 +59,18 @@ impl Authority {
     }
 
     fn client(&self, identity: Option<(CertificateDer<'static>, KeyPair)>) -> ClientConfig {
+        self.client_with(identity, rustls::ALL_VERSIONS)
+    }
+
+    fn client_with(
+        &self,
+        identity: Option<(CertificateDer<'static>, KeyPair)>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
         let builder = builder.with_root_certificates(roots);
         let mut config = match identity {
             None => builder.with_no_client_auth(),
@@ -98,25 +107,57 @@ async fn serves_grpc_and_http_over_tls() {
     assert_eq!(running.sink.take().len(), 2);
 }
 
+/// Whether a client gets an answer. With TLS 1.3 it learns of a refusal when it first reads.
+async fn is_served(address: &BoundAddress, config: ClientConfig, request: http::Request<Chunks>) -> bool {
+    let served = async {
+        let io = hyper_util::rt::TokioIo::new(connect(address, config).await.ok()?);
+        let (mut client, connection) =
+            hyper::client::conn::http2::handshake(hyper_util::rt::TokioExecutor::new(), io).await.ok()?;
+        tokio::spawn(connection);
+        client.send_request(request).await.ok()
+    };
+    served.await.is_some_and(|response| response.status() == 200)
+}
+
 #[tokio::test]
 async fn wants_a_client_certificate_of_its_authority() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     authority.issue("server");
+    let mutual = TlsServerConfig { client_ca_file: Some(authority.path("ca.pem")), ..authority.server() };
     let mut plan = Plan::default();
-    plan.grpc.tls = Some(TlsServerConfig { client_ca_file: Some(authority.path("ca.pem")), ..authority.server() });
+    plan.grpc.tls = Some(mutual.clone());
+    plan.http.server.tls = Some(mutual);
     let running = plan.start().await;
-    let cases = [(Some(authority.issue("client")), true), (Some(stranger.issue("client")), false), (None, false)];
-    for (identity, welcome) in cases {
-        // With TLS 1.3 a client learns of the refusal when it first reads.
-        let served = async {
-            let stream = connect(&running.grpc, authority.client(identity)).await.ok()?;
-            let io = hyper_util::rt::TokioIo::new(stream);
-            let (mut client, connection) =
-                hyper::client::conn::http2::handshake(hyper_util::rt::TokioExecutor::new(), io).await.ok()?;
-            tokio::spawn(connection);
-            client.send_request(call(TRACES, &[], Chunks::of(frame(false, &traces(1))))).await.ok()
-        };
-        assert_eq!(served.await.is_some(), welcome);
+    for (issuer, welcome) in [(Some(&authority), true), (Some(&stranger), false), (None, false)] {
+        let client = || authority.client(issuer.map(|issuer| issuer.issue("client")));
+        let grpc = call(TRACES, &[], Chunks::of(frame(false, &traces(1))));
+        assert_eq!(is_served(&running.grpc, client(), grpc).await, welcome, "gRPC");
+        let content_type = ("content-type", "application/x-protobuf");
+        let http = request("https://test/v1/traces", &[content_type], Chunks::of(traces(1)));
+        assert_eq!(is_served(&running.http, client(), http).await, welcome, "HTTP");
+    }
+    assert_eq!(running.sink.take().len(), 2);
+}
+
+#[tokio::test]
+async fn speaks_the_versions_of_tls_that_it_may() {
+    let authority = Authority::new();
+    authority.issue("server");
+    let between = |min_version, max_version| TlsServerConfig { min_version, max_version, ..authority.server() };
+    let (old, new) = (Some(ProtocolVersion::TLSv1_2), Some(ProtocolVersion::TLSv1_3));
+    // What is agreed with a client of the old version, and with one of the new.
+    for (tls, with_old, with_new) in [
+        (authority.server(), old, new),
+        (between(TlsVersion::V1_3, None), None, new),
+        (between(TlsVersion::V1_2, Some(TlsVersion::V1_2)), old, None),
+    ] {
+        let mut plan = Plan::default();
+        plan.grpc.tls = Some(tls);
+        let running = plan.start().await;
+        for (version, agreed) in [(&TLS12, with_old), (&TLS13, with_new)] {
+            let stream = connect(&running.grpc, authority.client_with(None, &[version])).await;
+            assert_eq!(stream.ok().and_then(|stream| stream.get_ref().1.protocol_version()), agreed);
+        }
     }
 }
 
