@@ -177,8 +177,10 @@ impl Starting<'_> {
             ..QueueSettings::new(&id, queue, retry)
         };
         let report = Arc::new(Booking { exporter: id.clone(), telemetry: self.telemetry.clone() });
-        let capacity = i64::try_from(settings.queue_size).unwrap_or(i64::MAX);
-        self.telemetry.metrics.queue_capacity.with_label_values(&[&id]).set(capacity);
+        if queue.enabled {
+            let capacity = i64::try_from(settings.queue_size).unwrap_or(i64::MAX);
+            self.telemetry.metrics.queue_capacity.with_label_values(&[&id]).set(capacity);
+        }
         Ok(Destination {
             queue: Queue::start(exporter, settings, report),
             block_on_overflow: queue.block_on_overflow,

@@ -108,9 +108,9 @@ impl Batcher {
         self.open.values().map(|open| open.due).min()
     }
 
-    /// How many combinations of metadata values and tenants there are now.
+    /// How many combinations of metadata values and tenants there are now; without keys of metadata at least one.
     pub fn cardinality(&self) -> usize {
-        self.open.len()
+        self.open.len().max(usize::from(self.limits.metadata_keys.is_empty()))
     }
 
     fn key(&self, batch: &Batch) -> Key {

@@ -6,6 +6,7 @@
 
 mod cases;
 mod items;
+mod own_metrics;
 mod random;
 mod telemetry;
 
