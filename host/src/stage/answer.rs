@@ -253,13 +253,13 @@ impl Asked<'_> {
     /// The original numbers of table entries, all of which the plugin may edit.
     fn entries(&self, mut entries: Vec<u32>) -> Result<Vec<u32>, AnswerError> {
         let count = self.lowered.table.as_ref().map_or(0, |table| table.entries);
-        let original = |entry: u32| {
-            let table = self.lowered.table.as_ref();
-            table.and_then(|table| table.original(entry as usize)).map(|original| original as u32)
-        };
+        let original = |entry: usize| self.lowered.table.as_ref().and_then(|table| table.original(entry));
         for entry in &mut entries {
             let number = *entry as usize;
-            *entry = original(*entry).ok_or_else(|| AnswerError::Range { what: "entry", number, count })?;
+            let Some(original) = original(number) else {
+                return Err(AnswerError::Range { what: "entry", number, count });
+            };
+            *entry = original as u32;
         }
         if let Writes::Fields(_) = &self.declared.writes {
             entries.iter().try_for_each(|entry| self.check_entry(*entry as usize))?;
@@ -280,8 +280,10 @@ impl Asked<'_> {
             let count = self.live.len();
             for entity in &mut entities {
                 let number = *entity as usize;
-                let original = self.live.original(number);
-                *entity = original.ok_or_else(|| AnswerError::Range { what: "row", number, count })? as u32;
+                let Some(original) = self.live.original(number) else {
+                    return Err(AnswerError::Range { what: "row", number, count });
+                };
+                *entity = original as u32;
             }
         }
         Ok(entities)
