@@ -121,18 +121,12 @@ impl Aws {
     }
 
     fn settings(&self) -> Settings {
-        let env = [
+        settings(&[
             ("AWS_ACCESS_KEY_ID", self.text("access_key")),
             ("AWS_SECRET_ACCESS_KEY", &self.secret),
             ("AWS_ENDPOINT_URL_STS", self.text("moto")),
             ("AWS_PROMETHEUS_ENDPOINT", &format!("{}/api/v1/remote_write", self.destination)),
-            ("AWS_CONFIG_FILE", "/dev/null"),
-            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-            ("NO_PROXY", "127.0.0.1"),
-        ];
-        let env = env.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        Settings { env: env.into(), ..Settings::default() }
+        ])
     }
 
     fn sluice(&self, config: &str) -> Result<Sluice> {
@@ -144,6 +138,21 @@ impl Aws {
             .replace("LIMIT", self.limit);
         Sluice::start_with(&config, &self.settings()).with_context(|| self.server.log())
     }
+}
+
+/// Variables of the environment with their values.
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
+/// Nothing of AWS but these variables.
+fn settings(variables: Variables<'_>) -> Settings {
+    let nothing = [
+        ("AWS_CONFIG_FILE", "/dev/null"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("NO_PROXY", "127.0.0.1"),
+    ];
+    let env = nothing.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Settings { env: env.collect(), ..Settings::default() }
 }
 
 fn send(sluice: &Sluice, signal: Signal) -> Result<()> {
@@ -311,7 +320,7 @@ fn every_place_of_the_credential_chain_is_asked() -> Result<()> {
     let (pod, web) = (file("pod", "token-of-the-pod".into())?, file("web", "token of the cluster".into())?);
     let agent = format!("{}/container", aws.server.url);
     // Which variables, and which session of STS they lead to; none is the user.
-    let places: [(&[(&str, &str)], Option<&str>); 7] = [
+    let places: [(Variables<'_>, Option<&str>); 7] = [
         (&[("AWS_ACCESS_KEY_ID", key), ("AWS_SECRET_ACCESS_KEY", secret)], None),
         (&[("AWS_SHARED_CREDENTIALS_FILE", &keys), ("AWS_PROFILE", "user")], None),
         (&[("AWS_CONFIG_FILE", &config), ("AWS_PROFILE", "process")], None),
@@ -334,10 +343,8 @@ fn every_place_of_the_credential_chain_is_asked() -> Result<()> {
     ];
     for (variables, session) in places {
         aws.control(&json!({"unchecked": if session == Some("cluster") { 1000 } else { 0 }}))?;
-        let mut settings = aws.settings();
-        settings.env.retain(|(name, _)| !name.starts_with("AWS_ACCESS") && !name.starts_with("AWS_SECRET"));
-        settings.env.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let sluice = Sluice::start_with(&CONFIG_CHAIN.replace("DESTINATION", &aws.destination), &settings)?;
+        let all = [variables, &[("AWS_ENDPOINT_URL_STS", aws.text("moto"))]].concat();
+        let sluice = Sluice::start_with(&CONFIG_CHAIN.replace("DESTINATION", &aws.destination), &settings(&all))?;
         send(&sluice, Signal::Traces)?;
         sluice.settle().with_context(|| format!("{variables:?}\n{}\n{}", sluice.log(), aws.server.log()))?;
         let (requests, sessions) = aws.seen()?;
@@ -471,18 +478,13 @@ fn what_sts_repeats_of_a_web_identity_is_shown_nowhere() -> Result<()> {
     let file = directory.path().join("token");
     std::fs::write(&file, TOKEN)?;
     let sts = Capture::answering(Manner { then: (500, format!("this proxy was sent {TOKEN}")), ..Manner::default() })?;
-    let env = [
-        ("AWS_WEB_IDENTITY_TOKEN_FILE", &*file.display().to_string()),
+    let settings = settings(&[
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", &file.display().to_string()),
         ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/telemetry-writer"),
         ("AWS_ENDPOINT_URL_STS", &sts.url),
-        ("AWS_CONFIG_FILE", "/dev/null"),
-        ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-        ("AWS_EC2_METADATA_DISABLED", "true"),
-        ("NO_PROXY", "127.0.0.1"),
-    ];
-    let env = env.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    ]);
     let config = CONFIG_CHAIN.replace("DESTINATION", "http://127.0.0.1:1");
-    let sluice = Sluice::start_with(&config, &Settings { env: env.into(), ..Settings::default() })?;
+    let sluice = Sluice::start_with(&config, &settings)?;
     web::eventually("a word on what is missing", Duration::from_secs(30), || {
         Ok(sluice.log().contains("aws credentials can't be had").then_some(()))
     })
@@ -512,24 +514,19 @@ fn what_sts_repeats_of_secrets_is_shown_nowhere() -> Result<()> {
     ];
     for (status, body, reason) in answers {
         let sts = Capture::answering(Manner { then: (status, body), ..Manner::default() })?;
-        let env = [
+        let settings = settings(&[
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
             ("AWS_SECRET_ACCESS_KEY", SECRET),
             ("AWS_SESSION_TOKEN", TOKEN),
             ("AWS_ENDPOINT_URL_STS", &sts.url),
-            ("AWS_CONFIG_FILE", "/dev/null"),
-            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-            ("NO_PROXY", "127.0.0.1"),
-        ];
-        let env = env.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        ]);
         let config = CONFIG
             .replace("ROLE", "arn:aws:iam::123456789012:role/telemetry-writer")
             .replace("EXTERNAL", EXTERNAL_ID)
             .replace("DESTINATION", "http://127.0.0.1:1")
             .replace("AUTHENTICATOR", "sigv4auth")
             .replace("LIMIT", "1s");
-        let sluice = Sluice::start_with(&config, &Settings { env: env.into(), ..Settings::default() })?;
+        let sluice = Sluice::start_with(&config, &settings)?;
         assert!(trouble(&sluice)?.contains(reason), "{}", sluice.log());
         send(&sluice, Signal::Traces)?;
         sluice.settle()?;
