@@ -14,7 +14,7 @@ use sluice::export::client::Authenticator;
 use sluice::export::opensearch::OpenSearch;
 use sluice::model::{Batch, Signal};
 
-use super::{Bench, Bounds, ITEMS, item, print};
+use super::{Bench, Bounds, ITEMS, item, print, time};
 use sluice_bench as work;
 
 /// Prints both times and their ratio for each schema that takes the signal.
@@ -27,13 +27,15 @@ pub(crate) fn measure(bench: &Bench, signal: Signal) {
     for (mode, name) in modes {
         let exporter = exporter(*mode);
         let documents = documents(&exporter, &batch);
-        let encoded = bench.per_item(|| drop(black_box(exporter.encode(black_box(&batch)))));
         let mut out = Vec::with_capacity(8 << 20);
-        let serialised = bench.per_item(|| write(black_box(&documents), &mut out));
+        let in_turn = bench.in_turn(
+            || time(|| drop(black_box(exporter.encode(black_box(&batch))))),
+            || time(|| write(black_box(&documents), &mut out)),
+        );
         let what = format!("{} to _bulk, {name}", item(signal));
-        print(&format!("{what}: per item"), encoded, "ns", Bounds::NONE);
-        print(&format!("{what}: serde_json"), serialised, "ns", Bounds::NONE);
-        print(&format!("{what}: of serde_json"), encoded / serialised, "x", Bounds::new(2.0, 2.0));
+        print(&format!("{what}: per item"), in_turn.one / ITEMS as f64, "ns", Bounds::NONE);
+        print(&format!("{what}: serde_json"), in_turn.other / ITEMS as f64, "ns", Bounds::NONE);
+        print(&format!("{what}: of serde_json"), in_turn.ratio, "x", Bounds::new(2.0, 2.0));
     }
 }
 

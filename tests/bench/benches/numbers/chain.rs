@@ -10,7 +10,7 @@ use sluice::model::{Batch, Signal};
 use sluice::stage::Chain;
 use sluice_wire::{Columns, Encoding, Field, Intrinsic, Level, Projection, Read, sample, validate};
 
-use super::{Bench, Bounds, ITEMS, item, print};
+use super::{Bench, Bounds, ITEMS, item, print, time};
 use sluice_bench::{self as work, Named};
 
 /// Validate, project, the chain, and the first and last of these as a ratio of prost's time.
@@ -28,17 +28,26 @@ pub(crate) fn measure(bench: &Bench, signal: Signal) {
     print(&format!("project three columns, {per}"), projected, "ns", bound(60.0, 60.0));
 
     let stages = work::stages(signal);
-    let chained = run(bench, signal, &stages);
+    let chain = work::chain(&bench.catalog, signal, &stages);
+    let batch = work::batch(signal, ITEMS);
+    let chained = bench.per_item(|| pass(&chain, &batch));
     print(&format!("chain of {} stages, {per}", stages.len()), chained, "ns", bound(300.0, 200.0));
     if signal == Signal::Traces {
-        let without = run(bench, signal, &without_patterns(stages));
+        let chain = work::chain(&bench.catalog, signal, &without_patterns(stages));
+        let without = bench.per_item(|| pass(&chain, &batch));
         print(&format!("the same without patterns, {per}"), without, "ns", Bounds::goal(120.0));
     }
 
-    let prost = bench.per_item(|| drop(black_box(decode_and_encode(signal, black_box(&bytes)))));
-    print(&format!("prost decode and encode, {per}"), prost, "ns", Bounds::NONE);
-    let ratio = (validated + chained) / prost;
-    print(&format!("validate and chain, of prost, {}", signal.name()), ratio, "x", bound(0.2, 1.0 / 7.0));
+    let ours = || {
+        time(|| {
+            _ = black_box(validate(signal, black_box(&bytes)));
+            pass(&chain, &batch);
+        })
+    };
+    let prost = || time(|| drop(black_box(decode_and_encode(signal, black_box(&bytes)))));
+    let in_turn = bench.in_turn(ours, prost);
+    print(&format!("prost decode and encode, {per}"), in_turn.other / ITEMS as f64, "ns", Bounds::NONE);
+    print(&format!("validate and chain, of prost, {}", signal.name()), in_turn.ratio, "x", bound(0.2, 1.0 / 7.0));
 }
 
 /// The chain on batches of ten, where what a call costs by itself counts.
@@ -47,12 +56,6 @@ pub(crate) fn of_small_batches(bench: &Bench) {
     let batch = work::batch(Signal::Traces, 10);
     let nanos = bench.nanos(|| pass(&chain, &batch)) / 10.0;
     print("chain of 4 stages on 10 spans, per span", nanos, "ns", Bounds::goal(450.0));
-}
-
-fn run(bench: &Bench, signal: Signal, stages: &[Named]) -> f64 {
-    let chain = work::chain(&bench.catalog, signal, stages);
-    let batch = work::batch(signal, ITEMS);
-    bench.per_item(|| pass(&chain, &batch))
 }
 
 fn pass(chain: &Chain, batch: &Batch) {

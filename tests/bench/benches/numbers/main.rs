@@ -16,6 +16,8 @@ mod column_search;
 const ITEMS: usize = 1000;
 /// Samples of each measurement; the median counts.
 const SAMPLES: usize = 101;
+/// Measurements of one kind in a row, where two are taken in turn.
+const IN_TURN: usize = 10;
 
 fn main() {
     // `cargo test` runs benchmarks once, to see that they run.
@@ -38,14 +40,18 @@ struct Bench {
     catalog: Catalog,
 }
 
+/// Medians of two measurements that were taken in turn, since a machine is slower at one time than at another.
+struct InTurn {
+    one: f64,
+    other: f64,
+    /// The first as a ratio of the second, by pairs.
+    ratio: f64,
+}
+
 impl Bench {
     /// Median nanoseconds of a call.
     fn nanos(&self, mut call: impl FnMut()) -> f64 {
-        self.median(|| {
-            let started = Instant::now();
-            call();
-            started.elapsed().as_nanos() as f64
-        })
+        self.median(|| time(&mut call))
     }
 
     /// Median nanoseconds per item of a call for a batch.
@@ -58,10 +64,34 @@ impl Bench {
         for _ in 0..self.samples.div_ceil(4) {
             measurement();
         }
-        let mut values: Vec<f64> = (0..self.samples).map(|_| measurement()).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
+        median((0..self.samples).map(|_| measurement()))
     }
+
+    /// Two measurements, some of the one and then some of the other for each pair: the caches are theirs, as at work. The
+    /// first pair doesn't count.
+    fn in_turn(&self, mut one: impl FnMut() -> f64, mut other: impl FnMut() -> f64) -> InTurn {
+        let mut pair = || (median((0..IN_TURN).map(|_| one())), median((0..IN_TURN).map(|_| other())));
+        pair();
+        let pairs: Vec<(f64, f64)> = (0..self.samples.div_ceil(IN_TURN)).map(|_| pair()).collect();
+        InTurn {
+            one: median(pairs.iter().map(|pair| pair.0)),
+            other: median(pairs.iter().map(|pair| pair.1)),
+            ratio: median(pairs.iter().map(|pair| pair.0 / pair.1)),
+        }
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Nanoseconds of a call.
+fn time(call: impl FnOnce()) -> f64 {
+    let started = Instant::now();
+    call();
+    started.elapsed().as_nanos() as f64
 }
 
 /// A number that has to be at most the limit and should be at most the goal.
