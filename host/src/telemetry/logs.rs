@@ -9,9 +9,10 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::{LogEncoding, LogLevel, LogsConfig};
 
-/// What libraries may say: below warnings they drown ours. The AWS SDK's crates may say nothing: they show whole answers
-/// of STS, which may repeat a token, and what fails there is told without it.
-const LIBRARIES: &str = "warn,aws_=off";
+/// What libraries may say: below warnings they drown ours. The modules of the AWS SDK that show whole answers of STS may
+/// say nothing, since an answer may repeat a token; the signer's own message tells what failed.
+const LIBRARIES: &str = "warn,aws_config::meta=off,aws_config::profile::credentials=off,aws_config::sts=off,\
+                         aws_config::web_identity_token=off";
 
 /// Starts logging. A second call changes nothing, so that tests can each start it.
 pub fn init(config: &LogsConfig) {

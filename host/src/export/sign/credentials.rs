@@ -1,12 +1,17 @@
 //! Where credentials come from: the chain of the AWS SDKs, and a role on top of it if one is configured.
 
+use std::error::Error as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_sts::Client;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_sdk_sts::types::Credentials as StsCredentials;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
@@ -61,8 +66,22 @@ async fn chain(config: &SdkConfig) -> Result<Credentials, String> {
     let Some(provider) = config.credentials_provider() else { return Err("the chain has no providers".to_owned()) };
     match provider.provide_credentials().await {
         Ok(credentials) => Ok(credentials),
-        Err(error) => Err(shorten(Hidden::of_environment().await.out_of(error_chain(&error)))),
+        Err(error) => Err(chain_reason(&error, &Hidden::of_environment().await)),
     }
+}
+
+/// Why the chain has nothing: what STS said, if it was asked.
+fn chain_reason(error: &CredentialsError, hidden: &Hidden) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+    for cause in causes {
+        if let Some(error) = cause.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError>>() {
+            return format!("sts AssumeRoleWithWebIdentity: {}", reason(error, hidden));
+        }
+        if let Some(error) = cause.downcast_ref::<SdkError<AssumeRoleError>>() {
+            return format!("sts AssumeRole: {}", reason(error, hidden));
+        }
+    }
+    shorten(hidden.out_of(error_chain(error)))
 }
 
 async fn assume(config: &SdkConfig, role: &AssumeRole) -> Result<Credentials, String> {
@@ -77,7 +96,7 @@ async fn assume(config: &SdkConfig, role: &AssumeRole) -> Result<Credentials, St
 }
 
 async fn with_web_identity(config: &SdkConfig, role: &AssumeRole) -> Result<Credentials, String> {
-    let path = role.web_identity_token_file.as_deref().unwrap_or_else(|| std::path::Path::new(""));
+    let path = role.web_identity_token_file.as_deref().unwrap_or_else(|| Path::new(""));
     // Read each time: Kubernetes replaces the token well before it expires.
     let token =
         read_token(path).await.map_err(|error| format!("web_identity_token_file {}: {error}", path.display()))?;
@@ -90,7 +109,7 @@ async fn with_web_identity(config: &SdkConfig, role: &AssumeRole) -> Result<Cred
     into_credentials(reply.credentials)
 }
 
-async fn read_token(path: &std::path::Path) -> std::io::Result<String> {
+async fn read_token(path: &Path) -> std::io::Result<String> {
     let bytes = tokio::fs::metadata(path).await?.len();
     if bytes > MAX_TOKEN_BYTES {
         return Err(std::io::Error::other(format!("{bytes} bytes exceed {MAX_TOKEN_BYTES}")));
@@ -119,14 +138,28 @@ impl Hidden {
         Self(hidden)
     }
 
-    /// Secrets that the environment names: the chain sends some of them to whoever answers.
+    /// Secrets that the environment and its profiles name: the chain sends some of them to whoever answers.
     async fn of_environment() -> Self {
         let variables = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN"];
         let mut texts: Vec<String> = variables.into_iter().filter_map(|name| std::env::var(name).ok()).collect();
-        for name in ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] {
-            if let Some(path) = std::env::var_os(name) {
-                texts.extend(read_token(std::path::Path::new(&path)).await);
+        let tokens = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"];
+        let mut files: Vec<PathBuf> = tokens.into_iter().filter_map(std::env::var_os).map(PathBuf::from).collect();
+        for (name, usual) in [("AWS_CONFIG_FILE", ".aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials")] {
+            let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(usual));
+            let path = std::env::var_os(name).map(PathBuf::from).or_else(home).unwrap_or_default();
+            let profiles = tokio::fs::read_to_string(path).await.unwrap_or_default();
+            for (key, value) in profiles.lines().filter_map(|line| line.split_once('=')) {
+                match key.trim() {
+                    "aws_secret_access_key" | "aws_session_token" | "external_id" => {
+                        texts.push(value.trim().to_owned())
+                    }
+                    "web_identity_token_file" => files.push(value.trim().into()),
+                    _ => {}
+                }
             }
+        }
+        for path in files {
+            texts.extend(read_token(&path).await);
         }
         Self::new(texts.iter().map(|text| Some(text.as_str())))
     }
