@@ -10,6 +10,9 @@ use sluice_sdk::Matches;
 
 use crate::steps::Found;
 
+/// So many steps may each have an edit of their own.
+const FEW: usize = 8;
+
 /// What to do with the values in which something was found.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Merged {
@@ -68,7 +71,8 @@ fn drafts_after(blind: &[bool], caution: &Caution<'_>) -> Vec<bool> {
     blind.iter().enumerate().map(of_step).collect()
 }
 
-/// Whether everything can be masked as it was found: no value concerns two steps, or needs a closer look.
+/// Whether everything can be masked as it was found: no value concerns two steps, or needs a closer look. Many steps are
+/// better joined, since each has an edit of its own.
 fn are_apart(found: &[Found], drafts_after: &[bool], caution: &Caution<'_>) -> bool {
     let is_apart = |(step, found_here): (usize, &Found)| {
         let matches = &found_here.matches;
@@ -78,7 +82,9 @@ fn are_apart(found: &[Found], drafts_after: &[bool], caution: &Caution<'_>) -> b
         let is_plain = || !drafts_after[step] && !has_empty(matches, 0..matches.len());
         matches.is_empty() || is_plain() && found[step + 1..].iter().all(is_apart_from)
     };
-    caution.is_exempt.is_none() && caution.must_draft.is_none() && found.iter().enumerate().all(is_apart)
+    let steps = found.iter().filter(|found| !found.matches.is_empty()).count();
+    let is_plain = steps <= FEW && caution.is_exempt.is_none() && caution.must_draft.is_none();
+    is_plain && found.iter().enumerate().all(is_apart)
 }
 
 /// Whether two ascending lists have something in common.

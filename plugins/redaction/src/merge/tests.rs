@@ -55,6 +55,9 @@ fn passes_on_what_steps_found_in_different_values() {
     assert_eq!(apart.masks, [found(first).matches, found(second).matches]);
     let joined = merge(&[true, true], vec![found(first), found(&[(7, 2, 3)])], &Caution::default());
     assert_eq!(joined.masks, [found(&[(0, 0, 4), (7, 0, 1), (7, 2, 3)]).matches]);
+    let many: Vec<(u32, u32, u32)> = (0..=FEW as u32).map(|entry| (entry, 0, 1)).collect();
+    let joined = merge(&[true; FEW + 1], many.iter().map(|only| found(&[*only])).collect(), &Caution::default());
+    assert_eq!(joined.masks, [found(&many).matches]);
 }
 
 #[test]
