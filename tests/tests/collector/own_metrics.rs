@@ -45,8 +45,8 @@ fn series(page: &str) -> Page {
     series
 }
 
-/// A series with its labels in alphabetical order, without those of the process, of the library, and of what a queue of
-/// Sluice does not tell apart: it has one for all signals, and an exporter one series for all paths.
+/// A series with its labels in alphabetical order, without those of the process and of the library, and without those by
+/// which the Collector tells exporters' series apart and Sluice does not: README names them.
 fn without_own_labels(series: &str) -> String {
     let Some((name, labels)) = series.trim_end_matches('}').split_once('{') else { return series.to_owned() };
     let own = ["otel_scope_", "service_", "server_", "data_type=", "url_path="];
