@@ -57,6 +57,10 @@ impl Sluice {
         );
         let mut command = Command::new(binary()?);
         command.arg("--config").arg(&file).arg("--config").arg(telemetry).args(&settings.args);
+        // What whoever runs the tests has of AWS is none of their business.
+        let of_aws =
+            std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("AWS_"));
+        of_aws.for_each(|name| _ = command.env_remove(name));
         command.envs(settings.env.iter().cloned());
         let mut process = Process::start("sluice", &mut command, &directory.path().join("sluice.log"))?;
         process.wait_until("readiness", Duration::from_secs(60), |process| process.log().contains(READY))?;

@@ -82,6 +82,23 @@ fn the_command_at_the_top_of_every_example_names_it_and_is_valid() {
 }
 
 #[test]
+fn the_quickstart_listens_on_loopback_only() {
+    let mut command = Command::new(sluice::binary().expect("the binary"));
+    command.args(["print-config", "--config"]).arg(root().join("examples/quickstart/config.yaml"));
+    let data = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(data.path().join("plugins")).expect("an empty directory");
+    let output = command.env("SLUICE_DATA", data.path()).env_remove("AOT_CONFIG_CONTENT").output().expect("it runs");
+    let config = String::from_utf8_lossy(&output.stdout).into_owned();
+    let value = |line: &str| {
+        let (key, value) = line.trim().split_once(": ")?;
+        ["endpoint", "host"].contains(&key).then(|| value.trim_matches(['"', '\'']).to_owned())
+    };
+    let addresses: Vec<String> = config.lines().filter_map(value).collect();
+    assert_eq!(addresses.len(), 4, "gRPC, HTTP, health and metrics:\n{config}");
+    assert!(addresses.iter().all(|address| address.starts_with("127.0.0.1")), "{addresses:?}");
+}
+
+#[test]
 fn the_task_definition_runs_the_configuration_beside_it() {
     let directory = root().join("examples/ecs-task-definition");
     let definition = std::fs::read_to_string(directory.join("task-definition.json")).expect("the definition");

@@ -477,20 +477,26 @@ fn what_sts_repeats_of_a_web_identity_is_shown_nowhere() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let file = directory.path().join("token");
     std::fs::write(&file, TOKEN)?;
-    let sts = Capture::answering(Manner { then: (500, format!("this proxy was sent {TOKEN}")), ..Manner::default() })?;
-    let settings = settings(&[
-        ("AWS_WEB_IDENTITY_TOKEN_FILE", &file.display().to_string()),
-        ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/telemetry-writer"),
-        ("AWS_ENDPOINT_URL_STS", &sts.url),
-    ]);
-    let config = CONFIG_CHAIN.replace("DESTINATION", "http://127.0.0.1:1");
-    let sluice = Sluice::start_with(&config, &settings)?;
-    web::eventually("a word on what is missing", Duration::from_secs(30), || {
-        Ok(sluice.log().contains("aws credentials can't be had").then_some(()))
-    })
-    .with_context(|| sluice.log())?;
-    let log = sluice.end()?;
-    assert!(sts.count("/") > 0 && !log.contains(TOKEN), "{log}");
+    let error = format!("<Error><Code>InvalidIdentityToken</Code><Message>no issuer of {TOKEN}</Message></Error>");
+    for (body, reason) in [
+        (format!("this proxy was sent {TOKEN}"), "status 403: this proxy was sent [REDACTED]"),
+        (format!("<ErrorResponse>{error}</ErrorResponse>"), "InvalidIdentityToken: no issuer of [REDACTED]"),
+    ] {
+        let sts = Capture::answering(Manner { then: (403, body), ..Manner::default() })?;
+        let settings = settings(&[
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", &file.display().to_string()),
+            ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/telemetry-writer"),
+            ("AWS_ENDPOINT_URL_STS", &sts.url),
+        ]);
+        let config = CONFIG_CHAIN.replace("DESTINATION", "http://127.0.0.1:1");
+        let sluice = Sluice::start_with(&config, &settings)?;
+        web::eventually("a word on what is missing", Duration::from_secs(30), || {
+            Ok(sluice.log().contains("aws credentials can't be had").then_some(()))
+        })
+        .with_context(|| sluice.log())?;
+        let log = sluice.end()?;
+        assert!(sts.count("/") > 0 && log.contains(reason) && !log.contains(TOKEN), "{log}");
+    }
     Ok(())
 }
 
