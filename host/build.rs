@@ -36,8 +36,11 @@ fn wants_guests() -> bool {
     }
     let printed = Command::new(variable("RUSTC")).args(["--print", "target-libdir", "--target", GUEST_TARGET]).output();
     let directory = printed.map(|printed| String::from_utf8_lossy(&printed.stdout).trim().to_owned());
-    let installed = directory.is_ok_and(|directory| !directory.is_empty() && Path::new(&directory).is_dir());
+    let installed = directory.as_ref().is_ok_and(|directory| !directory.is_empty() && Path::new(directory).is_dir());
     if !installed {
+        // It changes when a target is added; else the build after that would leave the stages out once more.
+        let targets = directory.ok().and_then(|directory| Some(Path::new(&directory).ancestors().nth(2)?.to_owned()));
+        targets.iter().for_each(|targets| println!("cargo:rerun-if-changed={}", targets.display()));
         println!("cargo:warning=no standard stages built in: run `rustup target add {GUEST_TARGET}` and build again");
     }
     installed
