@@ -81,7 +81,7 @@ pub(super) struct Asked<'a> {
 pub(super) struct Answer {
     /// The plan with this answer's drops and edits.
     pub(super) plan: EditPlan,
-    /// Names of tenants, and for each row of the original batch a position among them.
+    /// Names of tenants, and for each row of the original batch a position among them; none if there is one tenant.
     pub(super) tenants: Option<(Vec<String>, Vec<u32>)>,
     /// Fields and entries that the edits concern.
     pub(super) edited: u64,
@@ -219,6 +219,10 @@ impl Asked<'_> {
         }
         if let Some(name) = tenants.iter().find(|name| !is_tenant_name(name)) {
             return Err(AnswerError::Tenant(name.chars().take(64).collect()));
+        }
+        if tenants.len() == 1 && codes.is_empty() {
+            answer.tenants = Some((tenants, codes));
+            return Ok(());
         }
         if codes.len() != self.live.len() {
             return Err(AnswerError::Length { what: "partition", found: codes.len(), expected: self.live.len() });

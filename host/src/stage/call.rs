@@ -86,7 +86,7 @@ impl Call<'_> {
         let beside = Beside { bytes: self.bytes, context: self.context, received_unix_nano: self.received_unix_nano };
         let answered = lowered.with_batch(&self.configured.declared, beside, |batch| {
             let called = Instant::now();
-            let answered = instance.process(batch);
+            let answered = instance.process(batch, called);
             *in_plugin += called.elapsed();
             answered
         });

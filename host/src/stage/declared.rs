@@ -16,6 +16,8 @@ const MAX_HEADERS: usize = 64;
 pub(super) struct Declared {
     /// The columns, in the order in which the plugin gets them.
     pub(super) reads: Vec<Read>,
+    /// Whether it learns where entities start.
+    pub(super) starts: bool,
     pub(super) table: Option<Table>,
     pub(super) raw: bool,
     pub(super) headers: Vec<String>,
@@ -45,7 +47,7 @@ impl Declared {
     /// # Errors
     /// The first thing that makes no sense.
     pub(super) fn new(signal: Signal, projection: types::Projection) -> Result<Self, String> {
-        let types::Projection { reads, table, raw, headers, writes, when_attributes } = projection;
+        let types::Projection { reads, starts, table, raw, headers, writes, when_attributes } = projection;
         if reads.len() > MAX_READS {
             return Err(format!("it reads {} columns, {MAX_READS} are allowed", reads.len()));
         }
@@ -60,6 +62,7 @@ impl Declared {
         };
         let declared = Self {
             reads: reads.into_iter().map(read).collect::<Result<_, _>>()?,
+            starts,
             table: table.map(self::table),
             raw,
             headers: headers.into_iter().map(|header| header.to_ascii_lowercase()).collect(),
@@ -193,6 +196,7 @@ mod tests {
     fn nothing() -> types::Projection {
         types::Projection {
             reads: Vec::new(),
+            starts: false,
             table: None,
             raw: false,
             headers: Vec::new(),

@@ -71,7 +71,7 @@ impl Instance {
 
     /// Asks what the plugin is.
     pub(super) fn describe(&mut self) -> Result<types::Descriptor, CallError> {
-        self.call(|exports, store| exports.call_describe(store))
+        self.call(Instant::now(), |exports, store| exports.call_describe(store))
     }
 
     /// Passes its configuration.
@@ -80,18 +80,19 @@ impl Instance {
         config: &str,
         signal: types::Signal,
     ) -> Result<Result<types::Projection, Vec<types::ConfigError>>, CallError> {
-        let configured = self.call(|exports, store| exports.call_configure(store, config, signal));
+        let configured = self.call(Instant::now(), |exports, store| exports.call_configure(store, config, signal));
         self.store.data_mut().phase = Phase::Call;
         configured
     }
 
-    /// Passes a batch.
+    /// Passes a batch; the plugin's time begins now.
     pub(super) fn process(
         &mut self,
         batch: types::Batch<'_>,
+        now: Instant,
     ) -> Result<Result<types::Outcome, types::Failure>, CallError> {
         self.calls = self.calls.saturating_add(1);
-        self.call(|exports, store| exports.call_process(store, batch))
+        self.call(now, |exports, store| exports.call_process(store, batch))
     }
 
     /// The host's side of it.
@@ -106,6 +107,7 @@ impl Instance {
 
     fn call<T>(
         &mut self,
+        now: Instant,
         call: impl FnOnce(&Exports, &mut Store<Guest>) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
         let running = self.engine.enter();
@@ -114,7 +116,7 @@ impl Instance {
             Phase::Call => self.timeout,
         };
         self.store.set_epoch_deadline(ticks(limit));
-        self.store.data_mut().deadline = Instant::now() + limit;
+        self.store.data_mut().deadline = now + limit;
         let answer = call(&self.exports, &mut self.store);
         drop(running);
         answer.map_err(|error| self.explain(&error))

@@ -15,7 +15,8 @@ pub(super) struct Lowered {
     resources: u32,
     scopes: u32,
     metrics: u32,
-    starts: Vec<u32>,
+    /// None if they were not asked for.
+    starts: Option<Vec<u32>>,
     columns: Vec<Gathered>,
     /// Its entries know their original numbers.
     pub(super) table: Option<GatheredTable>,
@@ -44,7 +45,7 @@ impl Lowered {
             resources: columns.resources() as u32,
             scopes: columns.scopes() as u32,
             metrics: columns.metrics() as u32,
-            starts: columns.starts(live),
+            starts: declared.starts.then(|| columns.starts(live)),
             columns: reads.filter_map(|read| columns.gather(bytes, read, live)).collect(),
             table: declared.table.and_then(|table| columns.gather_table(bytes, table.options, live)),
         }
@@ -78,17 +79,21 @@ impl Lowered {
         };
         let headers: Vec<Option<&str>> = declared.headers.iter().map(header).collect();
         let table = self.table.as_ref().filter(|gathered| !gathered.owners.is_empty()).map(table);
+        let extras = [
+            table.map(types::Extra::Table),
+            declared.raw.then_some(types::Extra::Raw(beside.bytes)),
+            (!headers.is_empty()).then_some(types::Extra::Headers(&headers)),
+        ];
+        let extras: Vec<types::Extra<'_>> = extras.into_iter().flatten().collect();
         call(types::Batch {
             rows: self.rows,
             resources: self.resources,
             scopes: self.scopes,
             metrics: self.metrics,
-            starts: &self.starts,
-            columns: &columns,
-            table,
-            raw: declared.raw.then_some(beside.bytes),
-            headers: (!headers.is_empty()).then_some(&headers),
             received_unix_nano: beside.received_unix_nano,
+            starts: self.starts.as_deref(),
+            columns: (!columns.is_empty()).then_some(&columns),
+            extras: (!extras.is_empty()).then_some(&extras),
         })
     }
 }
@@ -107,6 +112,8 @@ fn column(column: &Gathered) -> types::Column<'_> {
             types::Column::Boolean(types::BooleanColumn { present, values })
         }
         Gathered::Kind(kinds) => types::Column::Kind(kinds),
+        Gathered::Uniform { length, bytes } => types::Column::Uniform(types::UniformColumn { length: *length, bytes }),
+        Gathered::Absent(entities) => types::Column::Absent(*entities),
     }
 }
 

@@ -180,14 +180,18 @@ impl<'b> Evaluation<'b> {
                 holds(operator, order)
             });
         }
+        let zeros = || Bitmap::new(size, holds(operator, against(0)));
         if let Some(column) = slot.s64 {
-            return Bitmap::of(column.values(), |value| holds(operator, against(*value)));
+            let values = column.values();
+            return values.map_or_else(zeros, |all| Bitmap::of(all, |value| holds(operator, against(*value))));
         }
         if let Some(column) = slot.u64 {
-            return Bitmap::of(column.values(), |value| holds(operator, against(*value as i64)));
+            let values = column.values();
+            return values.map_or_else(zeros, |all| Bitmap::of(all, |value| holds(operator, against(*value as i64))));
         }
         let Some(column) = slot.f64 else { return Bitmap::new(size, false) };
-        Bitmap::of(column.values(), |value| holds(operator, value.partial_cmp(&literal)))
+        let values = column.values();
+        values.map_or_else(zeros, |all| Bitmap::of(all, |value| holds(operator, value.partial_cmp(&literal))))
     }
 }
 

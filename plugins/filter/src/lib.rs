@@ -40,6 +40,9 @@ impl Stage for Filter {
     fn configure(config: Config, setup: &mut Setup) -> Result<Self, ConfigErrors> {
         let mut program = plan::program(&config, setup)?;
         program.slots.declare(setup);
+        if program.looks_above_records(setup.signal()) {
+            setup.starts();
+        }
         Ok(Self { program })
     }
 

@@ -1,7 +1,7 @@
 //! Compiled conditions: expressions over slots, which are the fields that the stage reads.
 
 use sluice_sdk::{
-    Boolean, Bytes, Dictionary, F64, Field, Kind, Level, Pattern, S64, Selector, Setup, Text, U64, ValueKind,
+    Boolean, Bytes, Dictionary, F64, Field, Kind, Level, Pattern, S64, Selector, Setup, Signal, Text, U64, ValueKind,
 };
 
 use crate::context::Context;
@@ -18,6 +18,16 @@ pub(crate) struct Program {
     /// Whether a failed condition still refuses a batch of which the other conditions leave nothing. It does not with
     /// flat conditions, as in the Collector.
     pub(crate) refuses_empty: bool,
+}
+
+impl Program {
+    /// Whether it has to know which rows belong to a resource, a scope or a metric.
+    pub(crate) fn looks_above_records(&self, signal: Signal) -> bool {
+        let mut tests = self.steps.iter().flat_map(|step| &step.conditions).map(|condition| &condition.test);
+        signal == Signal::Metrics
+            || self.slots.iter().any(|slot| slot.level() != Level::Record)
+            || tests.any(Test::looks_above_records)
+    }
 }
 
 /// Conditions on one kind of thing; any that is true drops it.
@@ -54,6 +64,17 @@ pub(crate) enum Test {
     And(Vec<Test>),
     Or(Vec<Test>),
     Atom(Atom),
+}
+
+impl Test {
+    fn looks_above_records(&self) -> bool {
+        match self {
+            Self::Constant(_) => true, // holds for resources
+            Self::Not(inner) => inner.looks_above_records(),
+            Self::And(parts) | Self::Or(parts) => parts.is_empty() || parts.iter().any(Self::looks_above_records),
+            Self::Atom(atom) => atom.level != Level::Record,
+        }
+    }
 }
 
 /// An expression without `and`, `or` and `not`, with the way in which it is evaluated.

@@ -60,13 +60,12 @@ enum Tenant {
 }
 
 /// Who the rows belong to.
+#[derive(Default)]
 struct Assignment {
-    /// The tenant of each row.
-    rows: Vec<Code>,
     /// The tenant of each resource, if all its rows have the same; none for a resource without rows.
     resources: Vec<Option<Code>>,
-    /// Resources whose rows belong to several tenants.
-    mixed: Vec<u32>,
+    /// Resources whose rows belong to several tenants, in order, with the tenants of their rows.
+    mixed: Vec<(u32, Vec<Code>)>,
     /// Rows whose tenant was unknown.
     unknown: u64,
 }
@@ -77,6 +76,7 @@ impl Assigner {
         let mut errors = config.check();
         let resolver = Resolver::new(&config, setup).map_err(|found| errors.extend(found)).ok();
         let Some(resolver) = resolver.filter(|_| errors.is_empty()) else { return Err(errors) };
+        setup.starts();
         let sources: Vec<Source> = config.sources.iter().map(|source| Source::new(source, setup)).collect();
         let label = (!config.label.is_empty()).then(|| {
             let mut fields = vec![Field::resource(config.label.as_str())];
@@ -119,8 +119,7 @@ impl Assigner {
             label.write(batch, &assignment, &tenants, &mut outcome);
         }
         if self.partition {
-            let (names, codes) = tenants.partition(assignment.rows);
-            outcome.partition(names, codes);
+            tenants.partition(batch, &assignment, &mut outcome);
         }
         Ok(outcome)
     }
@@ -189,30 +188,29 @@ impl<'a> Tenants<'a> {
         self.names.iter().filter(|(_, used)| *used).count()
     }
 
-    /// The tenants that have rows, and the rows' codes among them.
-    fn partition(self, mut rows: Vec<Code>) -> (Vec<String>, Vec<Code>) {
-        if self.in_use() < self.names.len() {
-            let mut next = 0;
-            let renumber = |(_, used): &(String, bool)| {
-                next += Code::from(*used);
-                next.saturating_sub(1)
-            };
-            let renumbered: Vec<Code> = self.names.iter().map(renumber).collect();
-            rows.iter_mut().for_each(|code| *code = renumbered[*code as usize]);
-        }
-        let names = self.names.into_iter().filter(|(_, used)| *used).map(|(name, _)| name).collect();
-        (names, rows)
+    /// Splits the batch among the tenants that have rows.
+    fn partition(self, batch: &Batch, assignment: &Assignment, outcome: &mut Outcome) {
+        let mut next = 0;
+        let renumber = |(_, used): &(String, bool)| {
+            next += Code::from(*used);
+            next.saturating_sub(1)
+        };
+        let renumbered: Vec<Code> = self.names.iter().map(renumber).collect();
+        let mut names = self.names.into_iter().filter(|(_, used)| *used).map(|(name, _)| name);
+        match (names.next(), names.next()) {
+            (Some(only), None) => outcome.belongs_to(only),
+            (first, second) => {
+                let mut rows = assignment.rows(batch);
+                rows.iter_mut().for_each(|code| *code = renumbered[*code as usize]);
+                outcome.partition(first.into_iter().chain(second).chain(names).collect(), rows)
+            }
+        };
     }
 }
 
 impl Assignment {
     fn new(batch: &Batch, said: &[Said<'_>], tenants: &mut Tenants<'_>) -> Result<Self, Failure> {
-        let mut assignment = Self {
-            rows: Vec::with_capacity(batch.rows()),
-            resources: Vec::with_capacity(batch.resources()),
-            mixed: Vec::new(),
-            unknown: 0,
-        };
+        let mut assignment = Self { resources: Vec::with_capacity(batch.resources()), ..Self::default() };
         for resource in 0..batch.resources() {
             assignment.assign(batch, resource, said, tenants)?;
         }
@@ -240,22 +238,35 @@ impl Assignment {
             self.unknown += if tenant == Tenant::Unknown { rows.len() as u64 } else { 0 };
             let code = tenants.owner(tenant)?;
             self.resources.push(Some(code));
-            self.rows.resize(rows.end, code);
             return Ok(());
         }
-        let first = rows.start;
+        let mut codes = Vec::with_capacity(rows.len());
         for row in rows {
             let tenant = by_row.iter().find_map(|values| values.get(row)).unwrap_or(tenant);
             self.unknown += u64::from(tenant == Tenant::Unknown);
-            self.rows.push(tenants.owner(tenant)?);
+            codes.push(tenants.owner(tenant)?);
         }
-        let mut codes = self.rows[first..].iter();
-        let one = codes.next().copied().filter(|one| codes.all(|code| code == one));
+        let one = codes.first().copied().filter(|one| codes.iter().all(|code| code == one));
         if one.is_none() {
-            self.mixed.push(resource as u32);
+            self.mixed.push((resource as u32, codes));
         }
         self.resources.push(one);
         Ok(())
+    }
+
+    /// The tenant of each row.
+    fn rows(&self, batch: &Batch) -> Vec<Code> {
+        let mut mixed = self.mixed.iter();
+        let mut rows = Vec::with_capacity(batch.rows());
+        for (resource, code) in self.resources.iter().enumerate() {
+            let its_own = batch.resource_rows(resource);
+            match code {
+                Some(code) => rows.resize(its_own.end, *code),
+                None if its_own.is_empty() => {}
+                None => mixed.next().into_iter().for_each(|(_, codes)| rows.extend_from_slice(codes)),
+            }
+        }
+        rows
     }
 }
 
@@ -311,11 +322,11 @@ impl Label {
         }
         let mut resources = Bitmap::new(batch.resources(), false);
         let (mut rows, mut texts) = (Vec::new(), Texts::new());
-        for resource in &assignment.mixed {
+        for (resource, codes) in &assignment.mixed {
             resources.set(*resource as usize);
-            for row in batch.resource_rows(*resource as usize) {
+            for (row, code) in batch.resource_rows(*resource as usize).zip(codes) {
                 rows.push(row as u32);
-                texts.push(tenants.name(assignment.rows[row]));
+                texts.push(tenants.name(*code));
             }
         }
         // What the sender wrote there would be taken for the tenant of all its rows.

@@ -19,6 +19,8 @@ use table::Table;
 #[derive(Debug)]
 pub struct Batch {
     inner: wit::Batch,
+    /// A table without entries, where one was asked for whose lists did not cross.
+    no_entries: Option<wit::Table>,
     resource_of: OnceCell<Vec<u32>>,
     scope_of: OnceCell<Vec<u32>>,
     metric_of: OnceCell<Vec<u32>>,
@@ -28,15 +30,12 @@ pub struct Batch {
 const WRONG_COLUMN: &str = "the column has another encoding than its handle";
 
 macro_rules! columns {
-    ($($(#[$doc:meta])* $method:ident $handle:ident $variant:ident $column:ident;)*) => {
+    ($($(#[$doc:meta])* $method:ident $handle:ident $column:ident;)*) => {
         impl Batch {
             $(
                 $(#[$doc])*
                 pub fn $method(&self, handle: $handle) -> $column<'_> {
-                    let wit::Column::$variant(column) = &self.inner.columns[handle.0] else {
-                        panic!("{WRONG_COLUMN}");
-                    };
-                    $column(column)
+                    $column::new(self.column(handle.0)).expect(WRONG_COLUMN)
                 }
             )*
         }
@@ -45,30 +44,37 @@ macro_rules! columns {
 
 columns! {
     /// A column of text with few distinct values.
-    dictionary Dictionary Dictionary DictionaryColumn;
+    dictionary Dictionary DictionaryColumn;
     /// A column of text.
-    text Text Text TextColumn;
+    text Text TextColumn;
     /// A column of signed integers.
-    s64 S64 S64 S64Column;
+    s64 S64 S64Column;
     /// A column of unsigned integers.
-    u64 U64 U64 U64Column;
+    u64 U64 U64Column;
     /// A column of floating point numbers.
-    f64 F64 F64 F64Column;
+    f64 F64 F64Column;
     /// A column of booleans.
-    boolean Boolean Boolean BooleanColumn;
+    boolean Boolean BooleanColumn;
     /// A column of bytes.
-    bytes Bytes Bytes BytesColumn;
+    bytes Bytes BytesColumn;
     /// A column of kinds.
-    kind Kind Kind KindColumn;
+    kind Kind KindColumn;
 }
 
 impl Batch {
     /// Wraps what the host passed. Of a table that was asked for the host may have left out the lists.
-    pub(crate) fn new(mut inner: wit::Batch, has_table: bool) -> Self {
-        if has_table {
-            inner.table.get_or_insert_default();
-        }
-        Self { inner, resource_of: OnceCell::new(), scope_of: OnceCell::new(), metric_of: OnceCell::new() }
+    pub(crate) fn new(inner: wit::Batch, has_table: bool) -> Self {
+        let no_entries = has_table.then(wit::Table::default);
+        let (resource_of, scope_of, metric_of) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { inner, no_entries, resource_of, scope_of, metric_of }
+    }
+
+    fn column(&self, number: usize) -> &wit::Column {
+        self.inner.columns.as_ref().and_then(|columns| columns.get(number)).expect(WRONG_COLUMN)
+    }
+
+    fn extra<'a, T>(&'a self, find: impl Fn(&'a wit::Extra) -> Option<T>) -> Option<T> {
+        self.inner.extras.iter().flatten().find_map(find)
     }
 
     /// How many rows there are.
@@ -92,6 +98,9 @@ impl Batch {
     }
 
     /// The rows of a resource.
+    ///
+    /// # Panics
+    /// If it was not asked for, as are the methods below: see `Setup::starts`.
     pub fn resource_rows(&self, resource: usize) -> Range<usize> {
         range(self.starts().0, resource)
     }
@@ -113,7 +122,8 @@ impl Batch {
 
     /// First rows of resources, first rows of scopes, first scopes of resources, first rows of metrics.
     fn starts(&self) -> (&[u32], &[u32], &[u32], &[u32]) {
-        let (resource_rows, rest) = self.inner.starts.split_at(self.resources() + 1);
+        let starts = self.inner.starts.as_deref().expect("ask for it in configure: setup.starts()");
+        let (resource_rows, rest) = starts.split_at(self.resources() + 1);
         let (scope_rows, rest) = rest.split_at(self.scopes() + 1);
         let (resource_scopes, metric_rows) = rest.split_at(self.resources() + 1);
         (resource_rows, scope_rows, resource_scopes, metric_rows)
@@ -148,12 +158,14 @@ impl Batch {
     /// # Panics
     /// If it was not asked for.
     pub fn table(&self) -> Table<'_> {
-        Table(self.inner.table.as_ref().expect("ask for the table in configure: setup.table(..)"))
+        let crossed = self.extra(|extra| if let wit::Extra::Table(table) = extra { Some(table) } else { None });
+        Table(crossed.or(self.no_entries.as_ref()).expect("ask for the table in configure: setup.table(..)"))
     }
 
     /// The value of a request header; the first, if there are several.
     pub fn header(&self, header: Header) -> Option<&str> {
-        self.inner.headers.as_ref()?.get(header.0)?.as_deref()
+        let headers = self.extra(|extra| if let wit::Extra::Headers(headers) = extra { Some(headers) } else { None });
+        headers?.get(header.0)?.as_deref()
     }
 
     /// The encoded request.
@@ -161,7 +173,8 @@ impl Batch {
     /// # Panics
     /// If it was not asked for.
     pub fn raw(&self) -> &[u8] {
-        self.inner.raw.as_deref().expect("ask for the encoded request in configure: setup.raw()")
+        let raw = self.extra(|extra| if let wit::Extra::Raw(raw) = extra { Some(raw) } else { None });
+        raw.expect("ask for the encoded request in configure: setup.raw()")
     }
 
     /// Searches the texts of the attribute table, or of some of its entries. Runs on the host, over the whole column

@@ -45,7 +45,7 @@
 extern crate self as sluice_sdk;
 
 mod batch;
-#[allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+#[allow(missing_docs, unreachable_pub, clippy::too_many_arguments, clippy::unwrap_used)]
 mod bindings;
 mod bitmap;
 mod config;

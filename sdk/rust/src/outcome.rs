@@ -108,6 +108,11 @@ impl Outcome {
         self
     }
 
+    /// Says that all rows are those of one tenant.
+    pub fn belongs_to(&mut self, tenant: impl Into<String>) -> &mut Self {
+        self.partition(vec![tenant.into()], Vec::new())
+    }
+
     /// Puts another request, as OTLP protobuf, in the place of the whole batch. Needs `Writes::Everything`.
     pub fn replace_all(&mut self, request: Vec<u8>) -> &mut Self {
         self.inner.replacement = Some(request);

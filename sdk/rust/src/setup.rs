@@ -64,6 +64,7 @@ impl Setup {
     pub(crate) fn new(signal: Signal) -> Self {
         let projection = wit::Projection {
             reads: Vec::new(),
+            starts: false,
             table: None,
             raw: false,
             headers: Vec::new(),
@@ -76,6 +77,11 @@ impl Setup {
     /// The signal that this instance will process.
     pub fn signal(&self) -> Signal {
         self.signal
+    }
+
+    /// Asks where resources, scopes and metrics start, for `Batch::resource_rows` and its like.
+    pub fn starts(&mut self) {
+        self.projection.starts = true;
     }
 
     /// Asks for the flattened table of attributes. A second request widens the first.

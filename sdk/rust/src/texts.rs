@@ -75,6 +75,8 @@ impl<T: AsRef<str>> FromIterator<T> for Texts {
 }
 
 impl<'a> TextsView<'a> {
+    pub(crate) const EMPTY: Self = Self { offsets: &[], bytes: &[] };
+
     /// How many texts there are.
     pub fn len(self) -> usize {
         self.offsets.len().saturating_sub(1)
@@ -92,6 +94,11 @@ impl<'a> TextsView<'a> {
     #[inline]
     pub fn get(self, i: usize) -> &'a str {
         utf8(slice(self.offsets, self.bytes, i))
+    }
+
+    /// The texts, in order.
+    pub fn iter(self) -> impl ExactSizeIterator<Item = &'a str> {
+        (0..self.len()).map(move |i| self.get(i))
     }
 }
 

@@ -92,6 +92,8 @@ pub(crate) struct Stored {
     pub(crate) field: crate::Field,
     pub(crate) encoding: Encoding,
     pub(crate) store: Store,
+    /// Whether nothing was found for any entity.
+    pub(crate) is_absent: bool,
 }
 
 /// The attribute table before it is gathered.

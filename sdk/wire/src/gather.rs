@@ -2,6 +2,7 @@
 
 mod table;
 
+use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -146,11 +147,7 @@ impl Texts {
         let mut texts = Self { offsets: Vec::with_capacity(slices.len() + 1), bytes: Vec::with_capacity(total) };
         texts.offsets.push(0);
         for slice in slices {
-            let text = slice.of(source);
-            match <&[u8; 16]>::try_from(text) {
-                Ok(id) => texts.bytes.extend_from_slice(id), // ids of traces need no call
-                Err(_) => texts.bytes.extend_from_slice(text),
-            }
+            texts.bytes.extend_from_slice(slice.of(source));
             texts.offsets.push(texts.bytes.len() as u32);
         }
         texts
@@ -203,6 +200,15 @@ pub enum Gathered {
     Bytes(BytesColumn),
     /// Kinds, as numbers of `ValueKind`.
     Kind(Vec<u8>),
+    /// Bytes of one length, which every entity has.
+    Uniform {
+        /// How long each value is; not 0.
+        length: u32,
+        /// The values.
+        bytes: Vec<u8>,
+    },
+    /// Of any encoding, if no entity has a value: how many entities there are.
+    Absent(u32),
 }
 
 impl Columns {
@@ -226,13 +232,17 @@ impl Columns {
             Level::Record => live.some(),
             _ => None,
         };
+        if stored.is_absent {
+            let entities = rows.map_or_else(|| self.entities(stored.field.level), <[u32]>::len);
+            return Some(Gathered::Absent(entities as u32));
+        }
         Some(match &stored.store {
             Store::Dictionary { codes, values, .. } => Gathered::Dictionary(DictionaryColumn {
                 codes: pick(codes, rows),
                 values: Texts::gather(bytes, values.values().iter().copied()),
             }),
-            Store::Text(slices) => Gathered::Text(gather_slices(bytes, slices, rows)),
-            Store::Bytes(slices) => Gathered::Bytes(gather_slices(bytes, slices, rows)),
+            Store::Text(slices) => Gathered::Text(gather_slices(bytes, &picked(slices, rows))),
+            Store::Bytes(slices) => gather_bytes(bytes, slices, rows),
             Store::Kind(kinds) => Gathered::Kind(pick(kinds, rows)),
             Store::Numbers { values, present } => {
                 let present = pick_bits(present, rows);
@@ -280,15 +290,32 @@ fn bits<T>(values: &[T], is_set: impl Fn(&T) -> bool) -> Vec<u64> {
     values.chunks(64).map(word).collect()
 }
 
-fn gather_slices(bytes: &[u8], slices: &[Slice], rows: Option<&[u32]>) -> BytesColumn {
-    let picked;
-    let slices = match rows {
-        None => slices,
-        Some(_) => {
-            picked = pick(slices, rows);
-            &picked
+fn gather_bytes(bytes: &[u8], slices: &[Slice], rows: Option<&[u32]>) -> Gathered {
+    let slices = picked(slices, rows);
+    match slices.first() {
+        Some(first) if first.length > 0 && slices.iter().all(|slice| slice.length == first.length) => {
+            let mut values = Vec::with_capacity(slices.len() * first.length as usize);
+            for slice in slices.iter() {
+                append(&mut values, slice.of(bytes));
+            }
+            Gathered::Uniform { length: first.length, bytes: values }
         }
-    };
+        _ => Gathered::Bytes(gather_slices(bytes, &slices)),
+    }
+}
+
+fn append(values: &mut Vec<u8>, value: &[u8]) {
+    match <&[u8; 16]>::try_from(value) {
+        Ok(id) => values.extend_from_slice(id), // ids of traces need no call
+        Err(_) => values.extend_from_slice(value),
+    }
+}
+
+fn picked<'a>(slices: &'a [Slice], rows: Option<&[u32]>) -> Cow<'a, [Slice]> {
+    rows.map_or(Cow::Borrowed(slices), |_| Cow::Owned(pick(slices, rows)))
+}
+
+fn gather_slices(bytes: &[u8], slices: &[Slice]) -> BytesColumn {
     BytesColumn {
         present: bits(slices, |slice| slice.is_present()),
         values: Texts::gather(bytes, slices.iter().copied()),

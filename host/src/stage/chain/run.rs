@@ -61,7 +61,7 @@ struct Current {
 /// Whose rows they are.
 struct Tenants {
     names: Vec<String>,
-    /// For each row, dropped ones included, a position in `names`.
+    /// For each row, dropped ones included, a position in `names`; may be empty if there is one name only.
     codes: Vec<u32>,
 }
 
@@ -300,13 +300,15 @@ impl Current {
 
     /// The requests that are left, one per tenant.
     fn finish(mut self, tenant: &Option<String>) -> (Vec<Piece>, Columns) {
-        let names = self.tenants.take().map(|tenants| {
-            // Codes are below the number of names and there is one per row, so this can't fail.
-            let planned = self.edits.partition(tenants.codes, tenants.names.len() as u32);
-            if let Err(error) = planned {
-                tracing::error!(%error, "a checked partition is refused, the batch keeps its tenant");
+        let names = self.tenants.take().map(|Tenants { names, codes }| {
+            if names.len() != 1 {
+                // Codes are below the number of names and there is one per row, so this can't fail.
+                let planned = self.edits.partition(codes, names.len() as u32);
+                if let Err(error) = planned {
+                    tracing::error!(%error, "a checked partition is refused, the batch keeps its tenant");
+                }
             }
-            tenants.names
+            names
         });
         let piece = |part: Part<'_>| {
             let named = names.as_ref().and_then(|names| names.get(part.code as usize)).cloned();
@@ -414,7 +416,7 @@ mod tests {
         let two = tenants(&["acme", "globex", "idle"], &[0, 0, 0, 1, 1, 1]);
         let some = |name: &str| Some(name.to_owned());
         assert_eq!(losses(Some(&two), &None, &before, &after), [(some("acme"), 1), (some("globex"), 2)]);
-        let one = tenants(&["acme"], &[0; 6]);
+        let one = tenants(&["acme"], &[]);
         assert_eq!(losses(Some(&one), &None, &before, &after), [(some("acme"), 3)]);
         assert_eq!(losses(None, &some("own"), &before, &after), [(some("own"), 3)]);
     }

@@ -77,16 +77,19 @@ impl<'b> Loaded<'b> {
     fn value(&self, entity: usize) -> Value<'b> {
         if let Some((types, accepted)) = self.types {
             let metric = if self.level == Level::Record { self.batch.metric_of(entity) } else { entity };
-            if types.values()[metric] & !7 != 0 || accepted >> types.values()[metric] & 1 == 0 {
+            let number = types.get(metric).unwrap_or_default();
+            if number & !7 != 0 || accepted >> number & 1 == 0 {
                 return Value::Nil;
             }
         }
         match self.shape {
             Shape::Attribute | Shape::Body => self.any(entity),
             Shape::Text => Value::text(self.text_at(entity).unwrap_or_default()),
-            Shape::Signed => Value::Integer(self.s64.map_or(0, |column| column.values()[entity])),
-            Shape::Unsigned => Value::Integer(self.u64.map_or(0, |column| column.values()[entity] as i64)),
-            Shape::Double => Value::Double(self.f64.map_or(0.0, |column| column.values()[entity])),
+            Shape::Signed => Value::Integer(self.s64.and_then(|column| column.get(entity)).unwrap_or_default()),
+            Shape::Unsigned => {
+                Value::Integer(self.u64.and_then(|column| column.get(entity)).unwrap_or_default() as i64)
+            }
+            Shape::Double => Value::Double(self.f64.and_then(|column| column.get(entity)).unwrap_or_default()),
             Shape::Boolean => Value::Boolean(self.boolean.and_then(|column| column.get(entity)).unwrap_or(false)),
             Shape::Id(length) => {
                 let id = self.bytes_at(entity);

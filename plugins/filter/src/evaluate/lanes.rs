@@ -293,7 +293,10 @@ fn borrowed<'b>(value: &'b Value<'static>) -> Value<'b> {
 fn spread(lanes: &Lanes<'_>, size: usize, bit: impl Fn(usize) -> bool, set: usize) -> Bitmap {
     let codes = match lanes {
         Lanes::Entities { .. } => return Bitmap::from_fn(size, bit),
-        Lanes::Codes(column) => column.codes(),
+        Lanes::Codes(column) => match column.codes() {
+            Some(codes) => codes,
+            None => return Bitmap::new(size, bit(0)),
+        },
         Lanes::Mixed { lane_of, .. } => lane_of,
     };
     match set {

@@ -1,7 +1,7 @@
 //! Columns: one value, or none, for each entity of the field's level.
 
 use crate::bindings::sluice::plugin::types as wit;
-use crate::texts::{Texts, TextsView, slice, utf8};
+use crate::texts::{TextsView, slice, utf8};
 
 /// What kind of value stands somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,44 +45,59 @@ impl ValueKind {
 
 /// Text with few distinct values, as codes: a question about the text is asked once per distinct value.
 #[derive(Clone, Copy, Debug)]
-pub struct DictionaryColumn<'a>(pub(super) &'a wit::DictionaryColumn);
+pub struct DictionaryColumn<'a> {
+    len: usize,
+    /// None if no entity has a text.
+    column: Option<&'a wit::DictionaryColumn>,
+}
 
 impl<'a> DictionaryColumn<'a> {
+    pub(super) fn new(column: &'a wit::Column) -> Option<Self> {
+        match column {
+            wit::Column::Dictionary(column) => Some(Self { len: column.codes.len(), column: Some(column) }),
+            wit::Column::Absent(len) => Some(Self { len: *len as usize, column: None }),
+            _ => None,
+        }
+    }
+
     /// How many entities there are.
     pub fn len(self) -> usize {
-        self.0.codes.len()
+        self.len
     }
 
     /// Whether there are none.
     pub fn is_empty(self) -> bool {
-        self.0.codes.is_empty()
+        self.len == 0
     }
 
     /// The code of an entity: 0 if it has no text there, else the number of the distinct value plus 1.
     #[inline]
     pub fn code(self, i: usize) -> u32 {
-        self.0.codes[i]
+        self.column.map_or(0, |column| column.codes[i])
     }
 
-    /// All codes.
-    pub fn codes(self) -> &'a [u32] {
-        &self.0.codes
+    /// All codes; none if they are all 0 because no entity has a text.
+    pub fn codes(self) -> Option<&'a [u32]> {
+        self.column.map(|column| column.codes.as_slice())
     }
 
     /// How many distinct values there are.
     pub fn values(self) -> usize {
-        self.0.values.len()
+        self.column.map_or(0, |column| column.values.len())
     }
 
     /// A distinct value; entities with this value have the code `i + 1`.
+    ///
+    /// # Panics
+    /// If there is no such value.
     #[inline]
     pub fn value(self, i: usize) -> &'a str {
-        self.0.values.get(i)
+        self.texts().get(i)
     }
 
     /// The distinct values.
-    pub fn texts(self) -> &'a Texts {
-        &self.0.values
+    pub fn texts(self) -> TextsView<'a> {
+        self.column.map_or(TextsView::EMPTY, |column| column.values.view())
     }
 
     /// The text of an entity.
@@ -97,105 +112,161 @@ impl<'a> DictionaryColumn<'a> {
 
 /// Text.
 #[derive(Clone, Copy, Debug)]
-pub struct TextColumn<'a>(pub(super) &'a wit::BytesColumn);
+pub struct TextColumn<'a> {
+    len: usize,
+    /// None if no entity has a text.
+    column: Option<&'a wit::BytesColumn>,
+}
 
 impl<'a> TextColumn<'a> {
+    pub(super) fn new(column: &'a wit::Column) -> Option<Self> {
+        match column {
+            wit::Column::Text(column) => {
+                Some(Self { len: column.offsets.len().saturating_sub(1), column: Some(column) })
+            }
+            wit::Column::Absent(len) => Some(Self { len: *len as usize, column: None }),
+            _ => None,
+        }
+    }
+
     /// How many entities there are.
     pub fn len(self) -> usize {
-        self.0.offsets.len().saturating_sub(1)
+        self.len
     }
 
     /// Whether there are none.
     pub fn is_empty(self) -> bool {
-        self.len() == 0
+        self.len == 0
     }
 
     /// Whether no entity has a text, so that a stage can spare itself looking at each.
     pub fn is_absent(self) -> bool {
-        is_clear(&self.0.present)
+        self.column.is_none_or(|column| is_clear(&column.present))
+    }
+
+    /// All texts, an absent one being empty; none if no entity has a text.
+    pub fn texts(self) -> Option<TextsView<'a>> {
+        self.column.map(|column| TextsView { offsets: &column.offsets, bytes: &column.bytes })
     }
 
     /// The text of an entity.
     #[inline]
     pub fn get(self, i: usize) -> Option<&'a str> {
-        bit(&self.0.present, i).then(|| utf8(slice(&self.0.offsets, &self.0.bytes, i)))
-    }
-}
-
-impl<'a> From<TextColumn<'a>> for TextsView<'a> {
-    fn from(column: TextColumn<'a>) -> Self {
-        Self { offsets: &column.0.offsets, bytes: &column.0.bytes }
+        let column = self.column?;
+        bit(&column.present, i).then(|| utf8(slice(&column.offsets, &column.bytes, i)))
     }
 }
 
 impl<'a> From<DictionaryColumn<'a>> for TextsView<'a> {
     /// The distinct values.
     fn from(column: DictionaryColumn<'a>) -> Self {
-        column.0.values.view()
+        column.texts()
     }
 }
 
 /// Bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct BytesColumn<'a>(pub(super) &'a wit::BytesColumn);
+pub struct BytesColumn<'a> {
+    len: usize,
+    values: BytesValues<'a>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum BytesValues<'a> {
+    Any(&'a wit::BytesColumn),
+    /// Each entity has so many bytes.
+    Uniform(usize, &'a [u8]),
+    Absent,
+}
 
 impl<'a> BytesColumn<'a> {
+    pub(super) fn new(column: &'a wit::Column) -> Option<Self> {
+        let (len, values) = match column {
+            wit::Column::Bytes(column) => (column.offsets.len().saturating_sub(1), BytesValues::Any(column)),
+            wit::Column::Uniform(column) => {
+                let length = column.length as usize;
+                (column.bytes.len().checked_div(length)?, BytesValues::Uniform(length, &column.bytes))
+            }
+            wit::Column::Absent(len) => (*len as usize, BytesValues::Absent),
+            _ => return None,
+        };
+        Some(Self { len, values })
+    }
+
     /// How many entities there are.
     pub fn len(self) -> usize {
-        self.0.offsets.len().saturating_sub(1)
+        self.len
     }
 
     /// Whether there are none.
     pub fn is_empty(self) -> bool {
-        self.len() == 0
+        self.len == 0
     }
 
     /// All values one after the other, if every entity has one of exactly `N` bytes, as ids mostly do.
     pub fn arrays<const N: usize>(self) -> Option<&'a [[u8; N]]> {
-        let regular = self.0.offsets.iter().enumerate().all(|(i, offset)| *offset as usize == i * N);
-        let (arrays, rest) = self.0.bytes.as_chunks();
-        (regular && rest.is_empty() && arrays.len() == self.len()).then_some(arrays)
+        match self.values {
+            BytesValues::Uniform(length, bytes) if length == N => Some(bytes.as_chunks().0),
+            _ => None,
+        }
     }
 
     /// The bytes of an entity.
     #[inline]
     pub fn get(self, i: usize) -> Option<&'a [u8]> {
-        bit(&self.0.present, i).then(|| slice(&self.0.offsets, &self.0.bytes, i))
+        match self.values {
+            BytesValues::Any(column) => bit(&column.present, i).then(|| slice(&column.offsets, &column.bytes, i)),
+            BytesValues::Uniform(length, bytes) => bytes.get(i * length..(i + 1) * length),
+            BytesValues::Absent => None,
+        }
     }
 }
 
 macro_rules! number_columns {
-    ($($(#[$doc:meta])* $column:ident $number:ty;)*) => {
+    ($($(#[$doc:meta])* $column:ident $variant:ident $number:ty;)*) => {
         $(
             $(#[$doc])*
             #[derive(Clone, Copy, Debug)]
-            pub struct $column<'a>(pub(super) &'a wit::$column);
+            pub struct $column<'a> {
+                len: usize,
+                /// None if no entity has a number.
+                column: Option<&'a wit::$column>,
+            }
 
             impl<'a> $column<'a> {
+                pub(super) fn new(column: &'a wit::Column) -> Option<Self> {
+                    match column {
+                        wit::Column::$variant(column) => Some(Self { len: column.values.len(), column: Some(column) }),
+                        wit::Column::Absent(len) => Some(Self { len: *len as usize, column: None }),
+                        _ => None,
+                    }
+                }
+
                 /// How many entities there are.
                 pub fn len(self) -> usize {
-                    self.0.values.len()
+                    self.len
                 }
 
                 /// Whether there are none.
                 pub fn is_empty(self) -> bool {
-                    self.0.values.is_empty()
+                    self.len == 0
                 }
 
                 /// Whether no entity has a number.
                 pub fn is_absent(self) -> bool {
-                    is_clear(&self.0.present)
+                    self.column.is_none_or(|column| is_clear(&column.present))
                 }
 
                 /// The number of an entity.
                 #[inline]
                 pub fn get(self, i: usize) -> Option<$number> {
-                    bit(&self.0.present, i).then(|| self.0.values[i])
+                    let column = self.column?;
+                    bit(&column.present, i).then(|| column.values[i])
                 }
 
-                /// All numbers; an absent one is 0.
-                pub fn values(self) -> &'a [$number] {
-                    &self.0.values
+                /// All numbers, an absent one being 0; none if they are all 0 because no entity has a number.
+                pub fn values(self) -> Option<&'a [$number]> {
+                    self.column.map(|column| column.values.as_slice())
                 }
             }
         )*
@@ -204,44 +275,65 @@ macro_rules! number_columns {
 
 number_columns! {
     /// Signed integers.
-    S64Column i64;
+    S64Column S64 i64;
     /// Unsigned integers.
-    U64Column u64;
+    U64Column U64 u64;
     /// Floating point numbers.
-    F64Column f64;
+    F64Column F64 f64;
 }
 
 /// Booleans.
 #[derive(Clone, Copy, Debug)]
-pub struct BooleanColumn<'a>(pub(super) &'a wit::BooleanColumn);
+pub struct BooleanColumn<'a>(Option<&'a wit::BooleanColumn>);
 
-impl BooleanColumn<'_> {
+impl<'a> BooleanColumn<'a> {
+    pub(super) fn new(column: &'a wit::Column) -> Option<Self> {
+        match column {
+            wit::Column::Boolean(column) => Some(Self(Some(column))),
+            wit::Column::Absent(_) => Some(Self(None)),
+            _ => None,
+        }
+    }
+
     /// The boolean of an entity.
     #[inline]
     pub fn get(self, i: usize) -> Option<bool> {
-        bit(&self.0.present, i).then(|| bit(&self.0.values, i))
+        let column = self.0?;
+        bit(&column.present, i).then(|| bit(&column.values, i))
     }
 }
 
 /// Kinds of values.
 #[derive(Clone, Copy, Debug)]
-pub struct KindColumn<'a>(pub(super) &'a Vec<u8>);
+pub struct KindColumn<'a> {
+    len: usize,
+    /// None if no entity has a value.
+    codes: Option<&'a [u8]>,
+}
 
-impl KindColumn<'_> {
+impl<'a> KindColumn<'a> {
+    pub(super) fn new(column: &'a wit::Column) -> Option<Self> {
+        match column {
+            wit::Column::Kind(codes) => Some(Self { len: codes.len(), codes: Some(codes) }),
+            wit::Column::Absent(len) => Some(Self { len: *len as usize, codes: None }),
+            _ => None,
+        }
+    }
+
     /// How many entities there are.
     pub fn len(self) -> usize {
-        self.0.len()
+        self.len
     }
 
     /// Whether there are none.
     pub fn is_empty(self) -> bool {
-        self.0.is_empty()
+        self.len == 0
     }
 
     /// The kind of an entity's value.
     #[inline]
     pub fn get(self, i: usize) -> ValueKind {
-        ValueKind::from_code(self.0[i])
+        self.codes.map_or(ValueKind::Absent, |codes| ValueKind::from_code(codes[i]))
     }
 }
 
@@ -252,4 +344,38 @@ fn is_clear(words: &[u64]) -> bool {
 #[inline]
 fn bit(words: &[u64], i: usize) -> bool {
     words[i / 64] >> (i % 64) & 1 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absent_column_has_no_value_in_any_encoding() {
+        let absent = wit::Column::Absent(3);
+        let dictionary = DictionaryColumn::new(&absent).expect("any encoding");
+        assert_eq!((dictionary.len(), dictionary.code(2), dictionary.values()), (3, 0, 0));
+        assert_eq!((dictionary.get(0), dictionary.codes(), dictionary.texts().len()), (None, None, 0));
+        let text = TextColumn::new(&absent).expect("any encoding");
+        assert_eq!((text.len(), text.is_absent(), text.get(2), text.texts().is_none()), (3, true, None, true));
+        let numbers = U64Column::new(&absent).expect("any encoding");
+        assert_eq!((numbers.len(), numbers.is_absent(), numbers.get(2), numbers.values()), (3, true, None, None));
+        let bytes = BytesColumn::new(&absent).expect("any encoding");
+        assert_eq!((bytes.len(), bytes.get(2), bytes.arrays::<16>()), (3, None, None));
+        assert_eq!(BooleanColumn::new(&absent).expect("any encoding").get(2), None);
+        let kinds = KindColumn::new(&absent).expect("any encoding");
+        assert_eq!((kinds.len(), kinds.get(2)), (3, ValueKind::Absent));
+    }
+
+    #[test]
+    fn values_of_one_length_need_no_offsets() {
+        let column = wit::Column::Uniform(wit::UniformColumn { length: 2, bytes: b"abcdef".to_vec() });
+        let bytes = BytesColumn::new(&column).expect("bytes");
+        assert_eq!((bytes.len(), bytes.get(1), bytes.get(3)), (3, Some(&b"cd"[..]), None));
+        assert_eq!(bytes.arrays::<2>(), Some(&[*b"ab", *b"cd", *b"ef"][..]));
+        assert_eq!(bytes.arrays::<3>(), None);
+        assert!(TextColumn::new(&column).is_none());
+        let empty = wit::Column::Uniform(wit::UniformColumn { length: 0, bytes: Vec::new() });
+        assert!(BytesColumn::new(&empty).is_none());
+    }
 }

@@ -32,7 +32,10 @@ impl Asked<'_> {
         }
         let bytes = spliced(self.bytes, self.columns, &plan).pop().map(|(_, bytes)| bytes).unwrap_or_default();
         let mut partitions = Vec::new();
-        if let Some(wit::Partition { tenants, codes }) = answer.partition {
+        if let Some(wit::Partition { tenants, mut codes }) = answer.partition {
+            if tenants.len() == 1 && codes.is_empty() {
+                codes.resize(plan.rows(), 0);
+            }
             plan.partition(codes, tenants.len() as u32).map_err(|error| error.to_string())?;
             for (code, bytes) in spliced(self.bytes, self.columns, &plan) {
                 partitions.push((tenants[code as usize].clone(), bytes));

@@ -38,17 +38,22 @@ pub(super) fn batch(
     let live = LiveRows::all(columns.rows());
     let header = |name: &String| headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.clone());
     let reads = 0..declared.reads.len();
+    let lowered: Vec<wit::Column> = reads.filter_map(|read| columns.gather(bytes, read, &live)).map(column).collect();
+    let extras = [
+        declared.table.and_then(|asked| table(columns, bytes, asked)).map(wit::Extra::Table),
+        declared.raw.then(|| wit::Extra::Raw(bytes.to_vec())),
+        (!declared.headers.is_empty()).then(|| wit::Extra::Headers(declared.headers.iter().map(header).collect())),
+    ];
+    let extras: Vec<wit::Extra> = extras.into_iter().flatten().collect();
     wit::Batch {
         rows: columns.rows() as u32,
         resources: columns.resources() as u32,
         scopes: columns.scopes() as u32,
         metrics: columns.metrics() as u32,
-        starts: columns.starts(&live),
-        columns: reads.filter_map(|read| columns.gather(bytes, read, &live)).map(column).collect(),
-        table: declared.table.and_then(|asked| table(columns, bytes, asked)),
-        raw: declared.raw.then(|| bytes.to_vec()),
-        headers: (!declared.headers.is_empty()).then(|| declared.headers.iter().map(header).collect()),
         received_unix_nano,
+        starts: declared.starts.then(|| columns.starts(&live)),
+        columns: (!lowered.is_empty()).then_some(lowered),
+        extras: (!extras.is_empty()).then_some(extras),
     }
 }
 
@@ -155,6 +160,8 @@ fn column(column: Gathered) -> wit::Column {
             wit::Column::Boolean(wit::BooleanColumn { present, values })
         }
         Gathered::Kind(kinds) => wit::Column::Kind(kinds),
+        Gathered::Uniform { length, bytes } => wit::Column::Uniform(wit::UniformColumn { length, bytes }),
+        Gathered::Absent(entities) => wit::Column::Absent(entities),
     }
 }
 

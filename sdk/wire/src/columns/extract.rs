@@ -76,6 +76,7 @@ fn prepare(columns: &mut Columns, projection: &Projection) {
             field: column.read.field.clone(),
             encoding: column.encoding,
             store: Store::new(column.encoding),
+            is_absent: true,
         };
         columns.stores = projection.columns.iter().map(stored).collect();
     }
@@ -93,7 +94,9 @@ fn finish(columns: &mut Columns, projection: &Projection) {
     columns.scope_rows.push(columns.rows);
     for (index, column) in projection.columns.iter().enumerate() {
         let entities = columns.entities(column.level);
-        columns.stores[index].store.finish(entities);
+        let stored = &mut columns.stores[index];
+        stored.is_absent = stored.store.is_empty();
+        stored.store.finish(entities);
     }
 }
 

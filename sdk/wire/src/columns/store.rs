@@ -89,6 +89,10 @@ impl Store {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Whether an entity has no text, or an empty one; of other columns nothing is known.
     #[inline]
     pub(crate) fn lacks_text(&self, entity: usize) -> bool {

@@ -126,19 +126,24 @@ fn shown(column: &Gathered, index: usize, like: &Shown) -> Shown {
         Gathered::Text(column) if bit(&column.present, index) => {
             Shown::Text(String::from_utf8(column.values.get(index).unwrap().to_vec()).unwrap())
         }
-        Gathered::Bytes(column) if bit(&column.present, index) => {
-            let bytes = column.values.get(index).unwrap();
-            match like {
-                Shown::Value(_) => Shown::Value(normal(AnyValue::decode(bytes).unwrap())),
-                _ => Shown::Bytes(bytes.to_vec()),
-            }
+        Gathered::Bytes(column) if bit(&column.present, index) => shown_bytes(column.values.get(index).unwrap(), like),
+        Gathered::Uniform { length, bytes } => {
+            shown_bytes(bytes.chunks_exact(*length as usize).nth(index).unwrap(), like)
         }
         Gathered::S64(column) if bit(&column.present, index) => Shown::Bits(column.values[index] as u64),
         Gathered::U64(column) if bit(&column.present, index) => Shown::Bits(column.values[index]),
         Gathered::F64(column) if bit(&column.present, index) => Shown::Bits(column.values[index].to_bits()),
         Gathered::Boolean(column) if bit(&column.present, index) => Shown::Bits(u64::from(bit(&column.values, index))),
         Gathered::Kind(kinds) => Shown::Kind(ValueKind::from_code(kinds[index]).unwrap()),
+        Gathered::Absent(_) if matches!(like, Shown::Kind(_)) => Shown::Kind(ValueKind::Absent),
         _ => Shown::Absent,
+    }
+}
+
+fn shown_bytes(bytes: &[u8], like: &Shown) -> Shown {
+    match like {
+        Shown::Value(_) => Shown::Value(normal(AnyValue::decode(bytes).unwrap())),
+        _ => Shown::Bytes(bytes.to_vec()),
     }
 }
 
@@ -255,6 +260,9 @@ fn check(columns: &Columns, reads: &[Read], bytes: &[u8], tree: &mut Tree, live:
             values = live.iter().map(|row| values[row].clone()).collect();
         }
         let column = columns.gather(bytes, index, live).unwrap();
+        if let Gathered::Absent(entities) = column {
+            assert_eq!(entities as usize, values.len(), "{}", read.field);
+        }
         for (entity, held) in values.iter().enumerate() {
             let expected = expected(held, read.encoding);
             let shown = shown(&column, entity, &expected);

@@ -76,7 +76,7 @@ impl Probe {
                 }
             }
             Act::MaskColumn => {
-                let Matches { entries, starts, ends } = self.pattern?.find_all(batch.text(self.text));
+                let Matches { entries, starts, ends } = self.pattern?.find_all(batch.text(self.text).texts()?);
                 outcome.mask_field(field, entries, starts, ends, &config.value);
             }
             Act::SetDoubles => {
@@ -118,7 +118,7 @@ impl Probe {
         let column = batch.dictionary(self.column);
         let mut tenants = vec!["nobody".to_owned()];
         tenants.extend(column.texts().iter().map(str::to_owned));
-        outcome.partition(tenants, column.codes().to_vec());
+        outcome.partition(tenants, (0..column.len()).map(|row| column.code(row)).collect());
     }
 
     /// Writes into each row what this stage sees of the batch.

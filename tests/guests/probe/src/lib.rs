@@ -148,6 +148,7 @@ impl Stage for Probe {
 
     fn configure(config: Config, setup: &mut Setup) -> Result<Self, ConfigErrors> {
         evil::configure(config.act, setup)?;
+        setup.starts();
         let key = config.key.clone();
         let column = setup.dictionary(Field::record(&key));
         let text = setup.text(Field::record(&key));
