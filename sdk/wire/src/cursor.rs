@@ -92,7 +92,7 @@ impl<'a> Cursor<'a> {
     /// Reads a length and says where the content ends.
     #[inline(always)]
     pub(crate) fn content(&mut self) -> Option<usize> {
-        let length = self.varint()?;
+        let length = self.length()?;
         let left = self.bytes.len().checked_sub(self.at)?;
         if length > left as u64 {
             return self.stop();
@@ -120,7 +120,7 @@ impl<'a> Cursor<'a> {
         let key = self.key()?;
         let (scalar, start) = match key & 7 {
             LEN => {
-                let length = self.varint()?;
+                let length = self.length()?;
                 let start = self.at;
                 let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length))?;
                 if end > self.bytes.len() {
@@ -163,6 +163,23 @@ impl<'a> Cursor<'a> {
                 Some(value)
             }
             None => self.stop(),
+        }
+    }
+
+    /// The next varint, which has one or two bytes if it is the length of a record: then there is no call.
+    #[inline(always)]
+    fn length(&mut self) -> Option<u64> {
+        let first = *self.bytes.get(self.at)?;
+        if first < 0x80 {
+            self.at += 1;
+            return Some(u64::from(first));
+        }
+        match self.bytes.get(self.at + 1) {
+            Some(high @ 0..0x80) => {
+                self.at += 2;
+                Some(u64::from(first & 0x7f) | u64::from(*high) << 7)
+            }
+            _ => self.varint(),
         }
     }
 
