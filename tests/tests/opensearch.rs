@@ -226,6 +226,59 @@ fn logs_are_found_by_id_attribute_and_time() -> Result<()> {
     Ok(())
 }
 
+/// A log record whose body is a map.
+fn structured(number: u64) -> LogRecord {
+    let inner = KeyValueList { values: vec![attribute("status", Any::IntValue(500 + number as i64))] };
+    let body =
+        KeyValueList { values: vec![text("message", "card declined"), attribute("http", Any::KvlistValue(inner))] };
+    LogRecord {
+        time_unix_nano: TIME,
+        severity_number: 13,
+        severity_text: "WARN".into(),
+        body: Some(any(Any::KvlistValue(body))),
+        attributes: vec![text("order.id", "A-1"), attribute("order", Any::IntValue(7))],
+        trace_id: vec![7; 16],
+        span_id: (number + 1).to_be_bytes().to_vec(),
+        ..Default::default()
+    }
+}
+
+/// OpenSearch takes a name once, and not as a value and as an object: it finds documents of every mapping by the fields
+/// that it made of them.
+#[test]
+fn documents_of_every_mapping_are_stored_and_found() -> Result<()> {
+    let Some(opensearch) = parts::opensearch()? else { return Ok(()) };
+    let ecs = json!({
+        "@timestamp": "2026-01-31T10:20:30.123456789Z", "TraceId": "07".repeat(16), "SpanId": "0000000000000001",
+        "TraceFlags": 0, "SeverityText": "WARN", "SeverityNumber": 13,
+        "Body.http.status": 500, "Body.message": "card declined",
+        "Attributes.order.id": "A-1", "Attributes.order.value": 7,
+        "Attributes.service.name": "shop", "Attributes.host.name": "edge-1",
+    });
+    let flattened = json!({
+        "@timestamp": "2026-01-31T10:20:30.123456789Z", "TraceId": "07".repeat(16), "SpanId": "0000000000000001",
+        "TraceFlags": 0, "SeverityText": "WARN", "SeverityNumber": 13,
+        "Body.http.status": 500, "Body.message": "card declined",
+        "order.id": "A-1", "order.value": 7, "service.name": "shop", "host.name": "edge-1",
+    });
+    let body = json!({"message": "card declined", "http": {"status": 500}});
+    for (mode, expected, status, more) in [
+        ("ecs", ecs, "Body.http.status", json!({"term": {"Attributes.order.value": 7}})),
+        ("flatten_attributes", flattened, "Body.http.status", json!({"term": {"service.name.keyword": "shop"}})),
+        ("bodymap", body, "http.status", json!({"match": {"message": "declined"}})),
+    ] {
+        let index = format!("mapped-{}", mode.replace('_', "-"));
+        let sluice = start(&opensearch, &[&format!("mapping: {{mode: {mode}}}"), &format!("logs_index: {index}")])?;
+        deliver(&sluice, &opensearch, "logs", &logs((0..10).map(structured).collect()))?;
+        assert_eq!(search(&opensearch, &index, &json!({"term": {status: 500}}))?, [expected], "{mode}");
+        assert_eq!(search(&opensearch, &index, &json!({"range": {status: {"gte": 504}}}))?.len(), 6, "{mode}");
+        assert_eq!(search(&opensearch, &index, &more)?.len(), 10, "{mode}");
+        assert_eq!(sluice.ledger("exported")?, 10, "{mode}");
+        sluice.stop()?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_poisoned_document_costs_exactly_itself() -> Result<()> {
     let Some(opensearch) = parts::opensearch()? else { return Ok(()) };

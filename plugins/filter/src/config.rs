@@ -22,6 +22,8 @@ pub struct Config {
     pub(crate) log_conditions: Vec<Conditions>,
     /// Accepted while it is empty: there are no profiles.
     pub(crate) profile_conditions: Vec<Conditions>,
+    /// Accepted while it is empty: there are no profiles.
+    pub(crate) profiles: Profiles,
     /// Conditions on traces, by context.
     pub(crate) traces: Traces,
     /// Conditions on metrics by context, or the metrics to include or exclude.
@@ -66,6 +68,16 @@ pub(crate) struct Group {
     pub(crate) conditions: Vec<String>,
     /// Overrides `error_mode` for this group.
     pub(crate) error_mode: Option<ErrorMode>,
+}
+
+/// Conditions on profiles.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Profiles {
+    /// Must be empty.
+    pub(crate) resource: Vec<String>,
+    /// Must be empty.
+    pub(crate) profile: Vec<String>,
 }
 
 /// Conditions on traces.

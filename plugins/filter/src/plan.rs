@@ -21,6 +21,9 @@ pub(crate) fn program(config: &Config, setup: &mut Setup) -> Result<Program, Con
     if !config.profile_conditions.is_empty() {
         errors.push("profile_conditions", "there are no profiles here; leave the list empty");
     }
+    if !config.profiles.resource.is_empty() || !config.profiles.profile.is_empty() {
+        errors.push("profiles", "there are no profiles here; remove the conditions");
+    }
     for other in [Signal::Traces, Signal::Metrics, Signal::Logs] {
         let mut planner = Planner {
             signal: other,

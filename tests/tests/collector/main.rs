@@ -5,6 +5,7 @@
 //! a comment. Every run has telemetry of its own; `SLUICE_TEST_SEED` repeats one.
 
 mod cases;
+mod configurations;
 mod items;
 mod own_metrics;
 mod random;

@@ -170,6 +170,8 @@ fn says_where_a_block_is_wrong() {
             "unknown match_type \"foo\"; it is strict or regexp",
         ),
         (json!({ "profile_conditions": ["true"] }), "profile_conditions", "there are no profiles here"),
+        (json!({ "profiles": { "resource": ["true"] } }), "profiles", "there are no profiles here"),
+        (json!({ "profiles": { "profile": ["true"] } }), "profiles", "there are no profiles here"),
         (json!({ "trace": {} }), "trace", "unknown field"),
         (json!({ "error_mode": "explode" }), "error_mode", "unknown variant"),
     ];
