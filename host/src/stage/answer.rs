@@ -81,7 +81,8 @@ pub(super) struct Asked<'a> {
 pub(super) struct Answer {
     /// The plan with this answer's drops and edits.
     pub(super) plan: EditPlan,
-    /// Names of tenants, and for each row of the original batch a position among them; none if there is one tenant.
+    /// Names of tenants, and for each row of the original batch a position among them; there may be no positions
+    /// if there is one name.
     pub(super) tenants: Option<(Vec<String>, Vec<u32>)>,
     /// Fields and entries that the edits concern.
     pub(super) edited: u64,

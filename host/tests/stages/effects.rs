@@ -170,6 +170,28 @@ fn splits_by_tenant_whatever_later_stages_do() {
 }
 
 #[test]
+fn one_tenant_has_all_rows_whatever_later_stages_do() {
+    let rows = batch(&[&["x", "y"], &["x", "z", "y"]]);
+    let all = json!({ "act": "partition", "value": "acme" });
+    let replace = json!({ "act": "replace", "writes": "everything" });
+    let cases = [
+        (vec![all.clone()], vec!["x", "y", "x", "z", "y"], (5, 0)),
+        (vec![all.clone(), act("drop_even")], vec!["y", "z"], (5, 3)),
+        (vec![all.clone(), act("drop_even"), act("set_row_numbers"), act("drop_even")], vec!["1"], (5, 3)),
+        (vec![all.clone(), replace], vec!["x", "y"], (5, 3)),
+        (vec![act("drop_even"), all], vec!["y", "z"], (2, 0)),
+    ];
+    for (stages, texts, (rows_in, filtered)) in cases {
+        let case = format!("{stages:?}");
+        let outcome = chain(stages.into_iter().map(spec).collect()).run(rows.clone());
+        let report = outcome.stages.get(1).unwrap_or(&outcome.stages[0]);
+        assert_eq!((report.rows_in, report.filtered), (rows_in, filtered), "{case}");
+        let texts = texts.into_iter().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(tenants(outcome), [("acme".to_owned(), texts)], "{case}");
+    }
+}
+
+#[test]
 fn a_replacement_takes_the_place_of_the_whole_request() {
     // It is the first resource of what the stage saw.
     let replace = json!({ "act": "replace", "writes": "everything" });

@@ -24,7 +24,7 @@ impl Program {
     /// Whether it has to know which rows belong to a resource, a scope or a metric.
     pub(crate) fn looks_above_records(&self, signal: Signal) -> bool {
         let mut tests = self.steps.iter().flat_map(|step| &step.conditions).map(|condition| &condition.test);
-        signal == Signal::Metrics
+        (signal == Signal::Metrics && !self.steps.is_empty())
             || self.slots.iter().any(|slot| slot.level() != Level::Record)
             || tests.any(Test::looks_above_records)
     }

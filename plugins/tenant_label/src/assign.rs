@@ -190,21 +190,21 @@ impl<'a> Tenants<'a> {
 
     /// Splits the batch among the tenants that have rows.
     fn partition(self, batch: &Batch, assignment: &Assignment, outcome: &mut Outcome) {
+        if self.in_use() == 1 {
+            let only = self.names.into_iter().find(|(_, used)| *used);
+            only.into_iter().for_each(|(name, _)| _ = outcome.belongs_to(name));
+            return;
+        }
         let mut next = 0;
         let renumber = |(_, used): &(String, bool)| {
             next += Code::from(*used);
             next.saturating_sub(1)
         };
         let renumbered: Vec<Code> = self.names.iter().map(renumber).collect();
-        let mut names = self.names.into_iter().filter(|(_, used)| *used).map(|(name, _)| name);
-        match (names.next(), names.next()) {
-            (Some(only), None) => outcome.belongs_to(only),
-            (first, second) => {
-                let mut rows = assignment.rows(batch);
-                rows.iter_mut().for_each(|code| *code = renumbered[*code as usize]);
-                outcome.partition(first.into_iter().chain(second).chain(names).collect(), rows)
-            }
-        };
+        let mut rows = assignment.rows(batch);
+        rows.iter_mut().for_each(|code| *code = renumbered[*code as usize]);
+        let names = self.names.into_iter().filter(|(_, used)| *used).map(|(name, _)| name).collect();
+        outcome.partition(names, rows);
     }
 }
 

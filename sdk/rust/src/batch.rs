@@ -19,12 +19,23 @@ use table::Table;
 #[derive(Debug)]
 pub struct Batch {
     inner: wit::Batch,
-    /// A table without entries, where one was asked for whose lists did not cross.
-    no_entries: Option<wit::Table>,
+    has_table: bool,
     resource_of: OnceCell<Vec<u32>>,
     scope_of: OnceCell<Vec<u32>>,
     metric_of: OnceCell<Vec<u32>>,
 }
+
+/// A table that was asked for, where its lists did not cross.
+static NO_ENTRIES: wit::Table = wit::Table {
+    owners: Vec::new(),
+    entities: Vec::new(),
+    key_codes: Vec::new(),
+    keys: Texts { offsets: Vec::new(), bytes: Vec::new() },
+    kinds: Vec::new(),
+    parents: Vec::new(),
+    text: Texts { offsets: Vec::new(), bytes: Vec::new() },
+    numbers: Vec::new(),
+};
 
 /// A handle of another stage, or a host that breaks the contract.
 const WRONG_COLUMN: &str = "the column has another encoding than its handle";
@@ -64,9 +75,8 @@ columns! {
 impl Batch {
     /// Wraps what the host passed. Of a table that was asked for the host may have left out the lists.
     pub(crate) fn new(inner: wit::Batch, has_table: bool) -> Self {
-        let no_entries = has_table.then(wit::Table::default);
         let (resource_of, scope_of, metric_of) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { inner, no_entries, resource_of, scope_of, metric_of }
+        Self { inner, has_table, resource_of, scope_of, metric_of }
     }
 
     fn column(&self, number: usize) -> &wit::Column {
@@ -100,22 +110,31 @@ impl Batch {
     /// The rows of a resource.
     ///
     /// # Panics
-    /// If it was not asked for, as are the methods below: see `Setup::starts`.
+    /// Unless `Setup::starts` was called.
     pub fn resource_rows(&self, resource: usize) -> Range<usize> {
         range(self.starts().0, resource)
     }
 
     /// The rows of an instrumentation scope.
+    ///
+    /// # Panics
+    /// Unless `Setup::starts` was called.
     pub fn scope_rows(&self, scope: usize) -> Range<usize> {
         range(self.starts().1, scope)
     }
 
     /// The instrumentation scopes of a resource.
+    ///
+    /// # Panics
+    /// Unless `Setup::starts` was called.
     pub fn resource_scopes(&self, resource: usize) -> Range<usize> {
         range(self.starts().2, resource)
     }
 
     /// The rows of a metric.
+    ///
+    /// # Panics
+    /// Unless `Setup::starts` was called.
     pub fn metric_rows(&self, metric: usize) -> Range<usize> {
         range(self.starts().3, metric)
     }
@@ -130,11 +149,17 @@ impl Batch {
     }
 
     /// The resource of a row.
+    ///
+    /// # Panics
+    /// Unless `Setup::starts` was called.
     pub fn resource_of(&self, row: usize) -> usize {
         self.resource_of.get_or_init(|| owners(self.starts().0, self.rows()))[row] as usize
     }
 
     /// The instrumentation scope of a row.
+    ///
+    /// # Panics
+    /// Unless `Setup::starts` was called.
     pub fn scope_of(&self, row: usize) -> usize {
         self.scope_of.get_or_init(|| owners(self.starts().1, self.rows()))[row] as usize
     }
@@ -142,7 +167,7 @@ impl Batch {
     /// The metric of a row.
     ///
     /// # Panics
-    /// If the signal is not metrics.
+    /// If the signal is not metrics, or `Setup::starts` was not called.
     pub fn metric_of(&self, row: usize) -> usize {
         assert!(self.metrics() > 0, "only batches of metrics have metrics");
         self.metric_of.get_or_init(|| owners(self.starts().3, self.rows()))[row] as usize
@@ -159,7 +184,9 @@ impl Batch {
     /// If it was not asked for.
     pub fn table(&self) -> Table<'_> {
         let crossed = self.extra(|extra| if let wit::Extra::Table(table) = extra { Some(table) } else { None });
-        Table(crossed.or(self.no_entries.as_ref()).expect("ask for the table in configure: setup.table(..)"))
+        Table(
+            crossed.or(self.has_table.then_some(&NO_ENTRIES)).expect("ask for the table in configure: setup.table(..)"),
+        )
     }
 
     /// The value of a request header; the first, if there are several.

@@ -47,7 +47,7 @@ impl ValueKind {
 #[derive(Clone, Copy, Debug)]
 pub struct DictionaryColumn<'a> {
     len: usize,
-    /// None if no entity has a text.
+    /// May be none if no entity has a text.
     column: Option<&'a wit::DictionaryColumn>,
 }
 
@@ -76,7 +76,7 @@ impl<'a> DictionaryColumn<'a> {
         self.column.map_or(0, |column| column.codes[i])
     }
 
-    /// All codes; none if they are all 0 because no entity has a text.
+    /// All codes; may be none if no entity has a text, so that all are 0.
     pub fn codes(self) -> Option<&'a [u32]> {
         self.column.map(|column| column.codes.as_slice())
     }
@@ -114,7 +114,7 @@ impl<'a> DictionaryColumn<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct TextColumn<'a> {
     len: usize,
-    /// None if no entity has a text.
+    /// May be none if no entity has a text.
     column: Option<&'a wit::BytesColumn>,
 }
 
@@ -144,7 +144,7 @@ impl<'a> TextColumn<'a> {
         self.column.is_none_or(|column| is_clear(&column.present))
     }
 
-    /// All texts, an absent one being empty; none if no entity has a text.
+    /// All texts, an absent one being empty; may be none if all are absent.
     pub fn texts(self) -> Option<TextsView<'a>> {
         self.column.map(|column| TextsView { offsets: &column.offsets, bytes: &column.bytes })
     }
@@ -229,7 +229,7 @@ macro_rules! number_columns {
             #[derive(Clone, Copy, Debug)]
             pub struct $column<'a> {
                 len: usize,
-                /// None if no entity has a number.
+                /// May be none if no entity has a number.
                 column: Option<&'a wit::$column>,
             }
 
@@ -264,7 +264,7 @@ macro_rules! number_columns {
                     bit(&column.present, i).then(|| column.values[i])
                 }
 
-                /// All numbers, an absent one being 0; none if they are all 0 because no entity has a number.
+                /// All numbers, an absent one being 0; may be none if all are absent.
                 pub fn values(self) -> Option<&'a [$number]> {
                     self.column.map(|column| column.values.as_slice())
                 }
@@ -307,7 +307,7 @@ impl<'a> BooleanColumn<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct KindColumn<'a> {
     len: usize,
-    /// None if no entity has a value.
+    /// May be none if no entity has a value.
     codes: Option<&'a [u8]>,
 }
 

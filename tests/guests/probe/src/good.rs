@@ -76,7 +76,9 @@ impl Probe {
                 }
             }
             Act::MaskColumn => {
-                let Matches { entries, starts, ends } = self.pattern?.find_all(batch.text(self.text).texts()?);
+                let (texts, pattern) = (batch.text(self.text).texts(), self.pattern?);
+                let found = texts.map_or_else(Matches::default, |texts| pattern.find_all(texts));
+                let Matches { entries, starts, ends } = found;
                 outcome.mask_field(field, entries, starts, ends, &config.value);
             }
             Act::SetDoubles => {
@@ -113,8 +115,12 @@ impl Probe {
         Some(outcome)
     }
 
-    /// Gives each row to the tenant whose name is its text.
+    /// Gives each row to the tenant whose name is its text, or all to the configured one.
     fn partition(&self, batch: &Batch, outcome: &mut Outcome) {
+        if !self.config.value.is_empty() {
+            outcome.belongs_to(&*self.config.value);
+            return;
+        }
         let column = batch.dictionary(self.column);
         let mut tenants = vec!["nobody".to_owned()];
         tenants.extend(column.texts().iter().map(str::to_owned));
