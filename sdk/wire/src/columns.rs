@@ -18,7 +18,7 @@ use crate::field::{Encoding, Level, ValueKind};
 use crate::projection::Projection;
 
 pub(crate) use dictionary::Dictionary;
-pub(crate) use extract::{data_message, is_replaced};
+pub(crate) use extract::{data_message, first_data};
 pub(crate) use pair::parse_pair;
 pub(crate) use store::Store;
 pub(crate) use table::{Entry, NO_PARENT};

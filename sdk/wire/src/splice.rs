@@ -11,7 +11,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::bitmap;
-use crate::columns::{Columns, data_message, is_replaced};
+use crate::columns::{Columns, data_message, first_data};
 use crate::cursor::{Cursor, Item, keys};
 use crate::field::Level;
 use crate::plan::EditPlan;
@@ -279,6 +279,7 @@ impl<'a, 'p> Splicer<'a, 'p> {
         };
         let outer_sole = core::mem::replace(&mut self.sole, sole);
         let is_edited = self.begin(level, entity, message, item);
+        let mut data = None;
         let mut cursor = Cursor::within(self.bytes, item.start, item.end);
         while let Some(inner) = cursor.item() {
             match (level, inner.key) {
@@ -290,7 +291,11 @@ impl<'a, 'p> Splicer<'a, 'p> {
                     let message = crate::place::entity_messages(self.plan.signal, Level::Record)[0];
                     self.child(is_edited, &inner, |splicer, inner| splicer.record(inner, message));
                 }
-                (Level::Metric, key) if data_message(key).is_some() => self.data(&inner, item, set, is_edited),
+                (Level::Metric, key) if data_message(key).is_some() => {
+                    let first = || first_data(self.bytes, key, inner.at, inner.end, item.end);
+                    let counts = inner.at >= *data.get_or_insert_with(first);
+                    self.data(&inner, counts, set, is_edited);
+                }
                 _ => self.own_field(&inner, set, is_edited),
             }
         }
@@ -313,11 +318,11 @@ impl<'a, 'p> Splicer<'a, 'p> {
     }
 
     /// Splices the data of a metric: its points, and fields that count as the metric's.
-    fn data(&mut self, item: &Item, metric: &Item, set: &[u32], is_edited: bool) {
+    fn data(&mut self, item: &Item, counts: bool, set: &[u32], is_edited: bool) {
         let Some((message, _)) = data_message(item.key) else {
             return;
         };
-        if is_replaced(self.bytes, item.key, item.end, metric.end) {
+        if !counts {
             self.outs_of(set, |out| out.copy(item.at, item.end));
             return;
         }

@@ -5,13 +5,16 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::Signal;
-use crate::columns::is_replaced;
+use crate::columns::{data_message, first_data};
 use crate::cursor::{Cursor, Item, len_key};
 use crate::schema;
 use crate::splice::{Mark, Out};
 
 /// What a length may grow by when a message is filled in anew: a `u32` takes five bytes.
 const LENGTH_SLACK: usize = 5;
+/// What pieces may repeat of resources, scopes and metrics without further ado. Where it is more, a piece holds at least
+/// as much of its own: else a large resource with very many tiny records would become many times as large.
+const FREE_TO_REPEAT: usize = 16 << 10;
 
 /// A piece of a request, itself a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +32,8 @@ pub fn concat(parts: &[&[u8]]) -> Vec<u8> {
 
 /// Splits a validated request into pieces with at most `max_records` records and at most `max_bytes` bytes; 0 means no
 /// limit. Records keep their order and are never split: one that is too large stands alone. What a resource, scope or
-/// metric says about itself is repeated in every piece that has records of it.
+/// metric says about itself is repeated in every piece that has records of it; if that is more than 16 KiB, a piece may
+/// have more records, until they take as many bytes.
 ///
 /// A request within the limits comes back as it is. There is always at least one piece.
 pub fn split(signal: Signal, bytes: &[u8], max_records: usize, max_bytes: usize) -> Vec<Piece<'_>> {
@@ -53,9 +57,30 @@ pub fn split(signal: Signal, bytes: &[u8], max_records: usize, max_bytes: usize)
     splitter.finish()
 }
 
+/// The data of a metric that counts; of other messages nothing is to be known.
+#[derive(Clone, Copy, Default)]
+struct Data {
+    first: usize,
+    /// Whether several of one kind are to be merged.
+    several: bool,
+}
+
+impl Data {
+    fn of(bytes: &[u8], message: u8, start: usize, end: usize) -> Self {
+        if message != schema::METRIC {
+            return Self::default();
+        }
+        let mut cursor = Cursor::within(bytes, start, end);
+        let mut data = core::iter::from_fn(|| cursor.item()).filter(|item| data_message(item.key).is_some());
+        let Some(item) = data.next() else { return Self::default() };
+        let first = first_data(bytes, item.key, item.at, item.end, end);
+        Self { first, several: data.any(|item| item.at > first) }
+    }
+}
+
 /// The message in a field, if it is a container of records or a record.
-fn child(message: u8, item: &Item, bytes: &[u8], end: usize) -> Option<u8> {
-    let next = match (message, item.key) {
+fn child(message: u8, item: &Item, data: Data) -> Option<u8> {
+    match (message, item.key) {
         (_, key) if key & 7 != 2 => None,
         (schema::TRACES, key) if key == len_key(1) => Some(schema::RESOURCE_SPANS),
         (schema::METRICS, key) if key == len_key(1) => Some(schema::RESOURCE_METRICS),
@@ -66,11 +91,11 @@ fn child(message: u8, item: &Item, bytes: &[u8], end: usize) -> Option<u8> {
         (schema::SCOPE_SPANS, key) if key == len_key(2) => Some(schema::SPAN),
         (schema::SCOPE_METRICS, key) if key == len_key(2) => Some(schema::METRIC),
         (schema::SCOPE_LOGS, key) if key == len_key(2) => Some(schema::LOG_RECORD),
-        (schema::METRIC, key) => crate::columns::data_message(key).map(|(message, _)| message),
+        (schema::METRIC, _) if item.at < data.first => None,
+        (schema::METRIC, key) => data_message(key).map(|(message, _)| message),
         (schema::GAUGE..=schema::SUMMARY, key) if key == len_key(1) => Some(schema::NUMBER_POINT),
         _ => None,
-    };
-    next.filter(|_| message != schema::METRIC || !is_replaced(bytes, item.key, item.end, end))
+    }
 }
 
 fn is_record(message: u8) -> bool {
@@ -79,10 +104,11 @@ fn is_record(message: u8) -> bool {
 
 /// How many records a message holds.
 fn count(bytes: &[u8], message: u8, start: usize, end: usize) -> usize {
+    let data = Data::of(bytes, message, start, end);
     let mut records = 0;
     let mut cursor = Cursor::within(bytes, start, end);
     while let Some(item) = cursor.item() {
-        records += match child(message, &item, bytes, end) {
+        records += match child(message, &item, data) {
             None => 0,
             Some(record) if is_record(record) => 1,
             Some(container) => count(bytes, container, item.start, item.end),
@@ -97,8 +123,8 @@ struct Open {
     message: u8,
     start: usize,
     end: usize,
-    /// Where its own fields are: in itself; for a metric's data in the metric, which may have several to be merged.
-    whole: (usize, usize),
+    /// Whether it is data of a metric that is several to be merged, from the first one to the end of the metric.
+    several: bool,
     /// How many bytes it adds to a piece before any child.
     own_bytes: usize,
 }
@@ -106,23 +132,21 @@ struct Open {
 impl Open {
     /// Visits what it says about itself.
     fn own_fields(&self, bytes: &[u8], mut visit: impl FnMut(&Item)) {
-        if self.whole == (self.start, self.end) {
+        if !self.several {
             return own_fields(bytes, self.message, self.start, self.end, &mut visit);
         }
-        let (start, end) = self.whole;
-        let mut cursor = Cursor::within(bytes, start, end);
-        while let Some(item) = cursor.item() {
-            if item.key == self.key && child(schema::METRIC, &item, bytes, end).is_some() {
-                own_fields(bytes, self.message, item.start, item.end, &mut visit);
-            }
+        let mut cursor = Cursor::within(bytes, self.start, self.end);
+        for item in core::iter::from_fn(|| cursor.item()).filter(|item| item.key == self.key) {
+            own_fields(bytes, self.message, item.start, item.end, &mut visit);
         }
     }
 }
 
 fn own_fields(bytes: &[u8], message: u8, start: usize, end: usize, visit: &mut impl FnMut(&Item)) {
+    let data = Data::of(bytes, message, start, end);
     let mut cursor = Cursor::within(bytes, start, end);
     while let Some(item) = cursor.item() {
-        if child(message, &item, bytes, end).is_none() {
+        if child(message, &item, data).is_none() {
             visit(&item);
         }
     }
@@ -145,9 +169,15 @@ struct Splitter<'a> {
 impl<'a> Splitter<'a> {
     /// Places what is in a container.
     fn children(&mut self, message: u8, start: usize, end: usize) {
+        let data = Data::of(self.bytes, message, start, end);
         let mut cursor = Cursor::within(self.bytes, start, end);
         while let Some(item) = cursor.item() {
-            match child(message, &item, self.bytes, end) {
+            match child(message, &item, data) {
+                Some(next) if data.several => {
+                    // Each piece needs what all of them say about themselves, so they are taken as one.
+                    let (key, start) = (item.key, item.at);
+                    return self.descend(Open { key, message: next, start, end, several: true, own_bytes: 0 });
+                }
                 Some(next) => self.place(&item, next),
                 // A container's own fields are written when it is opened; a request has none of its own.
                 None if self.open.is_empty() => self.out.copy(item.at, item.end),
@@ -159,51 +189,33 @@ impl<'a> Splitter<'a> {
     /// Places a container or a record: as a whole if it fits, else its parts one by one.
     fn place(&mut self, item: &Item, message: u8) {
         let records = if is_record(message) { 1 } else { count(self.bytes, message, item.start, item.end) };
-        if self.is_merged(item, message) {
-            // One of several to be merged: each piece needs what all of them say about themselves.
-            if records > 0 {
-                self.descend(item, message);
-            }
-            return;
-        }
         if self.fits(item, records) {
             return self.copy(item, records);
         }
-        if is_record(message) || records == 0 || self.records >= self.max_records {
+        if is_record(message) || records == 0 || self.records >= self.max_records() {
             self.end_piece();
             if is_record(message) || records == 0 || self.fits(item, records) {
                 return self.copy(item, records);
             }
         }
-        self.descend(item, message);
+        let (key, start, end) = (item.key, item.start, item.end);
+        self.descend(Open { key, message, start, end, several: false, own_bytes: 0 });
     }
 
-    /// Whether this is data of a metric that has more of the same kind.
-    fn is_merged(&self, item: &Item, message: u8) -> bool {
-        let (schema::GAUGE..=schema::SUMMARY, Some(metric)) = (message, self.open.last()) else {
-            return false;
-        };
-        let mut cursor = Cursor::within(self.bytes, metric.start, metric.end);
-        core::iter::from_fn(|| cursor.item()).filter(|other| other.key == item.key).nth(1).is_some()
-    }
-
-    fn descend(&mut self, item: &Item, message: u8) {
-        let mut open = Open {
-            key: item.key,
-            message,
-            start: item.start,
-            end: item.end,
-            whole: (item.start, item.end),
-            own_bytes: 0,
-        };
-        if let (schema::GAUGE..=schema::SUMMARY, Some(metric)) = (message, self.open.last()) {
-            open.whole = (metric.start, metric.end);
-        }
-        open.own_bytes = 1 + LENGTH_SLACK;
-        let mut own_bytes = open.own_bytes;
+    /// Opens a container and places what is in it.
+    fn descend(&mut self, open: Open) {
+        let Open { key, message, start, end, several, .. } = open;
+        let mut own_bytes = 1 + LENGTH_SLACK;
         open.own_fields(self.bytes, |field| own_bytes += field.end - field.at);
         self.open.push(Open { own_bytes, ..open });
-        self.children(message, item.start, item.end);
+        if several {
+            let mut cursor = Cursor::within(self.bytes, start, end);
+            for item in core::iter::from_fn(|| cursor.item()).filter(|item| item.key == key) {
+                self.children(message, item.start, item.end);
+            }
+        } else {
+            self.children(message, start, end);
+        }
         self.open.pop();
         if self.opened > self.open.len() {
             self.close_one();
@@ -213,7 +225,16 @@ impl<'a> Splitter<'a> {
     fn fits(&self, item: &Item, records: usize) -> bool {
         let missing: usize = self.open.iter().skip(self.opened).map(|open| open.own_bytes).sum();
         let length = self.out.len() + missing + (item.end - item.at) + self.opened * (LENGTH_SLACK - 1);
-        self.records + records <= self.max_records && length <= self.max_bytes
+        self.records + records <= self.max_records() && length <= self.max_bytes
+    }
+
+    /// How many records the current piece may have.
+    fn max_records(&self) -> usize {
+        let repeated: usize = self.open.iter().take(self.opened).map(|open| open.own_bytes).sum();
+        match repeated > FREE_TO_REPEAT && self.out.len() < 2 * repeated {
+            true => usize::MAX,
+            false => self.max_records,
+        }
     }
 
     fn copy(&mut self, item: &Item, records: usize) {

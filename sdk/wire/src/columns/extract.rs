@@ -45,8 +45,18 @@ fn walk(columns: &mut Columns, projection: &Projection, bytes: &[u8], is_of_text
         None => (None, None),
     };
     let (body, has_replaced_bodies) = (None, false);
-    let mut walk =
-        Walk { bytes, projection, columns, in_table, entries, texts, metric_end: 0, body, has_replaced_bodies };
+    let mut walk = Walk {
+        bytes,
+        projection,
+        columns,
+        in_table,
+        entries,
+        texts,
+        metric_end: 0,
+        data: None,
+        body,
+        has_replaced_bodies,
+    };
     walk.message(schema::request(projection.signal), 0, end);
     walk.sweep();
     columns.table = table;
@@ -112,6 +122,8 @@ struct Walk<'a> {
     texts: Option<&'a mut TableTexts>,
     /// Where the current metric ends.
     metric_end: usize,
+    /// Where that metric's data begins that counts, once there is some.
+    data: Option<usize>,
     /// The table entries of the current log record's body, if it has one already.
     body: Option<Range<usize>>,
     /// Whether some record had several bodies in the table.
@@ -191,7 +203,7 @@ impl Walk<'_> {
     fn content(&mut self, step: u8, key: u32, at: usize, start: usize, end: usize) {
         match step {
             step::BODY => self.body(at, start, end),
-            step::DATA => self.data(key, start, end),
+            step::DATA => self.data(key, at, start, end),
             step::ENTER..step::CAPTURE => self.enter(step - step::ENTER, start, end),
             _ => self.capture_slice(step, start, end),
         }
@@ -215,6 +227,7 @@ impl Walk<'_> {
             schema::METRIC => {
                 columns.metric_rows.push(columns.rows);
                 self.metric_end = end;
+                self.data = None;
             }
             schema::SPAN
             | schema::LOG_RECORD
@@ -438,11 +451,12 @@ impl Walk<'_> {
     }
 
     /// Enters a metric's data unless later data of another kind replaces it.
-    fn data(&mut self, key: u32, start: usize, end: usize) {
+    fn data(&mut self, key: u32, at: usize, start: usize, end: usize) {
         let Some((message, kind)) = data_message(key) else {
             return;
         };
-        if is_replaced(self.bytes, key, end, self.metric_end) {
+        let first = *self.data.get_or_insert_with(|| first_data(self.bytes, key, at, end, self.metric_end));
+        if at < first {
             return;
         }
         let metric = self.entity(Level::Metric);
@@ -541,8 +555,15 @@ pub(crate) fn data_message(key: u32) -> Option<(u8, u64)> {
     }
 }
 
-/// Whether the rest of a metric, `bytes[from..end]`, has data of another kind than that under `key`.
-pub(crate) fn is_replaced(bytes: &[u8], key: u32, from: usize, end: usize) -> bool {
+/// Where a metric's data begins that counts: data is replaced by later data of another kind, and joined with data of its
+/// own. There is data under `key` at `at`, and maybe more in `bytes[from..end]`.
+pub(crate) fn first_data(bytes: &[u8], key: u32, at: usize, from: usize, end: usize) -> usize {
+    let (mut key, mut first) = (key, at);
     let mut rest = Cursor::within(bytes, from, end);
-    core::iter::from_fn(|| rest.item()).any(|item| item.key != key && data_message(item.key).is_some())
+    while let Some(item) = rest.item() {
+        if item.key != key && data_message(item.key).is_some() {
+            (key, first) = (item.key, item.at);
+        }
+    }
+    first
 }

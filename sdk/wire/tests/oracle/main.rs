@@ -4,6 +4,7 @@
 mod columns;
 mod dice;
 mod generate;
+mod many;
 mod plans;
 mod raw;
 mod splice;
