@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::StartError;
-use crate::config::component::{AwsAuthConfig, PrometheusRemoteWriteConfig, RemoteWriteQueueConfig, SigV4AuthConfig};
+use crate::config::component::{PrometheusRemoteWriteConfig, RemoteWriteQueueConfig};
 use crate::config::types::{AuthConfig, QueueConfig, RetryConfig};
 use crate::config::{ComponentId, Config, ExporterConfig, ExtensionConfig};
 use crate::export::Exporter;
@@ -17,7 +17,7 @@ use crate::export::otlp_grpc::OtlpGrpc;
 use crate::export::otlp_http::OtlpHttp;
 use crate::export::queue::{Queue, QueueSettings};
 use crate::export::remote_write::RemoteWrite;
-use crate::export::sign::{AssumeRole, Signer, SignerSettings};
+use crate::export::sign::{Signer, SignerSettings};
 use crate::route::Destination;
 use crate::route::fan_out::Booking;
 use crate::telemetry::Telemetry;
@@ -30,11 +30,15 @@ pub(super) fn signers(config: &Config) -> Signers {
     let running = |id: &&ComponentId| config.service.extensions.contains(id);
     let extensions = config.extensions.iter().filter(|(id, _)| running(id));
     let signers = extensions.filter_map(|(id, extension)| match extension {
-        ExtensionConfig::SigV4Auth(settings) => Some((id.clone(), Signer::new(signer_settings(settings)))),
+        ExtensionConfig::SigV4Auth(settings) => Some((id.clone(), Signer::new(settings.into()))),
         ExtensionConfig::HealthCheck(_) => None,
     });
     let own = config.exporters.iter().filter(|(id, _)| runs(config, id)).filter_map(|(id, exporter)| match exporter {
-        ExporterConfig::AwsPrometheusRemoteWrite(settings) => Some((id.clone(), legacy_signer(&settings.aws_auth))),
+        // `aws_auth` of 2021 signs even if it is not there.
+        ExporterConfig::AwsPrometheusRemoteWrite(config) => {
+            let settings = SignerSettings::of_2021(&config.aws_auth, config.remote_write.client.endpoint.as_str());
+            Some((id.clone(), Signer::new(settings)))
+        }
         _ => None,
     });
     signers.chain(own).collect()
@@ -43,33 +47,6 @@ pub(super) fn signers(config: &Config) -> Signers {
 /// Whether a pipeline names an exporter.
 fn runs(config: &Config, exporter: &ComponentId) -> bool {
     config.service.pipelines.values().any(|pipeline| pipeline.exporters.contains(exporter))
-}
-
-fn signer_settings(config: &SigV4AuthConfig) -> SignerSettings {
-    let role = &config.assume_role;
-    let assume_role = (!role.arn.is_empty()).then(|| AssumeRole {
-        arn: role.arn.clone(),
-        session_name: non_empty(&role.session_name),
-        external_id: non_empty(&role.external_id),
-        sts_region: non_empty(&role.sts_region),
-        web_identity_token_file: role.web_identity_token_file.clone(),
-    });
-    SignerSettings { region: non_empty(&config.region), service: non_empty(&config.service), assume_role }
-}
-
-/// `aws_auth` of 2021 signs even if it is not there; its sessions had the collector's name.
-fn legacy_signer(config: &AwsAuthConfig) -> Signer {
-    let assume_role = (!config.role_arn.is_empty()).then(|| AssumeRole {
-        arn: config.role_arn.clone(),
-        session_name: Some(format!("aws-otel-collector-{}", jiff::Timestamp::now().as_second())),
-        ..AssumeRole::default()
-    });
-    let service = non_empty(&config.service).or_else(|| Some("aps".into()));
-    Signer::new(SignerSettings { region: non_empty(&config.region), service, assume_role })
-}
-
-fn non_empty(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// Starts the exporters that pipelines name.

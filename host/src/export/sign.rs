@@ -116,13 +116,6 @@ impl From<&SigV4AuthConfig> for SignerSettings {
     }
 }
 
-impl From<&AwsAuthConfig> for SignerSettings {
-    fn from(config: &AwsAuthConfig) -> Self {
-        let assume_role = given(&config.role_arn).map(|arn| AssumeRole { arn, ..AssumeRole::default() });
-        Self { region: given(&config.region), service: given(&config.service), assume_role }
-    }
-}
-
 fn given(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
@@ -156,14 +149,18 @@ impl Drop for AbortOnDrop {
 }
 
 impl SignerSettings {
-    /// The settings, with the region that an endpoint's host tells: STS needs one before the first request.
-    #[must_use]
-    pub fn for_endpoint(mut self, endpoint: &str) -> Self {
+    /// Those of `aws_auth` of 2021, whose sessions had the collector's name. The region is also what the endpoint's host
+    /// tells: STS needs one before the first request.
+    pub fn of_2021(config: &AwsAuthConfig, endpoint: &str) -> Self {
         let uri: Option<Uri> = endpoint.parse().ok();
-        if self.region.is_none() {
-            self.region = uri.and_then(|uri| scope_of_host(uri.host()?)).map(|scope| scope.region);
-        }
-        self
+        let of_host = || uri.and_then(|uri| scope_of_host(uri.host()?)).map(|scope| scope.region);
+        let assume_role = given(&config.role_arn).map(|arn| AssumeRole {
+            arn,
+            session_name: Some(format!("aws-otel-collector-{}", jiff::Timestamp::now().as_second())),
+            ..AssumeRole::default()
+        });
+        let service = given(&config.service).or_else(|| Some("aps".into()));
+        Self { region: given(&config.region).or_else(of_host), service, assume_role }
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_sdk::{
-    Batch, Bitmap, ConfigErrors, Dictionary, Entities, Failure, Field, Outcome, Setup, Texts, Writes, counter,
-};
+use sluice_sdk::{Batch, Bitmap, ConfigErrors, Entities, Failure, Field, Outcome, Setup, Texts, Writes, counter};
 
 use crate::config::{OnUnknown, Place, SourceConfig, TenantLabelConfig};
 use crate::resolve::{Resolution, Resolver};
@@ -15,21 +13,14 @@ use crate::source::{Source, Values};
 pub(crate) struct Assigner {
     sources: Vec<Source>,
     resolver: Resolver,
-    label: Option<Label>,
+    /// The attribute that holds the tenant's name; none if nobody wants it.
+    label: Option<String>,
     partition: bool,
     /// The tenant of what is unknown; none if that is refused.
     fallback: Option<String>,
     /// The sources, for whoever sent telemetry without a tenant.
     sought: String,
     max_tenants: usize,
-}
-
-/// The attribute that holds the tenant's name.
-#[derive(Debug)]
-struct Label {
-    key: String,
-    /// What resources have there already.
-    present: Dictionary,
 }
 
 /// A position in the list of a batch's tenants.
@@ -84,7 +75,7 @@ impl Assigner {
                 fields.push(Field::record(config.label.as_str()));
             }
             setup.writes(Writes::Fields(fields));
-            Label { present: setup.dictionary(Field::resource(config.label.as_str())), key: config.label.clone() }
+            config.label.clone()
         });
         Ok(Self {
             sources,
@@ -116,7 +107,7 @@ impl Assigner {
             counter::add("unknown_tenant_rows", assignment.unknown);
         }
         if let Some(label) = &self.label {
-            label.write(batch, &assignment, &tenants, &mut outcome);
+            write_label(label, batch, &assignment, &tenants, &mut outcome);
         }
         if self.partition {
             tenants.partition(batch, &assignment, &mut outcome);
@@ -284,55 +275,55 @@ impl<'a> Said<'a> {
     }
 }
 
-impl Label {
-    /// Writes the label where it does not stand already: on resources with one tenant; of the others on the rows,
-    /// because a resource is one entity for all its tenants.
-    fn write(&self, batch: &Batch, assignment: &Assignment, tenants: &Tenants<'_>, outcome: &mut Outcome) {
-        let present = batch.dictionary(self.present);
-        let name = |code: Code| tenants.name(code);
-        let lacking: Vec<(u32, Code)> = (0..)
-            .zip(&assignment.resources)
-            .filter_map(|(resource, code)| code.map(|code| (resource, code)))
-            .filter(|(resource, code)| present.get(*resource as usize) != Some(name(*code)))
-            .collect();
-        match lacking.as_slice() {
-            [] => {}
-            [(_, first), rest @ ..] if rest.iter().all(|(_, code)| code == first) => {
-                let entities = if lacking.len() == batch.resources() {
-                    Entities::All
-                } else {
-                    let mut resources = Bitmap::new(batch.resources(), false);
-                    lacking.iter().for_each(|(resource, _)| resources.set(*resource as usize));
-                    Entities::Some(resources)
-                };
-                outcome.set(Field::resource(self.key.as_str()), entities, name(*first));
-            }
-            several => {
-                let texts: Texts = several.iter().map(|(_, code)| name(*code)).collect();
-                let resources = several.iter().map(|(resource, _)| *resource).collect();
-                outcome.set_values(Field::resource(self.key.as_str()), resources, texts);
-            }
+/// Writes the label: on resources with one tenant; of the others on the rows, because a resource is one entity for all
+/// its tenants. Also where it stands already, since the sender may have written it twice.
+fn write_label(key: &str, batch: &Batch, assignment: &Assignment, tenants: &Tenants<'_>, outcome: &mut Outcome) {
+    let name = |code: Code| tenants.name(code);
+    let owned: Vec<(u32, Code)> =
+        (0..).zip(&assignment.resources).filter_map(|(resource, code)| code.map(|code| (resource, code))).collect();
+    match owned.as_slice() {
+        [] => {}
+        [(_, first), rest @ ..] if rest.iter().all(|(_, code)| code == first) => {
+            let entities = if owned.len() == batch.resources() {
+                Entities::All
+            } else {
+                let mut resources = Bitmap::new(batch.resources(), false);
+                owned.iter().for_each(|(resource, _)| resources.set(*resource as usize));
+                Entities::Some(resources)
+            };
+            outcome.set(Field::resource(key), entities, name(*first));
         }
-        self.write_rows(batch, assignment, tenants, outcome);
+        several => {
+            let texts: Texts = several.iter().map(|(_, code)| name(*code)).collect();
+            let resources = several.iter().map(|(resource, _)| *resource).collect();
+            outcome.set_values(Field::resource(key), resources, texts);
+        }
     }
+    write_label_of_rows(key, batch, assignment, tenants, outcome);
+}
 
-    fn write_rows(&self, batch: &Batch, assignment: &Assignment, tenants: &Tenants<'_>, outcome: &mut Outcome) {
-        if assignment.mixed.is_empty() {
-            return;
-        }
-        let mut resources = Bitmap::new(batch.resources(), false);
-        let (mut rows, mut texts) = (Vec::new(), Texts::new());
-        for (resource, codes) in &assignment.mixed {
-            resources.set(*resource as usize);
-            for (row, code) in batch.resource_rows(*resource as usize).zip(codes) {
-                rows.push(row as u32);
-                texts.push(tenants.name(*code));
-            }
-        }
-        // What the sender wrote there would be taken for the tenant of all its rows.
-        outcome.remove(Field::resource(self.key.as_str()), resources);
-        outcome.set_values(Field::record(self.key.as_str()), rows, texts);
+fn write_label_of_rows(
+    key: &str,
+    batch: &Batch,
+    assignment: &Assignment,
+    tenants: &Tenants<'_>,
+    outcome: &mut Outcome,
+) {
+    if assignment.mixed.is_empty() {
+        return;
     }
+    let mut resources = Bitmap::new(batch.resources(), false);
+    let (mut rows, mut texts) = (Vec::new(), Texts::new());
+    for (resource, codes) in &assignment.mixed {
+        resources.set(*resource as usize);
+        for (row, code) in batch.resource_rows(*resource as usize).zip(codes) {
+            rows.push(row as u32);
+            texts.push(tenants.name(*code));
+        }
+    }
+    // What the sender wrote there would be taken for the tenant of all its rows.
+    outcome.remove(Field::resource(key), resources);
+    outcome.set_values(Field::record(key), rows, texts);
 }
 
 /// The sources in words, for messages to the sender. Values are not named: they may be secret.

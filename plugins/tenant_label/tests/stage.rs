@@ -297,12 +297,17 @@ fn limits_the_tenants_of_a_batch() {
 }
 
 #[test]
-fn leaves_a_batch_alone_that_has_the_label_already() {
-    let resources = vec![(json!({"t": "a", "tenant.id": "a"}), vec![json!({}), json!({})])];
+fn a_label_stands_there_once_whatever_the_sender_wrote() {
+    let resources = vec![(json!({"t": "a"}), vec![json!({})])];
+    let mut request = ExportLogsServiceRequest::decode(&*request(&resources)).unwrap();
+    let resource = request.resource_logs[0].resource.as_mut().unwrap();
+    for label in ["a", "forged"] {
+        resource.attributes.extend(attributes(&json!({ "tenant.id": label })));
+    }
     let config = json!({"sources": [{"from": "resource", "key": "t"}], "partition": false});
-    let processed = process(config, &resources, &[]).unwrap();
-    assert!(processed.outcome.is_unchanged());
-    assert_eq!(processed.bytes, request(&resources));
+    let mut harness = Harness::<TenantLabel>::new(config, Signal::Logs).unwrap();
+    let processed = harness.process(&request.encode_to_vec()).unwrap();
+    assert_eq!(lines(&processed.bytes), ["[t=a tenant.id=a]", ""]);
 }
 
 #[test]

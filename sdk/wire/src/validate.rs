@@ -25,6 +25,22 @@ pub struct Summary {
     pub metrics: u32,
     /// Spans, log records or data points.
     pub records: u32,
+    /// Where a log record has a second body, or a pair a second value. Protobuf joins such values, but some readers of
+    /// OTLP take the last: what a stage saw and did would not be what all of them see.
+    pub second_value: Option<u32>,
+}
+
+impl Summary {
+    /// Refuses a request that not all readers understand alike.
+    ///
+    /// # Errors
+    /// Says where there is a second value.
+    pub fn unambiguous(self) -> Result<Self, WireError> {
+        match self.second_value {
+            None => Ok(self),
+            Some(offset) => Err(WireError { offset: offset as usize, reason: Reason::SecondValue }),
+        }
+    }
 }
 
 /// Bytes that are no valid request.
@@ -81,6 +97,9 @@ pub enum Reason {
     /// Packed numbers of eight bytes each don't fill their field.
     #[error("packed field of {0} bytes is no multiple of 8")]
     UnevenPacked(usize),
+    /// A request is valid with it, but see [`Summary::unambiguous`].
+    #[error("a second value where there can be one")]
+    SecondValue,
     /// Values are nested too deep.
     #[error("values nested deeper than {MAX_VALUE_NESTING} levels")]
     TooDeep,
@@ -111,6 +130,7 @@ const SPAN_FLAGS: u32 = i32_key(16);
 struct Open {
     end: u32,
     message: u8,
+    has_value: bool,
 }
 
 struct Checker<'a> {
@@ -119,6 +139,8 @@ struct Checker<'a> {
     body: &'a [u8],
     at: usize,
     message: u8,
+    /// Whether that message has had a value; of those that can have one only.
+    has_value: bool,
     table: &'static Table,
     open: [Open; MAX_OPEN],
     depth: usize,
@@ -136,6 +158,7 @@ impl<'a> Checker<'a> {
             body: bytes,
             at: 0,
             message,
+            has_value: false,
             table: &TABLES[usize::from(message)],
             open: [Open::default(); MAX_OPEN],
             depth: 0,
@@ -182,7 +205,7 @@ impl<'a> Checker<'a> {
             action::MESSAGE.. => {
                 let end = self.content()?;
                 let is_pair = action == action::MESSAGE + schema::KEY_VALUE;
-                if !is_pair || !self.pairs(key, end) {
+                if !is_pair || self.values == MAX_VALUE_NESTING || !self.pairs(key, end) {
                     self.enter(action - action::MESSAGE, end)?;
                 }
             }
@@ -313,11 +336,19 @@ impl<'a> Checker<'a> {
             if self.values > MAX_VALUE_NESTING {
                 return Err(WireError { offset: self.at, reason: Reason::TooDeep });
             }
+            if matches!(self.message, schema::KEY_VALUE | schema::LOG_RECORD) {
+                if self.has_value {
+                    cold_path();
+                    self.count.summary.second_value.get_or_insert(self.at as u32);
+                }
+                self.has_value = true;
+            }
         }
         let Some(slot) = self.open.get_mut(self.depth) else {
             return Err(WireError { offset: self.at, reason: Reason::TooDeep });
         };
-        *slot = Open { end: self.body.len() as u32, message: self.message };
+        *slot = Open { end: self.body.len() as u32, message: self.message, has_value: self.has_value };
+        self.has_value = false;
         self.depth += 1;
         self.count.enter(message);
         self.body = &self.all[..end];
@@ -332,6 +363,7 @@ impl<'a> Checker<'a> {
         let open = self.open[self.depth];
         self.body = &self.all[..open.end as usize];
         self.message = open.message;
+        self.has_value = open.has_value;
         self.table = &TABLES[usize::from(open.message)];
     }
 }

@@ -467,7 +467,8 @@ fn nested(levels: usize, begin: &str, end: &str) -> String {
 fn takes_values_as_deep_as_protobuf_and_not_one_level_more() {
     let lists = (r#"{"arrayValue":{"values":["#, "]}}");
     let maps = (r#"{"kvlistValue":{"values":[{"value":"#, "}]}}");
-    for (begin, end) in [lists, maps] {
+    let keyed = (r#"{"kvlistValue":{"values":[{"key":"k","value":"#, "}]}}");
+    for (begin, end) in [lists, maps, keyed] {
         for (levels, is_valid) in [(MAX_VALUE_NESTING, true), (MAX_VALUE_NESTING + 1, false)] {
             let value = nested(levels, begin, end);
             let document = format!(

@@ -225,10 +225,15 @@ async fn sends_nothing_without_credentials() {
 fn reads_both_generations_of_settings() {
     let legacy = AwsAuthConfig { role_arn: "arn:aws:iam::1:role/r".into(), ..AwsAuthConfig::default() };
     let endpoint = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/remote_write";
-    let settings = SignerSettings::from(&legacy).for_endpoint(endpoint);
-    let role = AssumeRole { arn: "arn:aws:iam::1:role/r".into(), ..AssumeRole::default() };
-    let expected = SignerSettings { assume_role: Some(role), ..self::settings() };
-    assert_eq!(settings, expected);
+    let SignerSettings { region, service, assume_role } = SignerSettings::of_2021(&legacy, endpoint);
+    assert_eq!((region.as_deref(), service.as_deref()), (Some("eu-west-1"), Some("aps")));
+    let role = assume_role.expect("a role");
+    assert_eq!(role.arn, "arn:aws:iam::1:role/r");
+    assert!(role.session_name.is_some_and(|name| name.starts_with("aws-otel-collector-")));
+    let configured = AwsAuthConfig { region: "us-east-1".into(), service: "es".into(), ..AwsAuthConfig::default() };
+    let expected = SignerSettings { region: Some("us-east-1".into()), service: Some("es".into()), assume_role: None };
+    assert_eq!(SignerSettings::of_2021(&configured, endpoint), expected);
+    assert_eq!(SignerSettings::of_2021(&AwsAuthConfig::default(), "http://127.0.0.1:9090").region, None);
     let empty = SigV4AuthConfig::default();
     assert_eq!(SignerSettings::from(&empty), SignerSettings::default());
 }

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
+use sluice_wire::Summary;
 use tokio::sync::watch;
 
 use super::Deps;
@@ -64,6 +65,7 @@ impl Intake {
     ) -> Result<(), Rejection> {
         let consumer = self.consumer(signal)?;
         let summary = sluice_wire::validate(signal, &bytes)
+            .and_then(Summary::unambiguous)
             .map_err(|error| Rejection::invalid(declared.explain(signal, &bytes, &error)))?;
         let items = u64::from(summary.records);
         if items == 0 {

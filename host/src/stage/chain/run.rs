@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use sluice_wire::{Columns, EditPlan, LiveRows, Part, concat, splice, split, validate};
+use sluice_wire::{Columns, EditPlan, LiveRows, Part, Summary, concat, splice, split, validate};
 
 use super::report::{ChainOutcome, LeftOut, StageFailure, StageReport};
 use super::{Plan, Segment, Stage};
@@ -395,7 +395,7 @@ fn unix_nano(context: &Context) -> u64 {
 
 /// Checks a request that a plugin made, which must not have more rows than the one that it got.
 pub(in crate::stage) fn check_replacement(signal: Signal, bytes: &[u8], rows: usize) -> Result<(), String> {
-    let summary = validate(signal, bytes).map_err(|error| error.to_string())?;
+    let summary = validate(signal, bytes).and_then(Summary::unambiguous).map_err(|error| error.to_string())?;
     match summary.records as usize <= rows {
         true => Ok(()),
         false => Err(format!("it has {} rows, the batch has {rows}", summary.records)),

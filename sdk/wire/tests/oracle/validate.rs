@@ -13,7 +13,13 @@ fn summary(tree: &mut Tree) -> Summary {
         scopes: tree.count(Level::Scope) as u32,
         metrics: tree.count(Level::Metric) as u32,
         records: tree.count(Level::Record) as u32,
+        second_value: None,
     }
+}
+
+/// What is found, without what a tree does not tell: how its values were written.
+fn counted(signal: Signal, bytes: &[u8]) -> Result<Summary, WireError> {
+    validate(signal, bytes).map(|found| Summary { second_value: None, ..found })
 }
 
 proptest! {
@@ -24,7 +30,7 @@ proptest! {
         for signal in SIGNALS {
             let bytes = request(signal, seed, size, odd);
             let mut tree = Tree::decode(signal, &bytes).unwrap();
-            prop_assert_eq!(validate(signal, &bytes), Ok(summary(&mut tree)));
+            prop_assert_eq!(counted(signal, &bytes), Ok(summary(&mut tree)));
         }
     }
 
@@ -34,7 +40,7 @@ proptest! {
             let mut bytes = request(signal, seed, size, odd);
             spoil(&mut bytes, damage);
             let decoded = Tree::decode(signal, &bytes);
-            match validate(signal, &bytes) {
+            match counted(signal, &bytes) {
                 Ok(found) => prop_assert_eq!(found, summary(&mut decoded.unwrap())),
                 // prost has groups, and skips them wherever they are unknown.
                 Err(WireError { reason: Reason::Group, .. }) => {}
@@ -288,6 +294,32 @@ fn refuses_packed_numbers_that_do_not_fill_their_field() {
     assert!(validate(Signal::Metrics, &buckets(&field(2, &[1, 0x80, 1]))).is_ok());
 }
 
+/// Protobuf joins two maps, and takes the later of two texts; other readers take the later always.
+#[test]
+fn tells_of_a_second_value_where_there_can_be_one() {
+    let map = |key: &[u8]| field(6, &field(1, &[field(1, key), field(2, &field(1, b"x"))].concat()));
+    let record = |fields: &[Vec<u8>]| field(1, &field(2, &field(2, &fields.concat())));
+    let one = field(2, &map(b"a"));
+    let pair = |values: usize| [field(1, b"key"), one.repeat(values)].concat();
+    let cases = [
+        (vec![field(5, &map(b"a"))], None),
+        (vec![field(5, &map(b"a")), field(5, &map(b"b"))], Some(22)),
+        (vec![field(5, &field(1, b"a")), field(6, &pair(1)), field(5, &field(1, b"b"))], Some(34)),
+        (vec![field(6, &pair(1)), field(6, &pair(1))], None),
+        (vec![field(6, &pair(2))], Some(29)),
+        (vec![field(5, &field(6, &field(1, &pair(2))))], Some(33)),
+        (vec![field(5, &field(5, &[field(1, &map(b"a")), field(1, &map(b"b"))].concat()))], None),
+    ];
+    for (number, (fields, expected)) in cases.iter().enumerate() {
+        let bytes = record(fields);
+        let found = validate(Signal::Logs, &bytes).unwrap();
+        assert_eq!(found.second_value, *expected, "case {number}");
+        let refused = found.unambiguous().map_err(|error| (error.offset, error.reason));
+        let at = |at: u32| (at as usize, Reason::SecondValue);
+        assert_eq!(refused.err(), expected.map(at), "case {number}");
+    }
+}
+
 #[test]
 fn refuses_groups_though_prost_skips_them() {
     let bytes = span(&[0xa3, 6, 0xa4, 6]);
@@ -300,9 +332,10 @@ fn accepts_values_nested_to_the_limit_and_no_deeper() {
     /// Whether the value on a level, from the outermost, is a map; else it is an array.
     type IsMap = fn(usize) -> bool;
     let kinds: [(&str, IsMap); 3] = [("arrays", |_| false), ("maps", |_| true), ("both", |level| level % 2 == 0)];
-    let nested = |levels: usize, is_map: IsMap| {
+    // Members of maps with a key are like nearly all pairs, for which there is a short way.
+    let nested = |levels: usize, is_map: IsMap, key: &[u8]| {
         (1..levels).rev().fold(field(1, b"x"), |value, level| match is_map(level) {
-            true => field(6, &field(1, &field(2, &value))),
+            true => field(6, &field(1, &[key, &field(2, &value)].concat())),
             false => field(5, &field(1, &value)),
         })
     };
@@ -316,10 +349,12 @@ fn accepts_values_nested_to_the_limit_and_no_deeper() {
     }
     for place in places {
         for (name, is_map) in kinds {
-            let check = |levels| validate(place.signal, &place.request(&nested(levels, is_map), false));
-            assert!(check(MAX_VALUE_NESTING).is_ok(), "{name} in {:?}", place.way);
-            let error = check(MAX_VALUE_NESTING + 1).unwrap_err();
-            assert_eq!(error.reason, Reason::TooDeep, "{name} in {:?}", place.way);
+            for key in [&b""[..], &field(1, b"key")] {
+                let check = |levels| validate(place.signal, &place.request(&nested(levels, is_map, key), false));
+                assert!(check(MAX_VALUE_NESTING).is_ok(), "{name} in {:?}", place.way);
+                let error = check(MAX_VALUE_NESTING + 1).unwrap_err();
+                assert_eq!(error.reason, Reason::TooDeep, "{name} in {:?}", place.way);
+            }
         }
     }
 }

@@ -127,6 +127,22 @@ async fn refuses_bad_payloads_in_the_format_of_the_request() {
     assert_eq!(running.counters.of(Transport::Http, Signal::Traces).rejected(Cause::Invalid).get(), 7);
 }
 
+/// Some readers join two bodies and others take the last, so no stage could say what was masked.
+#[tokio::test]
+async fn refuses_a_log_record_with_two_bodies() {
+    let running = start().await;
+    let field = |key: u8, content: &[u8]| [&[key, content.len() as u8], content].concat();
+    let body = |text: &[u8]| field(0x2a, &field(0x0a, text));
+    let logs = |record: &[u8]| field(0x0a, &field(0x12, &field(0x12, record)));
+    let (one, two) = (logs(&body(b"a")), logs(&[body(b"a"), body(b"b")].concat()));
+    let accepted = post(&running.http, request("/v1/logs", &[PROTOBUF], Chunks::of(one))).await;
+    assert_eq!(accepted.status(), StatusCode::OK);
+    let refused = post(&running.http, request("/v1/logs", &[PROTOBUF], Chunks::of(two))).await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    let message = status(&refused).message;
+    assert!(message.contains("byte 13: a second value where there can be one"), "{message}");
+}
+
 #[tokio::test]
 async fn tells_when_to_come_back_in_whole_seconds() {
     let running = start().await;
