@@ -269,8 +269,8 @@ fn documents_of_every_mapping_are_stored_and_found() -> Result<()> {
     ] {
         let index = format!("mapped-{}", mode.replace('_', "-"));
         let config = CONFIG.replace("    traces: {receivers: [otlp], exporters: [opensearch]}\n", LOGS);
-        let more = [&*format!("mapping: {{mode: {mode}}}"), &format!("logs_index: {index}")];
-        let sluice = start_with(&config, &opensearch, &more)?;
+        let settings = [&*format!("mapping: {{mode: {mode}}}"), &format!("logs_index: {index}")];
+        let sluice = start_with(&config, &opensearch, &settings)?;
         deliver(&sluice, &opensearch, "logs", &logs((0..10).map(structured).collect()))?;
         assert_eq!(search(&opensearch, &index, &json!({"term": {status: 500}}))?, [expected], "{mode}");
         assert_eq!(search(&opensearch, &index, &json!({"range": {status: {"gte": 504}}}))?.len(), 6, "{mode}");

@@ -31,6 +31,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     shell::run(shell::cargo().args(["fmt", "--all", "--check"]))?;
     shell::step("clippy");
     shell::run(shell::cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    shell::step("all packages natively");
+    shell::run(shell::cargo().args(["build", "--workspace"]))?;
     shell::step("the wire core for guests");
     let bare = ["--package", "sluice-wire", "--no-default-features", "--target", "wasm32-wasip2"];
     shell::run(shell::cargo().arg("check").args(bare))?;

@@ -17,6 +17,11 @@ pub(crate) fn python() -> Option<PathBuf> {
     let parts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/parts");
     let parts = std::env::var_os("SLUICE_PARTS").map_or(parts, PathBuf::from);
     let python = parts.join("python-venv/bin/python");
+    let in_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
+    assert!(
+        python.exists() || !in_ci,
+        "python is not on this machine, which is an error in CI: `cargo xtask parts` fetches it"
+    );
     if !python.exists() {
         println!("skipped: python is not on this machine; `cargo xtask parts` fetches it");
     }

@@ -19,6 +19,18 @@ fn refusal(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn works_without_a_pool_where_the_address_space_has_no_room_for_one() {
+    let engine = Engine::new(EngineConfig { max_instances: 1 << 20, max_memory_mib: 4_096, cache_directory: None });
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("probe.wasm"), guests::guest("probe")).unwrap();
+    let catalog = Catalog::new(engine.expect("an engine"), Some(directory.path().to_owned()));
+    let chain = Chain::new(&catalog, Signal::Logs, vec![spec(act("drop_even"))]).expect("a chain");
+    let outcome = chain.run(super::kit::batch(&[&["a", "b", "c"]]));
+    assert_eq!((outcome.stages[0].rows_in, outcome.stages[0].filtered), (3, 2));
+    assert!(outcome.result.is_ok());
+}
+
+#[test]
 fn refuses_what_is_no_plugin_and_says_why() {
     let probe = guests::guest("probe");
     let wat = |text: &str| wat::parse_str(text).unwrap();

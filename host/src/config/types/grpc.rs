@@ -20,7 +20,7 @@ pub struct GrpcServerConfig {
     /// Largest message in MiB, after decompression. Default: 4; 0 means that.
     #[schemars(range(max = 4095))]
     pub max_recv_msg_size_mib: u32,
-    /// Most requests at the same time on one connection. 0, the default, leaves it at 200.
+    /// Most requests at the same time on one connection. 0, the default, leaves it at 256.
     pub max_concurrent_streams: u32,
     /// Accepted as in the collector; buffers are sized by what is read. Default: 512 KiB.
     #[schemars(extend("x-no-effect" = "buffers are sized by what passes through them"))]

@@ -451,26 +451,48 @@ fn metadata_goes_in_requests_of_its_own() {
     assert_eq!((decoded[0].metadata[0].family.as_str(), decoded[0].metadata[0].kind), ("io_bytes_total", 1));
 }
 
-#[test]
-fn metadata_keeps_to_what_amp_takes_and_loses_nothing() {
+/// Makes texts that don't get shorter.
+fn incompressible() -> impl FnMut(usize) -> String {
     let mut state = 1_u64;
-    let mut incompressible = |length| -> String {
+    move |length| {
         let letter = |_| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             char::from(b'a' + (state >> 33) as u8 % 26)
         };
         (0..length).map(letter).collect()
-    };
+    }
+}
+
+fn exporter(config: PrometheusRemoteWriteConfig) -> RemoteWrite {
+    let mut config = config;
+    config.client.endpoint = crate::config::types::Url::new("http://127.0.0.1:9090/api/v1/write");
+    RemoteWrite::new("prometheusremotewrite", &config, Authenticator::None).expect("valid")
+}
+
+/// AMP takes requests of 1 MB, compressed.
+#[test]
+fn series_keep_to_what_amp_takes_and_lose_nothing() {
+    let mut incompressible = incompressible();
+    let points = (0..20_000).map(|_| point(vec![text("id", &incompressible(200))], 6, 1.0)).collect();
+    let bytes = request(vec![], vec![gauge("g", points)]);
+    let encoded = exporter(PrometheusRemoteWriteConfig::default()).encode(&testing::batch(20_000, bytes));
+    assert!(encoded.requests.len() > 2, "{} requests", encoded.requests.len());
+    assert!(encoded.requests.iter().all(|request| request.body.len() < 1_000_000));
+    assert_eq!(encoded.requests.iter().map(WriteRequest::items).sum::<u64>(), 20_000);
+    assert_eq!(decode(&encoded.requests).iter().map(|request| request.timeseries.len()).sum::<usize>(), 20_000);
+}
+
+#[test]
+fn metadata_keeps_to_what_amp_takes_and_loses_nothing() {
+    let mut incompressible = incompressible();
     let described = |number| {
         let points = vec![point(vec![], 6, 1.0)];
         Metric { description: incompressible(200), ..gauge(&format!("m{number}"), points) }
     };
     let bytes = request(vec![], (0..20_000).map(described).collect());
-    let mut config = PrometheusRemoteWriteConfig { send_metadata: true, ..PrometheusRemoteWriteConfig::default() };
-    config.client.endpoint = crate::config::types::Url::new("http://127.0.0.1:9090/api/v1/write");
-    let exporter = RemoteWrite::new("prometheusremotewrite", &config, Authenticator::None).expect("valid");
-    let encoded = exporter.encode(&testing::batch(20_000, bytes));
-    assert!(encoded.requests.iter().all(|request| request.body.len() < MAX_COMPRESSED_BYTES));
+    let config = PrometheusRemoteWriteConfig { send_metadata: true, ..PrometheusRemoteWriteConfig::default() };
+    let encoded = exporter(config).encode(&testing::batch(20_000, bytes));
+    assert!(encoded.requests.iter().all(|request| request.body.len() < 1_000_000));
     let families: Vec<String> =
         decode(&encoded.requests).into_iter().flat_map(|request| request.metadata).map(|one| one.family).collect();
     assert_eq!(families.len(), 20_000);
