@@ -69,6 +69,10 @@ mod prompb {
         pub(super) zero_threshold: f64,
         #[prost(uint64, tag = "6")]
         pub(super) zero_count: u64,
+        #[prost(message, repeated, tag = "8")]
+        pub(super) negative_spans: Vec<Span>,
+        #[prost(sint64, repeated, tag = "9")]
+        pub(super) negative_deltas: Vec<i64>,
         #[prost(message, repeated, tag = "11")]
         pub(super) positive_spans: Vec<Span>,
         #[prost(sint64, repeated, tag = "12")]
@@ -275,6 +279,57 @@ fn an_exponential_histogram_becomes_a_native_one() {
     // Buckets 2..=5 of scale 9 are buckets 1 and 2 of scale 8, one higher in Prometheus's counting.
     assert_eq!(histogram.positive_spans, [prompb::Span { offset: 2, length: 2 }]);
     assert_eq!(histogram.positive_deltas, [3, 3]);
+}
+
+/// A request of exponential histograms, one a point.
+fn exponential(data_points: Vec<ExponentialHistogramDataPoint>) -> Vec<u8> {
+    let data = ExponentialHistogram { data_points, aggregation_temporality: 2 };
+    let metric = Metric { name: "e".into(), data: Some(Data::ExponentialHistogram(data)), ..Default::default() };
+    request(vec![], vec![metric])
+}
+
+#[test]
+fn an_exponential_histogram_keeps_its_negative_side_and_its_zero_bucket() {
+    let data_point = ExponentialHistogramDataPoint {
+        time_unix_nano: MS,
+        count: 12,
+        scale: -4,
+        zero_count: 2,
+        zero_threshold: 0.25,
+        negative: Some(Buckets { offset: -3, bucket_counts: vec![4, 0, 0, 0, 0, 6] }),
+        ..Default::default()
+    };
+    let translated = translate::translate(&plain(), "", &exponential(vec![data_point]));
+    let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
+    let histogram = &requests[0].timeseries[0].histograms[0];
+    assert_eq!((histogram.schema, histogram.zero_count, histogram.zero_threshold), (-4, 2, 0.25));
+    // One higher in Prometheus's counting; four empty buckets are too many to be filled.
+    assert_eq!(
+        histogram.negative_spans,
+        [prompb::Span { offset: -2, length: 1 }, prompb::Span { offset: 4, length: 1 }]
+    );
+    assert_eq!(histogram.negative_deltas, [4, 2]);
+    assert!(histogram.positive_spans.is_empty() && histogram.positive_deltas.is_empty());
+}
+
+#[test]
+fn exponential_histograms_that_prometheus_does_not_have_are_dropped_with_the_reason() {
+    let of = |scale, buckets| ExponentialHistogramDataPoint {
+        time_unix_nano: MS,
+        scale,
+        positive: Some(Buckets { offset: 0, bucket_counts: vec![1; buckets] }),
+        ..Default::default()
+    };
+    let stale = ExponentialHistogramDataPoint { flags: 1, ..of(0, 0) };
+    let bytes = exponential(vec![of(-5, 1), of(0, 100_001), of(-4, 100_000), stale]);
+    let translated = translate::translate(&plain(), "", &bytes);
+    let dropped: Vec<_> = translated.dropped.iter().map(|dropped| (dropped.items, dropped.reason)).collect();
+    assert_eq!(dropped, [(1, "invalid_scale"), (1, "too_many_buckets")]);
+    let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
+    let histograms: Vec<_> = requests.iter().flat_map(|r| &r.timeseries).flat_map(|one| &one.histograms).collect();
+    assert_eq!(histograms.len(), 2);
+    assert_eq!((histograms[0].schema, histograms[0].positive_deltas.len()), (-4, 100_000));
+    assert_eq!((histograms[1].count, histograms[1].sum.to_bits()), (0, STALE_NAN));
 }
 
 #[test]
