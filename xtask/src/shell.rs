@@ -3,8 +3,12 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+
+/// How long a command may be silent before a line says that it goes on.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The top of the checkout.
 pub(crate) fn root() -> PathBuf {
@@ -75,16 +79,25 @@ pub(crate) fn become_program(command: &mut Command) -> Result<()> {
     Err(error).with_context(|| format!("can't start {}", show(command)))
 }
 
-/// Runs a command to its end, keeping what it prints in a file and showing the end of it on failure.
+/// Runs a command to its end, keeping what it prints in a file and showing the end of it on failure. What takes long
+/// says now and then that it goes on.
 pub(crate) fn run_logged(command: &mut Command, log: &Path) -> Result<()> {
     let shown = show(command);
     let file = std::fs::File::create(log).with_context(|| format!("can't write {}", log.display()))?;
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(file.try_clone()?)
-        .stderr(file)
-        .status()
-        .with_context(|| format!("can't start {shown}"))?;
+    command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+    let mut child = command.spawn().with_context(|| format!("can't start {shown}"))?;
+    let started = Instant::now();
+    let mut next = PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if started.elapsed() >= next {
+            step(&format!("goes on, {} s now; its output is in {}", next.as_secs(), log.display()));
+            next += PATIENCE;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
     if !status.success() {
         let text = std::fs::read_to_string(log).unwrap_or_default();
         let tail: Vec<&str> = text.lines().rev().take(15).collect();

@@ -8,6 +8,11 @@ use crate::bindings::sluice::plugin::types as wit;
 use crate::bitmap::Bitmap;
 use crate::outcome::Outcome;
 
+/// The contract's limits, which the host keeps, too.
+const MAX_EDITS: usize = 1_000;
+const MAX_TENANTS: usize = 10_000;
+const MAX_TENANT_NAME: usize = 256;
+
 /// What an answer is about.
 pub(super) struct Asked<'a> {
     pub(super) signal: wit::Signal,
@@ -23,6 +28,9 @@ impl Asked<'_> {
         if let Some(replacement) = answer.replacement {
             return self.replace(replacement, outcome);
         }
+        if answer.edits.len() > MAX_EDITS {
+            return Err(format!("edits exceed the limit of {MAX_EDITS}"));
+        }
         let rows = self.columns.rows();
         let mut plan = EditPlan::new(self.columns);
         let kept = answer.keep.map_or_else(|| Bitmap::new(rows, true), |words| Bitmap::from_words(words, rows));
@@ -33,6 +41,12 @@ impl Asked<'_> {
         let bytes = spliced(self.bytes, self.columns, &plan).pop().map(|(_, bytes)| bytes).unwrap_or_default();
         let mut partitions = Vec::new();
         if let Some(wit::Partition { tenants, mut codes }) = answer.partition {
+            if tenants.len() > MAX_TENANTS {
+                return Err(format!("tenants exceed the limit of {MAX_TENANTS}"));
+            }
+            if let Some(name) = tenants.iter().find(|name| !is_tenant_name(name)) {
+                return Err(format!("{name:?} is no name of a tenant"));
+            }
             if tenants.len() == 1 && codes.is_empty() {
                 codes.resize(plan.rows(), 0);
             }
@@ -145,4 +159,8 @@ fn values(values: &wit::Values) -> EditValues<'_> {
         wit::Values::F64(numbers) => EditValues::F64(numbers),
         wit::Values::Boolean(truths) => EditValues::Boolean(truths),
     }
+}
+
+fn is_tenant_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= MAX_TENANT_NAME && !name.chars().any(char::is_control)
 }

@@ -16,6 +16,9 @@ enum Act {
     Label,
     Mask,
     Partition,
+    ManyEdits,
+    TooManyEdits,
+    NamelessTenant,
     Undeclared,
     Fail,
     Remember,
@@ -63,6 +66,14 @@ impl Stage for Probe {
                 let levels = batch.text(self.level);
                 let is_info = |row| u32::from(levels.get(row) == Some("info"));
                 outcome.partition(vec!["rest".into(), "info".into()], (0..batch.rows()).map(is_info).collect());
+            }
+            Act::ManyEdits | Act::TooManyEdits => {
+                for _ in 0..1_000 + usize::from(matches!(self.act, Act::TooManyEdits)) {
+                    outcome.set(Field::resource("seen"), Entities::All, "often");
+                }
+            }
+            Act::NamelessTenant => {
+                outcome.belongs_to("");
             }
             Act::Undeclared => {
                 outcome.set(Field::record("seen"), Entities::All, Value::Boolean(true));
@@ -153,6 +164,23 @@ fn skips_what_the_stage_does_not_wait_for() {
 #[should_panic(expected = "it edits record.attributes[\"seen\"] without having declared it")]
 fn refuses_what_the_host_would_refuse() {
     run("undeclared");
+}
+
+#[test]
+fn takes_as_many_edits_as_the_host() {
+    assert_eq!(seen(&run("many_edits").bytes), "Text(\"often\")");
+}
+
+#[test]
+#[should_panic(expected = "edits exceed the limit of 1000")]
+fn refuses_more_edits_than_the_host_takes() {
+    run("too_many_edits");
+}
+
+#[test]
+#[should_panic(expected = "\"\" is no name of a tenant")]
+fn refuses_a_tenant_that_the_host_would_refuse() {
+    run("nameless_tenant");
 }
 
 #[test]
