@@ -181,6 +181,42 @@ async fn takes_new_certificates_while_it_runs() {
     tokio::time::timeout(Duration::from_secs(20), seen).await.expect("the renewed certificate");
 }
 
+#[tokio::test]
+async fn takes_a_new_authority_of_clients_while_it_runs() {
+    let (authority, successor) = (Authority::new(), Authority::new());
+    authority.issue("server");
+    let client_ca_file = Some(authority.path("ca.pem"));
+    let reload_interval = types::Duration::from_millis(10);
+    let mut plan = Plan::default();
+    plan.grpc.tls = Some(TlsServerConfig { client_ca_file, reload_interval, ..authority.server() });
+    let running = plan.start().await;
+    let serves = async |issuer: &Authority| {
+        let grpc = call(TRACES, &[], Chunks::of(frame(false, &traces(1))));
+        is_served(&running.grpc, authority.client(Some(issuer.issue("client"))), grpc).await
+    };
+    assert!(serves(&authority).await && !serves(&successor).await);
+    std::fs::copy(successor.path("ca.pem"), authority.path("ca.pem")).unwrap();
+    let seen = async { while !serves(&successor).await {} };
+    tokio::time::timeout(Duration::from_secs(20), seen).await.expect("a client of the new authority");
+    assert!(!serves(&authority).await);
+}
+
+#[tokio::test]
+async fn takes_certificate_and_key_from_the_configuration() {
+    let authority = Authority::new();
+    let (issued, _) = authority.issue("server");
+    let read = |name| Some(types::Secret::new(std::fs::read_to_string(authority.path(name)).unwrap()));
+    let mut plan = Plan::default();
+    plan.grpc.tls = Some(TlsServerConfig {
+        cert_pem: read("server.pem"),
+        key_pem: read("server.key"),
+        ..TlsServerConfig::default()
+    });
+    let running = plan.start().await;
+    let stream = connect(&running.grpc, authority.client(None)).await.unwrap();
+    assert_eq!(stream.get_ref().1.peer_certificates().unwrap()[0], issued);
+}
+
 #[test]
 fn keeps_what_it_has_while_the_files_are_of_no_use() {
     let authority = Authority::new();
