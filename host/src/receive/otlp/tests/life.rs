@@ -12,6 +12,7 @@ use crate::receive::otlp::header_timeout;
 use crate::receive::{BoundAddress, Drained};
 
 /// Types of frames (RFC 9113, section 6).
+const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 
@@ -132,6 +133,46 @@ async fn closes_connections_that_are_old_or_do_not_answer_pings() {
     }
 }
 
+#[tokio::test]
+async fn tells_clients_how_many_calls_a_connection_takes() {
+    for (configured, told) in [(0, 256), (7, 7)] {
+        let mut plan = Plan::default();
+        plan.grpc.max_concurrent_streams = configured;
+        let running = plan.start().await;
+        let mut client = TcpStream::connect(tcp(&running.grpc)).await.unwrap();
+        client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        let mut heard = Vec::new();
+        let settings = loop {
+            assert_ne!(client.read_buf(&mut heard).await.unwrap(), 0, "{heard:?}");
+            let settings = frames(&heard).into_iter().find(|(kind, payload)| *kind == SETTINGS && !payload.is_empty());
+            if let Some((_, settings)) = settings {
+                break settings;
+            }
+        };
+        // SETTINGS_MAX_CONCURRENT_STREAMS is number 3 (RFC 9113, section 6.5.2).
+        let streams = settings.chunks_exact(6).find(|setting| setting[..2] == [0, 3]).expect("a limit");
+        assert_eq!(streams[2..], u32::to_be_bytes(told));
+    }
+}
+
+#[tokio::test]
+async fn hangs_up_after_each_answer_where_connections_are_not_to_be_kept() {
+    let mut plan = Plan::default();
+    plan.http.server.keep_alives_enabled = false;
+    let running = plan.start().await;
+    let body = traces(1);
+    let head = format!(
+        "POST /v1/traces HTTP/1.1\r\nhost: test\r\ncontent-type: application/x-protobuf\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut client = TcpStream::connect(tcp(&running.http)).await.unwrap();
+    client.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+    let mut heard = Vec::new();
+    tokio::time::timeout(Duration::from_secs(20), client.read_to_end(&mut heard)).await.expect("closed").unwrap();
+    let heard = String::from_utf8_lossy(&heard);
+    assert!(heard.starts_with("HTTP/1.1 200 OK\r\n") && heard.contains("connection: close\r\n"), "{heard}");
+}
+
 #[test]
 fn a_connection_may_be_idle_for_longer_than_headers_may_take() {
     // Headers, idleness, and what hyper waits, in seconds; 0 has no limit.
@@ -160,4 +201,18 @@ async fn listens_on_unix_sockets() {
     running.stop.take().unwrap().send(()).unwrap();
     running.task.await.unwrap();
     assert!(!path.exists(), "the socket's file is gone");
+}
+
+#[tokio::test]
+async fn serves_http_on_a_unix_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("otlp.sock");
+    let mut plan = Plan::default();
+    plan.http.server.transport = Transport::Unix;
+    plan.http.server.endpoint = ListenAddress::new(path.to_str().unwrap());
+    let running = plan.start().await;
+    let mut client = h2_over(UnixStream::connect(&path).await.unwrap()).await;
+    let post = request("http://test/v1/traces", &[("content-type", "application/x-protobuf")], Chunks::of(traces(2)));
+    assert_eq!(client.send_request(post).await.unwrap().status(), 200);
+    assert_eq!(running.sink.take().len(), 1);
 }
