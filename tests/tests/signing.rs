@@ -12,7 +12,7 @@ use sluice_wire::{Signal, sample};
 
 const ITEMS: usize = 20;
 
-/// `ROLE` stands for the role with its external id, `DESTINATION` for who checks.
+/// All is logged that can be, so that a secret would be seen. `ROLE` stands for the role with its external id, `DESTINATION` for who checks.
 const CONFIG: &str = "
 receivers:
   otlp: {protocols: {http: {endpoint: '127.0.0.1:{{http}}'}}}
@@ -31,6 +31,7 @@ exporters:
     auth: {authenticator: sigv4auth/aps}
 service:
   extensions: [health_check, sigv4auth, sigv4auth/user, sigv4auth/aps]
+  telemetry: {logs: {level: debug}}
   pipelines:
     traces: {receivers: [otlp], exporters: [otlphttp]}
     metrics: {receivers: [otlp], exporters: [prometheusremotewrite]}
@@ -77,6 +78,7 @@ exporters:
   otlphttp: {endpoint: 'DESTINATION', auth: {authenticator: sigv4auth}}
 service:
   extensions: [sigv4auth]
+  telemetry: {logs: {level: debug}}
   pipelines:
     traces: {receivers: [otlp], exporters: [otlphttp]}
 ";
