@@ -118,6 +118,19 @@ fn writes_spans_by_the_simple_schema_for_observability() {
     assert_eq!(span["instrumentationScope"]["name"], "io.opentelemetry.http-server");
 }
 
+/// The modes `ecs` and `flatten_attributes` are about logs.
+#[test]
+fn spans_look_alike_in_all_modes_that_are_about_logs() {
+    let documents = |mode| {
+        let mut config = config();
+        config.mapping.mode = mode;
+        encode(&config, Signal::Traces, request(Signal::Traces, 3))
+    };
+    let expected = documents(MappingMode::Ss4o);
+    assert_eq!(documents(MappingMode::Ecs), expected);
+    assert_eq!(documents(MappingMode::FlattenAttributes), expected);
+}
+
 #[test]
 fn writes_logs_by_the_simple_schema_for_observability() {
     let documents = encode(&config(), Signal::Logs, request(Signal::Logs, 2));
@@ -328,6 +341,17 @@ fn an_answer_for_the_whole_request_concerns_all_of_it() {
     assert!(refused[0].reason.contains("why"), "{}", refused[0].reason);
     // An answer that can't be read: what was stored is found by its id the next time.
     assert_eq!(answered(200).again.expect("again").requests[0].1, 4);
+}
+
+#[test]
+fn waits_as_long_as_the_destination_says() {
+    let mut busy = reply(429, "busy");
+    busy.headers.insert("retry-after", http::HeaderValue::from_static("7"));
+    for (reply, after) in [(busy, Some(Duration::from_secs(7))), (reply(503, "down"), None)] {
+        let (exporter, request) = one_request(4);
+        let again = exporter.answered(request, &reply).again.expect("again");
+        assert_eq!(again.after, after, "{}", again.reason);
+    }
 }
 
 #[test]
