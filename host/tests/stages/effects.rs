@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use serde_json::json;
 use sluice::model::{Batch, Refusal, Signal};
 use sluice::stage::{Chain, ChainOutcome, FailureKind, OnError, StageLimits, StageSpec};
-use sluice_wire::MetricsWriter;
 use sluice_wire::view::{Data, KeyValue, MetricsView, Value};
+use sluice_wire::{LogsWriter, MetricsWriter};
 
 use super::kit::{act, batch, batch_of, catalog, chain, one, only, spec, texts};
 
@@ -219,6 +219,30 @@ fn one_tenant_for_all_rows_costs_no_copy() {
     let batch = batch(&[&["x", "x"]]);
     let passed = only(chain(vec![spec(act("partition"))]).run(batch.clone()));
     assert_eq!((passed.tenant.as_str(), passed.bytes.as_ptr()), ("x", batch.bytes.as_ptr()));
+}
+
+/// Each piece repeats its resource, so there are few where that is large; and not so many rows in one that columns for
+/// them would take what memory there is.
+#[test]
+fn does_not_cut_tiny_records_of_a_large_resource_into_many_requests() {
+    let of = |records: usize| {
+        let mut logs = LogsWriter::new();
+        logs.resource_logs(|resource| {
+            resource.resource(|resource| resource.attribute("large", |value| value.text(&"x".repeat(400_000))));
+            resource.scope_logs(|scope| (0..records).for_each(|_| scope.log_record(|_| {})));
+        });
+        batch_of(logs.finish(), records as u64)
+    };
+    let limits = StageLimits { rows: 100, ..spec(act("nothing")).limits };
+    let chain = chain(vec![StageSpec { limits, ..spec(act("drop_even")) }]);
+    for (records, calls) in [(100, 1), (1 << 16, 1)] {
+        let outcome = chain.run(of(records));
+        assert_eq!((outcome.stages[0].calls, outcome.stages[0].rows_in), (calls, records as u64));
+        assert_eq!(only(outcome).items, records as u64 / 2);
+    }
+    let refused = chain.run(of((1 << 16) + 1)).result.expect_err("too many rows");
+    let Refusal::Permanent { reason } = refused else { panic!("{refused:?}") };
+    assert!(reason.starts_with("65537 records take less room than what their resource"), "{reason}");
 }
 
 #[test]
