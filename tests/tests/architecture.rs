@@ -169,6 +169,7 @@ const LISTS: &[(&str, &str)] = &[
     ("columns", "column"),
     ("headers", "option<string>"),
     ("edits", "edit"),
+    ("extras", "extra"),
     ("tenants", "string"),
     ("aliases", "string"),
     ("signals", "signal"),
