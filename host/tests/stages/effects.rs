@@ -221,10 +221,9 @@ fn one_tenant_for_all_rows_costs_no_copy() {
     assert_eq!((passed.tenant.as_str(), passed.bytes.as_ptr()), ("x", batch.bytes.as_ptr()));
 }
 
-/// Each piece repeats its resource, so there are few where that is large; and not so many rows in one that columns for
-/// them would take what memory there is.
+/// Each piece repeats its resource. A request of which they would take very much memory is refused before any stage sees it.
 #[test]
-fn does_not_cut_tiny_records_of_a_large_resource_into_many_requests() {
+fn refuses_very_many_tiny_records_of_a_large_resource() {
     let of = |records: usize| {
         let mut logs = LogsWriter::new();
         logs.resource_logs(|resource| {
@@ -235,14 +234,13 @@ fn does_not_cut_tiny_records_of_a_large_resource_into_many_requests() {
     };
     let limits = StageLimits { rows: 100, ..spec(act("nothing")).limits };
     let chain = chain(vec![StageSpec { limits, ..spec(act("drop_even")) }]);
-    for (records, calls) in [(100, 1), (1 << 16, 1)] {
-        let outcome = chain.run(of(records));
-        assert_eq!((outcome.stages[0].calls, outcome.stages[0].rows_in), (calls, records as u64));
-        assert_eq!(only(outcome).items, records as u64 / 2);
-    }
-    let refused = chain.run(of((1 << 16) + 1)).result.expect_err("too many rows");
-    let Refusal::Permanent { reason } = refused else { panic!("{refused:?}") };
-    assert!(reason.starts_with("65537 records take less room than what their resource"), "{reason}");
+    let cut = chain.run(of(1_000));
+    assert_eq!((cut.stages[0].calls, cut.stages[0].rows_in), (10, 1_000));
+    assert_eq!(only(cut).items, 500);
+    let refused = chain.run(of(100_000));
+    assert_eq!(refused.stages[0].calls, 0);
+    let Refusal::Permanent { reason } = refused.result.expect_err("too much") else { panic!("of the wrong kind") };
+    assert!(reason.starts_with("its resources are so large that requests of at most 100 records"), "{reason}");
 }
 
 #[test]

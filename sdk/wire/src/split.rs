@@ -12,9 +12,9 @@ use crate::splice::{Mark, Out};
 
 /// What a length may grow by when a message is filled in anew: a `u32` takes five bytes.
 const LENGTH_SLACK: usize = 5;
-/// What pieces may repeat of resources, scopes and metrics without further ado. Where it is more, a piece holds at least
-/// as much of its own: else a large resource with very many tiny records would become many times as large.
-const FREE_TO_REPEAT: usize = 16 << 10;
+/// What pieces may take together beside four times the request. Beyond it nothing is cut any more: else a large resource
+/// with very many tiny records would become many times as large, since each piece repeats it.
+const ROOM: usize = 64 << 20;
 
 /// A piece of a request, itself a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +32,8 @@ pub fn concat(parts: &[&[u8]]) -> Vec<u8> {
 
 /// Splits a validated request into pieces with at most `max_records` records and at most `max_bytes` bytes; 0 means no
 /// limit. Records keep their order and are never split: one that is too large stands alone. What a resource, scope or
-/// metric says about itself is repeated in every piece that has records of it; if that is more than 16 KiB, a piece may
-/// have more records, until they take as many bytes.
+/// metric says about itself is repeated in every piece that has records of it; once pieces take four times the request and
+/// 64 MiB, all that is left is the last one, whatever the limits.
 ///
 /// A request within the limits comes back as it is. There is always at least one piece.
 pub fn split(signal: Signal, bytes: &[u8], max_records: usize, max_bytes: usize) -> Vec<Piece<'_>> {
@@ -48,6 +48,7 @@ pub fn split(signal: Signal, bytes: &[u8], max_records: usize, max_bytes: usize)
         opened: 0,
         marks: Vec::new(),
         pieces: Vec::new(),
+        room: ROOM + 4 * bytes.len(),
     };
     let records = count(bytes, schema::request(signal), 0, bytes.len());
     if records <= splitter.max_records && bytes.len() <= splitter.max_bytes {
@@ -125,20 +126,34 @@ struct Open {
     end: usize,
     /// Whether it is data of a metric that is several to be merged, from the first one to the end of the metric.
     several: bool,
+    /// Where it says something about itself; neighbours are joined.
+    own: Vec<(usize, usize)>,
     /// How many bytes it adds to a piece before any child.
     own_bytes: usize,
 }
 
 impl Open {
-    /// Visits what it says about itself.
-    fn own_fields(&self, bytes: &[u8], mut visit: impl FnMut(&Item)) {
-        if !self.several {
-            return own_fields(bytes, self.message, self.start, self.end, &mut visit);
+    fn new(key: u32, message: u8, start: usize, end: usize, several: bool) -> Self {
+        Self { key, message, start, end, several, own: Vec::new(), own_bytes: 0 }
+    }
+
+    /// Finds what it says about itself: once, however many pieces repeat it.
+    fn find_own(&mut self, bytes: &[u8]) {
+        let mut own: Vec<(usize, usize)> = Vec::new();
+        let mut add = |field: &Item| match own.last_mut() {
+            Some((_, end)) if *end == field.at => *end = field.end,
+            _ => own.push((field.at, field.end)),
+        };
+        if self.several {
+            let mut cursor = Cursor::within(bytes, self.start, self.end);
+            for item in core::iter::from_fn(|| cursor.item()).filter(|item| item.key == self.key) {
+                own_fields(bytes, self.message, item.start, item.end, &mut add);
+            }
+        } else {
+            own_fields(bytes, self.message, self.start, self.end, &mut add);
         }
-        let mut cursor = Cursor::within(bytes, self.start, self.end);
-        for item in core::iter::from_fn(|| cursor.item()).filter(|item| item.key == self.key) {
-            own_fields(bytes, self.message, item.start, item.end, &mut visit);
-        }
+        self.own_bytes = own.iter().map(|(start, end)| end - start).sum::<usize>() + 1 + LENGTH_SLACK;
+        self.own = own;
     }
 }
 
@@ -164,6 +179,8 @@ struct Splitter<'a> {
     opened: usize,
     marks: Vec<Mark>,
     pieces: Vec<Piece<'a>>,
+    /// Bytes that the pieces to come may have.
+    room: usize,
 }
 
 impl<'a> Splitter<'a> {
@@ -176,7 +193,7 @@ impl<'a> Splitter<'a> {
                 Some(next) if data.several => {
                     // Each piece needs what all of them say about themselves, so they are taken as one.
                     let (key, start) = (item.key, item.at);
-                    return self.descend(Open { key, message: next, start, end, several: true, own_bytes: 0 });
+                    return self.descend(Open::new(key, next, start, end, true));
                 }
                 Some(next) => self.place(&item, next),
                 // A container's own fields are written when it is opened; a request has none of its own.
@@ -192,22 +209,21 @@ impl<'a> Splitter<'a> {
         if self.fits(item, records) {
             return self.copy(item, records);
         }
-        if is_record(message) || records == 0 || self.records >= self.max_records() {
+        if is_record(message) || records == 0 || self.records >= self.max_records {
             self.end_piece();
             if is_record(message) || records == 0 || self.fits(item, records) {
                 return self.copy(item, records);
             }
         }
         let (key, start, end) = (item.key, item.start, item.end);
-        self.descend(Open { key, message, start, end, several: false, own_bytes: 0 });
+        self.descend(Open::new(key, message, start, end, false));
     }
 
     /// Opens a container and places what is in it.
-    fn descend(&mut self, open: Open) {
+    fn descend(&mut self, mut open: Open) {
+        open.find_own(self.bytes);
         let Open { key, message, start, end, several, .. } = open;
-        let mut own_bytes = 1 + LENGTH_SLACK;
-        open.own_fields(self.bytes, |field| own_bytes += field.end - field.at);
-        self.open.push(Open { own_bytes, ..open });
+        self.open.push(open);
         if several {
             let mut cursor = Cursor::within(self.bytes, start, end);
             for item in core::iter::from_fn(|| cursor.item()).filter(|item| item.key == key) {
@@ -225,23 +241,15 @@ impl<'a> Splitter<'a> {
     fn fits(&self, item: &Item, records: usize) -> bool {
         let missing: usize = self.open.iter().skip(self.opened).map(|open| open.own_bytes).sum();
         let length = self.out.len() + missing + (item.end - item.at) + self.opened * (LENGTH_SLACK - 1);
-        self.records + records <= self.max_records() && length <= self.max_bytes
-    }
-
-    /// How many records the current piece may have.
-    fn max_records(&self) -> usize {
-        let repeated: usize = self.open.iter().take(self.opened).map(|open| open.own_bytes).sum();
-        match repeated > FREE_TO_REPEAT && self.out.len() < 2 * repeated {
-            true => usize::MAX,
-            false => self.max_records,
-        }
+        (self.records + records <= self.max_records && length <= self.max_bytes) || self.room == 0
     }
 
     fn copy(&mut self, item: &Item, records: usize) {
         while let Some(open) = self.open.get(self.opened) {
             self.marks.push(self.out.open_key(open.key, LENGTH_SLACK.min(3)));
-            let out = &mut self.out;
-            open.own_fields(self.bytes, |field| out.copy(field.at, field.end));
+            for &(start, end) in &open.own {
+                self.out.copy(start, end);
+            }
             self.opened += 1;
         }
         self.out.copy(item.at, item.end);
@@ -262,6 +270,7 @@ impl<'a> Splitter<'a> {
         }
         if self.out.len() > 0 {
             let out = core::mem::replace(&mut self.out, Out::new(self.bytes, 0));
+            self.room = self.room.saturating_sub(out.len());
             self.pieces.push(Piece { records: self.records as u32, bytes: out.finish() });
             self.records = 0;
         }

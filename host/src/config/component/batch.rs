@@ -19,8 +19,8 @@ pub struct BatchConfig {
     /// A batch with so many spans, log records or data points is sent at once. 0 leaves it to the timeout.
     /// Default: 8192.
     pub send_batch_size: u32,
-    /// A batch with more items is split. 0, the default, never splits; otherwise at least `send_batch_size`. Where all
-    /// pieces would repeat more than 16 KiB of a resource, they have more items instead, until these take as many bytes.
+    /// A batch with more items is split. 0, the default, never splits; otherwise at least `send_batch_size`. Each piece
+    /// repeats its resource: once that has taken four times the batch and 64 MiB, the rest stays together.
     pub send_batch_max_size: u32,
     /// Request headers by whose values batches are kept apart. Default: none.
     pub metadata_keys: Vec<String>,

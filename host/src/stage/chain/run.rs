@@ -41,10 +41,6 @@ struct Run<'a> {
     left_out: BTreeMap<Option<String>, LeftOut>,
 }
 
-/// Rows that are taken through the stages at once although their limit is lower: a request whose records are tiny beside
-/// their resource is cut into few pieces, since each repeats the resource. Columns take memory for each row.
-const MOST_ROWS: usize = 1 << 16;
-
 /// A request that belongs to one tenant, or to the batch's own.
 struct Piece {
     tenant: Option<String>,
@@ -82,15 +78,20 @@ impl<'a> Run<'a> {
             return self.piece(whole, 0);
         }
         let (mut done, mut tenants) = (Vec::new(), BTreeSet::new());
-        for part in split(self.batch.signal, &self.batch.bytes, self.plan.rows, self.plan.bytes) {
-            let most = self.plan.rows.max(MOST_ROWS);
-            if part.records as usize > most {
-                let reason = format!(
-                    "{} records take less room than what their resource, scope or metric says about itself; at most {most} such can be processed",
-                    part.records
-                );
-                return Err(Refusal::Permanent { reason });
-            }
+        let parts = split(self.batch.signal, &self.batch.bytes, self.plan.rows, self.plan.bytes);
+        // Splitting ends where the pieces would take many times the memory, since each repeats its resource.
+        let Plan { rows, bytes, .. } = self.plan;
+        let is_too_large = |part: &sluice_wire::Piece<'_>| {
+            part.records as usize > *rows || (part.records > 1 && part.bytes.len() > *bytes)
+        };
+        if parts.iter().any(is_too_large) {
+            let reason = format!(
+                "its resources are so large that requests of at most {rows} records and {bytes} bytes, each of which \
+                 repeats its resource, would take too much memory"
+            );
+            return Err(Refusal::Permanent { reason });
+        }
+        for part in parts {
             let bytes = own(&self.batch.bytes, part.bytes);
             let piece = Piece { tenant: None, bytes, items: u64::from(part.records) };
             let pieces = self.piece(piece, 0)?;

@@ -1,6 +1,8 @@
 //! Checks a stage's answer as the host does, and applies it.
 
-use sluice_wire::{self as wire, Columns, EditError, EditPlan, EditValue, EditValues, Intrinsic, Selector, validate};
+use sluice_wire::{
+    self as wire, Columns, EditError, EditPlan, EditValue, EditValues, Intrinsic, Selector, Summary, validate,
+};
 
 use super::lower::{self, level};
 use super::{Processed, spliced};
@@ -62,7 +64,9 @@ impl Asked<'_> {
         if self.declared.writes != wit::Writes::Everything {
             return Err("it replaces the request without having declared Writes::Everything".to_owned());
         }
-        let summary = validate(lower::signal(self.signal), &replacement).map_err(|error| error.to_string())?;
+        let summary = validate(lower::signal(self.signal), &replacement)
+            .and_then(Summary::unambiguous)
+            .map_err(|error| error.to_string())?;
         if summary.records as usize > self.columns.rows() {
             return Err("its replacement has more rows than the request".to_owned());
         }

@@ -124,7 +124,9 @@ impl<'p> Attributes<'p> {
 
     /// Writes what became of the attribute in `item`.
     pub(super) fn put(&self, bytes: &[u8], plan: &EditPlan, item: &Item, patches: &mut Patches<'_>, out: &mut Out<'_>) {
-        let Some(attribute) = self.list.iter().find(|attribute| attribute.at == item.at) else {
+        // In the order in which they stand; those that were added come last.
+        let found = self.list.binary_search_by_key(&item.at, |attribute| attribute.at);
+        let Some(attribute) = found.ok().and_then(|found| self.list.get(found)) else {
             return patches.copy(bytes, plan, item, out);
         };
         match (attribute.code, attribute.key) {

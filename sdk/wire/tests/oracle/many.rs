@@ -66,9 +66,33 @@ fn very_many_data_fields_of_a_metric_take_one_look_each() {
 
         let pieces = split(Signal::Metrics, &bytes, 1_000, 0);
         assert!(pieces.iter().all(|piece| points(&piece.bytes) == piece.records as usize), "case {case}");
-        // What they repeat does not make them many times as large.
+        // What they repeat has a bound: then the rest is one piece.
         let size: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
-        assert!(size < 3 * bytes.len(), "case {case}: {} bytes became {size}", bytes.len());
+        assert!(size < 7 * bytes.len() + (64 << 20), "case {case}: {} bytes became {size}", bytes.len());
         assert_eq!(pieces.iter().map(|piece| piece.records as usize).sum::<usize>(), records, "case {case}");
+    }
+}
+
+#[test]
+fn pieces_of_a_large_resource_have_a_bound_together_and_keep_their_limits_until_then() {
+    let resource =
+        field(0x0a, &field(0x0a, &[field(0x0a, b"k"), field(0x12, &field(0x0a, &[b'x'; 100_000]))].concat()));
+    let request = |logs: usize| field(0x0a, &[resource.clone(), field(0x12, &field(0x12, b"").repeat(logs))].concat());
+    for (logs, max_records, max_bytes, within) in
+        [(1_000, 10, 0, true), (20_000, 10, 0, false), (1_000, 0, 100_500, true), (20_000, 0, 100_080, false)]
+    {
+        let bytes = request(logs);
+        let pieces = split(Signal::Logs, &bytes, max_records, max_bytes);
+        let case = format!("{logs} by {max_records} and {max_bytes}");
+        assert_eq!(pieces.iter().map(|piece| piece.records as usize).sum::<usize>(), logs, "{case}");
+        let size: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
+        assert!(size < 7 * bytes.len() + (64 << 20), "{case}: {} bytes became {size}", bytes.len());
+        let keeps = |piece: &sluice_wire::Piece<'_>| {
+            (max_records == 0 || piece.records as usize <= max_records)
+                && (max_bytes == 0 || piece.bytes.len() <= max_bytes)
+        };
+        let (last, others) = pieces.split_last().unwrap();
+        assert!(others.iter().all(keeps), "{case}");
+        assert_eq!(keeps(last), within, "{case}");
     }
 }
