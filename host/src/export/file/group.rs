@@ -1,5 +1,7 @@
 //! Takes a batch apart by a resource attribute.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use sluice_wire::Signal;
 use sluice_wire::view::{LogsView, MetricsView, Resource, TracesView, Value};
@@ -21,6 +23,7 @@ const LENGTH_DELIMITED: u64 = 2;
 /// attribute as a text.
 pub(super) fn group(batch: &Batch, attribute: &str) -> (Vec<Group>, u64) {
     let mut groups: Vec<(String, u64, Vec<u8>)> = Vec::new();
+    let mut positions: HashMap<String, usize> = HashMap::new();
     let mut without = 0;
     for resource in resources(&batch.bytes) {
         let items = sluice_wire::validate(batch.signal, resource).map_or(0, |summary| summary.records.into());
@@ -28,12 +31,15 @@ pub(super) fn group(batch: &Batch, attribute: &str) -> (Vec<Group>, u64) {
             without += items;
             continue;
         };
-        match groups.iter_mut().find(|(known, ..)| *known == segment) {
+        match positions.get(&segment).and_then(|position| groups.get_mut(*position)) {
             Some((_, sum, bytes)) => {
                 *sum += items;
                 bytes.extend_from_slice(resource);
             }
-            None => groups.push((segment, items, resource.to_vec())),
+            None => {
+                positions.insert(segment.clone(), groups.len());
+                groups.push((segment, items, resource.to_vec()));
+            }
         }
     }
     let group = |(segment, items, bytes)| Group { segment: Some(segment), items, bytes: Bytes::from(bytes) };

@@ -359,6 +359,14 @@ fn what_prometheus_cannot_express_is_dropped_with_its_reason() {
 }
 
 #[test]
+fn many_metrics_that_are_dropped_are_counted_and_some_of_them_named() {
+    let metrics = (0..1_000).map(|number| sum(&format!("delta{number}"), 1, vec![point(vec![], 1, 1.0)]));
+    let translated = translate::translate(&plain(), "", &request(vec![], metrics.collect()));
+    assert_eq!(translated.dropped.iter().map(|dropped| dropped.items).sum::<u64>(), 1_000);
+    assert_eq!(translated.dropped.len(), 100);
+}
+
+#[test]
 fn a_point_without_a_recorded_value_marks_its_series_stale() {
     let stale = NumberDataPoint { flags: 1, ..point(vec![], 3, 8.0) };
     let translated = translate::translate(&plain(), "", &request(vec![], vec![gauge("g", vec![stale])]));

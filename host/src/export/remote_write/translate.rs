@@ -17,6 +17,8 @@ use super::{STALE_NAN, Translation};
 use crate::export::Dropped;
 use crate::export::text::{as_string, for_tenant, plain_double};
 
+/// Details of what was dropped from one batch; what more there is counts with the first of the same reason.
+const MAX_DETAILS: usize = 100;
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
 const CUMULATIVE: i32 = 2;
 /// `DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK`.
@@ -351,7 +353,9 @@ impl<'a> Translator<'a> {
     }
 
     fn drop(&mut self, items: u64, reason: &'static str, detail: String) {
-        match self.dropped.iter_mut().find(|dropped| dropped.reason == reason && dropped.detail == detail) {
+        let has_room = self.dropped.len() < MAX_DETAILS;
+        let is_same = |dropped: &&mut Dropped| dropped.reason == reason && (!has_room || dropped.detail == detail);
+        match self.dropped.iter_mut().find(is_same) {
             Some(dropped) => dropped.items += items,
             None => self.dropped.push(Dropped { items, reason, detail }),
         }
