@@ -126,7 +126,9 @@ impl<'a> LabelNames<'a> {
                 Some(last) if last.name == name && last_key == *key => last.value = value,
                 Some(last) if last.name == name => {
                     if last.value != value {
-                        last.value = format!("{};{value}", last.value).into();
+                        let joined = last.value.to_mut();
+                        joined.push(';');
+                        joined.push_str(&value);
                     }
                 }
                 _ => labels.push(Label::new(Source::Attribute, name, value)),

@@ -259,6 +259,35 @@ fn a_histogram_becomes_cumulative_buckets() {
 }
 
 #[test]
+fn an_exemplar_stands_in_the_first_bucket_that_holds_it() {
+    let exemplar =
+        |value| Exemplar { time_unix_nano: MS, value: Some(exemplar::Value::AsDouble(value)), ..Default::default() };
+    let values = [0.5, 1.0, 1.5, 3.0, 9.0, f64::NAN];
+    // The third bound is wrong: nothing is in that bucket that is not in one before it.
+    let data_point = HistogramDataPoint {
+        time_unix_nano: MS,
+        count: 6,
+        explicit_bounds: vec![1.0, 2.0, 1.5, 4.0],
+        bucket_counts: vec![1; 5],
+        exemplars: values.map(exemplar).to_vec(),
+        ..Default::default()
+    };
+    let data = Histogram { data_points: vec![data_point], aggregation_temporality: 2 };
+    let metric = Metric { name: "h".into(), data: Some(Data::Histogram(data)), ..Default::default() };
+    let translated = translate::translate(&plain(), "", &request(vec![], vec![metric]));
+    let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
+    let mut found: Vec<(String, usize)> = Vec::new();
+    for series in requests.iter().flat_map(|request| &request.timeseries).filter(|series| !series.exemplars.is_empty())
+    {
+        let le = series.labels.iter().find(|label| label.name == "le").map(|label| label.value.clone());
+        found.push((le.unwrap_or_default(), series.exemplars.len()));
+    }
+    found.sort();
+    let expected = [("+Inf", 2), ("1", 2), ("2", 1), ("4", 1)];
+    assert_eq!(found, expected.map(|(le, count)| (le.to_owned(), count)));
+}
+
+#[test]
 fn an_exponential_histogram_becomes_a_native_one() {
     let data_point = ExponentialHistogramDataPoint {
         time_unix_nano: MS,

@@ -208,21 +208,24 @@ impl<'a> Translator<'a> {
         if let Some(sum) = point.sum() {
             self.sample(&labels, name, "_sum", None, nanos, recorded(flags, sum));
         }
+        // The largest bound so far, and the series of the bucket; bounds ascend if the sender is right.
         let mut buckets = Vec::new();
-        let mut cumulative = 0u64;
+        let (mut largest, mut cumulative) = (f64::NEG_INFINITY, 0u64);
         for (bound, count) in point.explicit_bounds().zip(point.bucket_counts()) {
             cumulative = cumulative.saturating_add(count);
             if bound.is_finite() {
                 let le = plain_double(bound);
                 let value = recorded(flags, cumulative as f64);
-                buckets.push((bound, self.sample(&labels, name, "_bucket", Some(("le", &le)), nanos, value)));
+                largest = largest.max(bound);
+                buckets.push((largest, self.sample(&labels, name, "_bucket", Some(("le", &le)), nanos, value)));
             }
         }
         let value = recorded(flags, point.count() as f64);
         buckets.push((f64::INFINITY, self.sample(&labels, name, "_bucket", Some(("le", "+Inf")), nanos, value)));
         for exemplar in point.exemplars() {
             let measured = exemplar_value(&exemplar);
-            let bucket = buckets.iter().find(|(bound, _)| *bound >= measured).or(buckets.last());
+            let below = buckets.partition_point(|(largest, _)| *largest < measured || measured.is_nan());
+            let bucket = buckets.get(below).or(buckets.last());
             if let Some((_, series)) = bucket {
                 self.exemplar(*series, &exemplar);
             }
