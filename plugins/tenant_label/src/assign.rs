@@ -182,8 +182,9 @@ impl<'a> Tenants<'a> {
     /// Splits the batch among the tenants that have rows.
     fn partition(self, batch: &Batch, assignment: &Assignment, outcome: &mut Outcome) {
         if self.in_use() == 1 {
-            let only = self.names.into_iter().find(|(_, used)| *used);
-            only.into_iter().for_each(|(name, _)| _ = outcome.belongs_to(name));
+            if let Some((name, _)) = self.names.into_iter().find(|(_, used)| *used) {
+                outcome.belongs_to(name);
+            }
             return;
         }
         let mut next = 0;

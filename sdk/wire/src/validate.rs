@@ -98,7 +98,7 @@ pub enum Reason {
     #[error("packed field of {0} bytes is no multiple of 8")]
     UnevenPacked(usize),
     /// A request is valid with it, but see [`Summary::unambiguous`].
-    #[error("a second value where there can be one")]
+    #[error("a second value where there can be one: some readers join both, others take the last; send one")]
     SecondValue,
     /// Values are nested too deep.
     #[error("values nested deeper than {MAX_VALUE_NESTING} levels")]

@@ -140,7 +140,7 @@ async fn refuses_a_log_record_with_two_bodies() {
     let refused = post(&running.http, request("/v1/logs", &[PROTOBUF], Chunks::of(two))).await;
     assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
     let message = status(&refused).message;
-    assert!(message.contains("byte 13: a second value where there can be one"), "{message}");
+    assert!(message.contains("byte 13: a second value where there can be one: some readers join both, "), "{message}");
 }
 
 #[tokio::test]
