@@ -243,6 +243,33 @@ fn refuses_very_many_tiny_records_of_a_large_resource() {
     assert!(reason.starts_with("its resources are so large that requests of at most 100 records"), "{reason}");
 }
 
+/// Each tenant's request repeats the resource, and all parts of a batch share the room for that.
+#[test]
+fn refuses_a_large_resource_of_very_many_tenants() {
+    let of = |tenants: usize| {
+        let mut logs = LogsWriter::new();
+        logs.resource_logs(|resource| {
+            resource.resource(|resource| resource.attribute("large", |value| value.text(&"x".repeat(100_000))));
+            resource.scope_logs(|scope| {
+                for tenant in 0..tenants {
+                    scope.log_record(|record| record.attribute("k", |value| value.text(&tenant.to_string())));
+                }
+            });
+        });
+        batch_of(logs.finish(), tenants as u64)
+    };
+    for rows in [8_192, 50] {
+        let limits = StageLimits { rows, ..spec(act("nothing")).limits };
+        let chain = chain(vec![StageSpec { limits, ..spec(act("partition")) }]);
+        let parts = chain.run(of(500)).result.expect("half of the room");
+        assert_eq!(parts.len(), 500);
+        assert!(parts.iter().all(|part| part.items == 1 && part.bytes.len() > 100_000));
+        let refused = chain.run(of(1_000)).result.expect_err("too much");
+        let Refusal::Permanent { reason } = refused else { panic!("of the wrong kind") };
+        assert!(reason.starts_with("its resources are so large that requests of its tenants"), "{reason}");
+    }
+}
+
 #[test]
 fn cuts_what_is_larger_than_a_call_takes_and_joins_it_again() {
     let rows: Vec<String> = (0..10).map(|i| i.to_string()).collect();

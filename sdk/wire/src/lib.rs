@@ -35,7 +35,7 @@ pub use field::{
 pub use gather::{BytesColumn, DictionaryColumn, Gathered, GatheredTable, LiveRows, NumberColumn, TableOptions, Texts};
 pub use plan::{EditError, EditPlan, EditValue, EditValues, Entities};
 pub use projection::{MAX_COLUMNS, Projection, ProjectionError};
-pub use splice::{Part, splice};
+pub use splice::{Part, TooRepetitive, splice, splice_within};
 pub use split::{Piece, concat, split};
 pub use validate::{MAX_VALUE_NESTING, Reason, Summary, WireError, validate};
 pub use writer::*;

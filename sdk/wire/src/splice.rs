@@ -39,13 +39,33 @@ pub struct Part<'a> {
 /// even copied. Metrics, scopes and resources that lost all of their records go. Those that had none before stay, unless
 /// what they stand in goes into several parts: nobody knows whose they are.
 pub fn splice<'a>(bytes: &'a [u8], columns: &Columns, plan: &EditPlan) -> Vec<Part<'a>> {
-    if let Some(whole) = unchanged(bytes, plan) {
-        return whole;
-    }
-    let mut splicer = Splicer::new(bytes, columns, plan);
-    splicer.request();
-    splicer.finish()
+    let mut unlimited = usize::MAX;
+    splice_within(&mut unlimited, bytes, columns, plan).unwrap_or_default()
 }
+
+/// Splices with a limit for what the parts of a partition repeat: of a resource, scope or metric all that it says about
+/// itself stands in every part that has records of it. Takes from `room` how many bytes that is.
+///
+/// # Errors
+/// If nothing would be left of the room.
+pub fn splice_within<'a>(
+    room: &mut usize,
+    bytes: &'a [u8],
+    columns: &Columns,
+    plan: &EditPlan,
+) -> Result<Vec<Part<'a>>, TooRepetitive> {
+    if let Some(whole) = unchanged(bytes, plan) {
+        return Ok(whole);
+    }
+    let mut splicer = Splicer::new(bytes, columns, plan, *room);
+    splicer.request();
+    *room = splicer.room;
+    if *room == 0 { Err(TooRepetitive) } else { Ok(splicer.finish()) }
+}
+
+/// The parts of a request would repeat more of it than they may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooRepetitive;
 
 /// The request as it is, if all of it goes into one part and nothing changes.
 fn unchanged<'a>(bytes: &'a [u8], plan: &EditPlan) -> Option<Vec<Part<'a>>> {
@@ -89,6 +109,8 @@ pub(crate) struct Splicer<'a, 'p> {
     /// For each part the container in which it was last seen, so that each is listed once.
     stamps: Vec<u64>,
     stamp: u64,
+    /// How many bytes may still be written that stand in an earlier part, too.
+    room: usize,
 }
 
 /// The range of numbers that a container's children have.
@@ -123,7 +145,7 @@ struct Container {
 }
 
 impl<'a, 'p> Splicer<'a, 'p> {
-    fn new(bytes: &'a [u8], columns: &'p Columns, plan: &'p EditPlan) -> Self {
+    fn new(bytes: &'a [u8], columns: &'p Columns, plan: &'p EditPlan, room: usize) -> Self {
         let parts = plan.partition.as_ref().map_or(1, |partition| partition.parts as usize);
         let sole = sole_part(plan);
         let capacity = |part: usize| match sole {
@@ -147,16 +169,18 @@ impl<'a, 'p> Splicer<'a, 'p> {
             sole,
             stamps: vec![0; parts],
             stamp: 0,
+            room,
         }
     }
 
     fn request(&mut self) {
+        let all: Vec<u32> = (0..self.outs.len() as u32).collect();
         let mut cursor = Cursor::new(self.bytes);
         while let Some(item) = cursor.item() {
             if item.key == keys::LEN_1 {
                 self.resource(&item);
             } else {
-                self.outs.iter_mut().for_each(|out| out.copy(item.at, item.end));
+                self.repeat(&all, |_, out| out.copy(item.at, item.end));
             }
         }
     }
@@ -323,8 +347,7 @@ impl<'a, 'p> Splicer<'a, 'p> {
             return;
         };
         if !counts {
-            self.outs_of(set, |out| out.copy(item.at, item.end));
-            return;
+            return self.repeat(set, |_, out| out.copy(item.at, item.end));
         }
         let point = match message {
             schema::HISTOGRAM => schema::HISTOGRAM_POINT,
@@ -387,23 +410,13 @@ impl<'a, 'p> Splicer<'a, 'p> {
     }
 
     fn open(&mut self, item: &Item, set: &[u32]) -> Vec<Mark> {
-        let mut marks = Vec::with_capacity(set.len());
-        self.outs_of(set, |out| marks.push(out.open(item)));
-        marks
+        set.iter().filter_map(|&part| Some(self.outs.get_mut(part as usize)?.open(item))).collect()
     }
 
     fn close(&mut self, marks: Vec<Mark>, set: &[u32]) {
         for (&part, mark) in set.iter().zip(marks) {
             if let Some(out) = self.outs.get_mut(part as usize) {
                 out.close(mark);
-            }
-        }
-    }
-
-    fn outs_of(&mut self, set: &[u32], mut write: impl FnMut(&mut Out<'a>)) {
-        for &part in set {
-            if let Some(out) = self.outs.get_mut(part as usize) {
-                write(out);
             }
         }
     }

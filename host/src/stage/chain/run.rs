@@ -1,11 +1,13 @@
 //! Takes one batch through a chain.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use sluice_wire::{Columns, EditPlan, LiveRows, Part, Summary, concat, splice, split, validate};
+use sluice_wire::{
+    Columns, EditPlan, LiveRows, Part, Summary, TooRepetitive, concat, splice, splice_within, split, validate,
+};
 
 use super::report::{ChainOutcome, LeftOut, StageFailure, StageReport};
 use super::{Plan, Segment, Stage};
@@ -17,6 +19,8 @@ use crate::stage::declared::Writes;
 
 /// A sender whose batch a stage rejected tries again after this time; by then somebody may have repaired the stage.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// What the requests of a batch's tenants may repeat of its resources, beside four times the batch.
+const ROOM: usize = 64 << 20;
 
 /// Runs a batch through all stages of a plan.
 pub(super) fn run(plan: &Plan, batch: Batch) -> ChainOutcome {
@@ -39,6 +43,8 @@ struct Run<'a> {
     received_unix_nano: u64,
     reports: &'a mut [StageReport],
     left_out: BTreeMap<Option<String>, LeftOut>,
+    /// How much tenants' requests may still repeat.
+    room: usize,
 }
 
 /// A request that belongs to one tenant, or to the batch's own.
@@ -68,7 +74,8 @@ struct Tenants {
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, batch: &'a Batch, reports: &'a mut [StageReport]) -> Self {
         let received_unix_nano = unix_nano(&batch.context);
-        Self { plan, batch, received_unix_nano, reports, left_out: BTreeMap::new() }
+        let room = ROOM + 4 * batch.bytes.len();
+        Self { plan, batch, received_unix_nano, reports, left_out: BTreeMap::new(), room }
     }
 
     /// Cuts what is too large for one call, and joins what comes out.
@@ -136,7 +143,7 @@ impl<'a> Run<'a> {
         match current {
             None => Ok(vec![piece]),
             Some(now) => {
-                let (pieces, columns) = now.finish(&tenant);
+                let (pieces, columns) = now.finish(&tenant, &mut self.room)?;
                 self.give_back(columns);
                 Ok(pieces)
             }
@@ -145,7 +152,7 @@ impl<'a> Run<'a> {
 
     /// A stage that replaces whole requests gets each tenant's rows on their own.
     fn each_part(&mut self, now: Current, tenant: &Option<String>, from: usize) -> Result<Vec<Piece>, Refusal> {
-        let (pieces, columns) = now.finish(tenant);
+        let (pieces, columns) = now.finish(tenant, &mut self.room)?;
         self.give_back(columns);
         let mut done = Vec::new();
         for piece in pieces {
@@ -312,7 +319,7 @@ impl Current {
     }
 
     /// The requests that are left, one per tenant.
-    fn finish(mut self, tenant: &Option<String>) -> (Vec<Piece>, Columns) {
+    fn finish(mut self, tenant: &Option<String>, room: &mut usize) -> Result<(Vec<Piece>, Columns), Refusal> {
         let names = self.tenants.take().map(|Tenants { names, codes }| {
             if names.len() != 1 {
                 // Codes are below the number of names and there is one per row, so this can't fail.
@@ -328,8 +335,15 @@ impl Current {
             let items = u64::from(part.records);
             Piece { tenant: named.or_else(|| tenant.clone()), bytes: own(&self.bytes, part.bytes), items }
         };
-        let pieces = splice(&self.bytes, &self.columns, &self.edits).into_iter().map(piece).collect();
-        (pieces, self.columns)
+        let parts = splice_within(room, &self.bytes, &self.columns, &self.edits);
+        let parts = parts.map_err(|TooRepetitive| Refusal::Permanent {
+            reason:
+                "its resources are so large that requests of its tenants, each of which repeats them, would take too \
+                     much memory"
+                    .to_owned(),
+        })?;
+        let pieces = parts.into_iter().map(piece).collect();
+        Ok((pieces, self.columns))
     }
 }
 
@@ -383,11 +397,14 @@ fn own(original: &Bytes, part: Cow<'_, [u8]>) -> Bytes {
 /// Joins the requests of each tenant, in the order in which the tenants appear.
 fn join(pieces: Vec<Piece>) -> Vec<Piece> {
     let mut groups: Vec<Vec<Piece>> = Vec::new();
+    let mut of_tenants = HashMap::new();
     for piece in pieces {
-        match groups.iter_mut().find(|group| group[0].tenant == piece.tenant) {
-            Some(group) => group.push(piece),
-            None => groups.push(vec![piece]),
+        let next = groups.len();
+        let group = *of_tenants.entry(piece.tenant.clone()).or_insert(next);
+        if group == next {
+            groups.push(Vec::new());
         }
+        groups[group].push(piece);
     }
     let joined = |mut group: Vec<Piece>| {
         if group.len() == 1 {

@@ -224,17 +224,24 @@ impl<'a, 'p> Splicer<'a, 'p> {
         self.repeat(set, |splicer, out| splicer.current.append_wrapped(splicer.plan, wrapper, false, out));
     }
 
-    /// Does the same for several parts, each time from the same state.
-    fn repeat(&mut self, set: &[u32], mut write: impl FnMut(&mut Self, &mut Out<'a>)) {
+    /// Does the same for several parts, each time from the same state, as long as there is room.
+    pub(super) fn repeat(&mut self, set: &[u32], mut write: impl FnMut(&mut Self, &mut Out<'a>)) {
         let (written, position) = (self.current.written, self.patches.position());
-        for &part in set {
+        for (nth, &part) in set.iter().enumerate() {
+            if self.room == 0 {
+                break;
+            }
             self.current.written = written;
             self.patches.go(position);
             let Some(slot) = self.outs.get_mut(part as usize) else {
                 continue;
             };
             let mut out = core::mem::replace(slot, Out::new(self.bytes, 0));
+            let before = out.len();
             write(self, &mut out);
+            if nth > 0 {
+                self.room = self.room.saturating_sub(out.len().saturating_sub(before));
+            }
             if let Some(slot) = self.outs.get_mut(part as usize) {
                 *slot = out;
             }

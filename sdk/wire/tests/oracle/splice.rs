@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use proptest::prelude::*;
 use sluice_wire::{
     Columns, EditError, EditPlan, EditValue, Entities, Field, Intrinsic, Level, LiveRows, Projection, SEPARATOR,
-    Signal, TableLists, TableOptions, TableRequest, ValueKind, concat, sample, splice, validate,
+    Signal, TableLists, TableOptions, TableRequest, TooRepetitive, ValueKind, concat, sample, splice, splice_within,
+    validate,
 };
 
 use crate::dice::{Dice, cases, seeds};
@@ -283,6 +284,36 @@ fn parts_of_a_partition_are_borrowed_where_they_stand_together() {
     let found: Vec<_> = parts.iter().map(|part| (part.code, part.records, part.bytes.to_vec())).collect();
     assert_eq!(found, [(1, 2, second), (4, 3, first)]);
     assert!(parts.iter().all(|part| matches!(part.bytes, Cow::Borrowed(_))));
+}
+
+/// Two parts repeat a resource's attribute and a field of the request that nobody knows, and `room` is what that takes.
+#[test]
+fn what_parts_repeat_takes_room() {
+    let unknown = field(9, b"unknown");
+    let request = sample::request(Signal::Logs, 2);
+    let bytes = concat(&[&request, &unknown]);
+    let columns = extract(Signal::Logs, &bytes);
+    let mut plan = EditPlan::new(&columns);
+    plan.set(&Field::attribute(Level::Resource, "added"), Entities::All, EditValue::Text("0123456789")).unwrap();
+    let label = 2 + 2 + "added".len() + 2 + 2 + 10;
+    let mut plenty = 1 << 20;
+    splice_within(&mut plenty, &bytes, &columns, &plan).unwrap();
+    assert_eq!(plenty, 1 << 20, "nothing is repeated without a partition");
+
+    plan.partition(vec![0, 1], 2).unwrap();
+    let parts = splice_within(&mut plenty, &bytes, &columns, &plan).unwrap();
+    assert_eq!(parts, splice(&bytes, &columns, &plan));
+    let taken = (1 << 20) - plenty;
+    // All but the two records, their tags and lengths, and those of the messages around them.
+    let apart: usize = parts.iter().map(|part| part.bytes.len()).sum::<usize>() - bytes.len() - label;
+    assert!(taken >= unknown.len() + label && (taken..taken + 10).contains(&apart), "{taken} of {apart}");
+
+    assert_eq!(splice_within(&mut (taken + 1), &bytes, &columns, &plan).as_ref(), Ok(&parts));
+    for too_little in [taken, taken / 2, 1, 0] {
+        let mut room = too_little;
+        assert_eq!(splice_within(&mut room, &bytes, &columns, &plan), Err(TooRepetitive), "{too_little}");
+        assert_eq!(room, 0);
+    }
 }
 
 #[test]
