@@ -39,8 +39,9 @@ pub trait Exporter: Send + Sync + 'static {
     /// What is sent in one go. A retry sends the same bytes.
     type Request: Send;
 
-    /// Encodes a batch into requests, each within the destination's limits.
-    fn encode(&self, batch: &Batch) -> Encoded<Self::Request>;
+    /// Encodes a batch into requests, each within the destination's limits: its items from number `from` on, as many as
+    /// take a bounded amount of memory.
+    fn encode(&self, batch: &Batch, from: u64) -> Encoded<Self::Request>;
 
     /// Sends one request, once.
     fn send(&self, request: Self::Request) -> impl Future<Output = Sent<Self::Request>> + Send;
@@ -53,6 +54,8 @@ pub struct Encoded<R> {
     pub requests: Vec<R>,
     /// Items that are on purpose in none of the requests.
     pub dropped: Vec<Dropped>,
+    /// The first item that is in neither, for the time when all of the requests are sent.
+    pub next: Option<u64>,
 }
 
 /// Items that can't be expressed for a destination.

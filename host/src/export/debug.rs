@@ -118,7 +118,7 @@ impl Debug {
 impl Exporter for Debug {
     type Request = Shown;
 
-    fn encode(&self, batch: &Batch) -> Encoded<Shown> {
+    fn encode(&self, batch: &Batch, _from: u64) -> Encoded<Shown> {
         let mut shown = Shown { items: batch.items, summary: String::new(), text: String::new() };
         if self.is_shown(batch.signal, Instant::now()) {
             shown.summary = summary(batch);
@@ -128,7 +128,7 @@ impl Exporter for Debug {
                 Verbosity::Detailed => detailed::text(batch.signal, &batch.bytes),
             };
         }
-        Encoded { requests: vec![shown], dropped: Vec::new() }
+        Encoded { requests: vec![shown], dropped: Vec::new(), next: None }
     }
 
     async fn send(&self, shown: Shown) -> Sent<Shown> {

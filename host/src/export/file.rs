@@ -106,8 +106,8 @@ impl File {
 impl Exporter for File {
     type Request = Record;
 
-    fn encode(&self, batch: &Batch) -> Encoded<Record> {
-        let mut encoded = Encoded { requests: Vec::new(), dropped: Vec::new() };
+    fn encode(&self, batch: &Batch, _from: u64) -> Encoded<Record> {
+        let mut encoded = Encoded { requests: Vec::new(), dropped: Vec::new(), next: None };
         let groups = match &self.group_by {
             None => vec![Group { segment: None, items: batch.items, bytes: batch.bytes.clone() }],
             Some(attribute) => {

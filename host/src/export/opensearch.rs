@@ -177,8 +177,8 @@ impl OpenSearch {
 impl Exporter for OpenSearch {
     type Request = BulkRequest;
 
-    fn encode(&self, batch: &Batch) -> Encoded<BulkRequest> {
-        self.encoder.encode(batch)
+    fn encode(&self, batch: &Batch, from: u64) -> Encoded<BulkRequest> {
+        self.encoder.encode(batch, from)
     }
 
     async fn send(&self, request: BulkRequest) -> Sent<BulkRequest> {

@@ -130,15 +130,15 @@ impl OtlpGrpc {
 impl Exporter for OtlpGrpc {
     type Request = Call;
 
-    fn encode(&self, batch: &Batch) -> Encoded<Call> {
+    fn encode(&self, batch: &Batch, _from: u64) -> Encoded<Call> {
         match compress_message(self.compression, batch.bytes.clone()) {
             Ok((payload, encoding)) => {
                 let call = Call { batch: batch.clone(), payload, encoding };
-                Encoded { requests: vec![call], dropped: Vec::new() }
+                Encoded { requests: vec![call], dropped: Vec::new(), next: None }
             }
             Err(error) => {
                 let dropped = Dropped { items: batch.items, reason: "compression", detail: error.to_string() };
-                Encoded { requests: Vec::new(), dropped: vec![dropped] }
+                Encoded { requests: Vec::new(), dropped: vec![dropped], next: None }
             }
         }
     }

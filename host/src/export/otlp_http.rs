@@ -124,10 +124,10 @@ impl OtlpHttp {
 impl Exporter for OtlpHttp {
     type Request = Post;
 
-    fn encode(&self, batch: &Batch) -> Encoded<Post> {
+    fn encode(&self, batch: &Batch, _from: u64) -> Encoded<Post> {
         match self.post(batch) {
-            Ok(post) => Encoded { requests: vec![post], dropped: Vec::new() },
-            Err(dropped) => Encoded { requests: Vec::new(), dropped: vec![dropped] },
+            Ok(post) => Encoded { requests: vec![post], dropped: Vec::new(), next: None },
+            Err(dropped) => Encoded { requests: Vec::new(), dropped: vec![dropped], next: None },
         }
     }
 

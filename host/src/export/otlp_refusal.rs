@@ -16,7 +16,7 @@ pub(crate) fn halve<E: Exporter>(exporter: &E, batch: &Batch, reason: String) ->
     }
     let (mut requests, mut refused) = (Vec::new(), Vec::new());
     for half in halves {
-        let Encoded { requests: encoded, dropped } = exporter.encode(&half);
+        let Encoded { requests: encoded, dropped, next: _ } = exporter.encode(&half, 0);
         requests.extend(encoded.into_iter().map(|request| (request, half.items)));
         let letter = |items, reason| DeadLetter { items, reason, document: None };
         refused.extend(dropped.into_iter().map(|dropped| letter(dropped.items, dropped.detail)));

@@ -134,12 +134,12 @@ impl Translation {
 impl Exporter for RemoteWrite {
     type Request = WriteRequest;
 
-    fn encode(&self, batch: &Batch) -> Encoded<WriteRequest> {
-        let translated = translate::translate(&self.translation, batch.tenant.as_str(), &batch.bytes);
+    fn encode(&self, batch: &Batch, from: u64) -> Encoded<WriteRequest> {
+        let translated = translate::translate(&self.translation, batch.tenant.as_str(), &batch.bytes, from);
         let max_bytes = self.translation.max_request_bytes;
         let mut requests = request::pack(translated.series, max_bytes, MAX_COMPRESSED_BYTES);
         requests.extend(request::metadata(&translated.metadata, max_bytes, MAX_COMPRESSED_BYTES));
-        Encoded { requests, dropped: translated.dropped }
+        Encoded { requests, dropped: translated.dropped, next: translated.next }
     }
 
     async fn send(&self, request: WriteRequest) -> Sent<WriteRequest> {

@@ -18,7 +18,7 @@ fn shown(verbosity: Verbosity) -> Vec<String> {
         (Signal::Logs, samples::logs().encode_to_vec()),
     ];
     let show = |(signal, bytes)| {
-        let shown = exporter.encode(&Batch { signal, ..batch(7, bytes) }).requests.remove(0);
+        let shown = exporter.encode(&Batch { signal, ..batch(7, bytes) }, 0).requests.remove(0);
         format!("{}\n{}", shown.summary, shown.text)
     };
     requests.into_iter().map(show).collect()
@@ -64,7 +64,7 @@ async fn shows_the_first_of_each_second_and_then_every_so_manieth() {
     ] {
         let exporter = exporter(DebugConfig { sampling_initial, sampling_thereafter, ..DebugConfig::default() });
         for second in 0..2 {
-            let is_shown = |_| !exporter.encode(&batch(1, "")).requests[0].summary.is_empty();
+            let is_shown = |_| !exporter.encode(&batch(1, ""), 0).requests[0].summary.is_empty();
             let shown: Vec<bool> = (0..7).map(is_shown).collect();
             assert_eq!(shown, expected, "second {second}");
             // Another signal has a count of its own.
@@ -78,7 +78,7 @@ async fn shows_the_first_of_each_second_and_then_every_so_manieth() {
 async fn counts_items_as_delivered_whether_they_are_shown_or_not() {
     let exporter = exporter(DebugConfig { sampling_initial: 1, sampling_thereafter: 0, ..DebugConfig::default() });
     for _ in 0..2 {
-        let shown = exporter.encode(&batch(5, "")).requests.remove(0);
+        let shown = exporter.encode(&batch(5, ""), 0).requests.remove(0);
         assert_eq!(exporter.send(shown).await.delivered, 5);
     }
 }
@@ -89,7 +89,7 @@ async fn writes_to_files_instead_of_the_log() {
     let path = directory.path().join("debug.txt");
     let output_paths = vec![path.display().to_string()];
     let exporter = exporter(DebugConfig { use_internal_logger: false, output_paths, ..DebugConfig::default() });
-    let shown = exporter.encode(&batch(5, "")).requests.remove(0);
+    let shown = exporter.encode(&batch(5, ""), 0).requests.remove(0);
     exporter.send(shown).await;
     let text = std::fs::read_to_string(path).expect("file");
     assert_eq!(text, "Traces\t{\"resource spans\": 0, \"spans\": 5}\n");

@@ -20,7 +20,7 @@ fn traces() -> Batch {
 
 async fn export(exporter: &File, batch: &Batch) -> u64 {
     let mut delivered = 0;
-    for record in exporter.encode(batch).requests {
+    for record in exporter.encode(batch, 0).requests {
         delivered += exporter.send(record).await.delivered;
     }
     delivered
@@ -98,7 +98,7 @@ async fn starts_a_new_file_when_the_old_one_is_full() {
     let rotation = Some(RotationConfig { max_megabytes: 1, ..RotationConfig::default() });
     let path = directory.path().join("traces.jsonl");
     let exporter = File::new("file", &FileConfig { rotation, ..config(&path) }).expect("exporter");
-    let length = exporter.encode(&traces()).requests[0].bytes.len();
+    let length = exporter.encode(&traces(), 0).requests[0].bytes.len();
     let per_file = MEGABYTE / length;
     for _ in 0..=per_file {
         export(&exporter, &traces()).await;
@@ -132,7 +132,7 @@ async fn writes_a_file_per_value_of_a_resource_attribute() {
     let group_by = GroupByConfig { enabled: true, resource_attribute: "service.name".into(), max_open_files: 1 };
     let path = directory.path().join("logs/*.jsonl");
     let exporter = File::new("file", &FileConfig { group_by, ..config(&path) }).expect("exporter");
-    let encoded = exporter.encode(&batch);
+    let encoded = exporter.encode(&batch, 0);
     assert_eq!(encoded.requests.iter().map(|record| record.items).collect::<Vec<_>>(), [4, 2]);
     assert_eq!((encoded.dropped[0].items, encoded.dropped[0].reason), (2, "no_path_segment"));
     assert_eq!(export(&exporter, &batch).await + export(&exporter, &batch).await, 12);
@@ -151,7 +151,7 @@ async fn tries_again_when_a_file_can_not_be_written() {
     let full =
         File::new("file", &FileConfig { flush_interval: types::Duration::ZERO, ..config(Path::new("/dev/full")) });
     let full = full.expect("exporter");
-    let record = full.encode(&traces()).requests.remove(0);
+    let record = full.encode(&traces(), 0).requests.remove(0);
     let again = full.send(record.clone()).await.again.expect("again");
     assert_eq!(again.requests, [(record, 2)]);
 }

@@ -59,6 +59,11 @@ struct Bulk<'a> {
     /// Whose records these are and what is around them, hashed.
     origin: Sha256,
     dropped: Vec<Dropped>,
+    /// How many records came by, and which is the first to encode.
+    seen: u64,
+    from: u64,
+    /// The first record that the request had no room for.
+    next: Option<u64>,
     /// Service documents that are in this batch already.
     announced: HashSet<ServiceKey>,
     /// Documents of Jaeger's spans that wait for others, since several are hashed at a time.
@@ -67,14 +72,16 @@ struct Bulk<'a> {
 
 /// The document of a span, but for the hash in its id.
 struct JaegerSpan {
+    number: u64,
     index: String,
     trace_and_span: Vec<u8>,
     source: Vec<u8>,
 }
 
 impl Encoder {
-    /// Encodes a batch.
-    pub(super) fn encode(&self, batch: &Batch) -> Encoded<BulkRequest> {
+    /// Encodes the records of a batch from number `from` on into one request: the documents of all may take any multiple of
+    /// the batch, since each repeats its resource.
+    pub(super) fn encode(&self, batch: &Batch, from: u64) -> Encoded<BulkRequest> {
         let mut bulk = Bulk {
             encoder: self,
             batch,
@@ -83,6 +90,9 @@ impl Encoder {
             source: Vec::with_capacity(2048),
             origin: Sha256::new(),
             dropped: Vec::new(),
+            seen: 0,
+            from,
+            next: None,
             announced: HashSet::new(),
             spans: Vec::with_capacity(jaeger::LANES),
         };
@@ -91,7 +101,7 @@ impl Encoder {
             Signal::Logs => bulk.logs(),
             Signal::Metrics => bulk.drop(batch.items, "unsupported_signal", "opensearch takes no metrics".into()),
         }
-        Encoded { requests: bulk.packer.finish(), dropped: bulk.dropped }
+        Encoded { requests: bulk.packer.finish().into_iter().collect(), dropped: bulk.dropped, next: bulk.next }
     }
 
     /// What documents of a tenant say they are of.
@@ -104,6 +114,9 @@ impl Bulk<'_> {
     fn traces(&mut self) {
         for resource in TracesView::new(&self.batch.bytes).resource_spans() {
             for scope in resource.scope_spans() {
+                if self.is_over(|| scope.spans().count()) {
+                    continue;
+                }
                 let around = Surroundings {
                     resource: resource.resource(),
                     resource_schema_url: resource.schema_url(),
@@ -113,7 +126,10 @@ impl Bulk<'_> {
                 match &self.encoder.schema {
                     Schema::Jaeger { prefix } => {
                         let service = jaeger::service_name(&around);
-                        scope.spans().for_each(|span| self.jaeger_span(&span, &around, &service, prefix));
+                        let write = |bulk: &mut Self, number, span: &_| {
+                            bulk.jaeger_span(number, span, &around, &service, prefix);
+                        };
+                        self.each(scope.spans(), write);
                         self.finish_jaeger_spans();
                     }
                     Schema::Bodymap => {
@@ -123,7 +139,7 @@ impl Bulk<'_> {
                     Schema::Ss4o | Schema::Ecs(_) => {
                         let mut writer = ss4o::Writer::new(&around, &self.stream, "span");
                         self.begin(&around, &writer);
-                        scope.spans().for_each(|span| self.span(&span, &around, &mut writer));
+                        self.each(scope.spans(), |bulk, number, span| bulk.span(number, span, &around, &mut writer));
                     }
                 }
             }
@@ -133,6 +149,9 @@ impl Bulk<'_> {
     fn logs(&mut self) {
         for resource in LogsView::new(&self.batch.bytes).resource_logs() {
             for scope in resource.scope_logs() {
+                if self.is_over(|| scope.log_records().count()) {
+                    continue;
+                }
                 let around = Surroundings {
                     resource: resource.resource(),
                     resource_schema_url: resource.schema_url(),
@@ -144,7 +163,7 @@ impl Bulk<'_> {
         }
     }
 
-    fn span<'b>(&mut self, span: &Span<'b>, around: &Surroundings<'_>, writer: &mut ss4o::Writer<'b>) {
+    fn span<'b>(&mut self, number: u64, span: &Span<'b>, around: &Surroundings<'_>, writer: &mut ss4o::Writer<'b>) {
         self.source.clear();
         writer.span(&mut Json::new(&mut self.source), span);
         let name = self.encoder.traces_index.name(&Source {
@@ -154,7 +173,7 @@ impl Bulk<'_> {
             tenant: self.batch.tenant.as_str(),
             nanos: span.start_time_unix_nano(),
         });
-        self.document(&name, span.bytes());
+        self.document(number, &name, span.bytes());
     }
 
     fn logs_of<'b>(&mut self, logs: impl Iterator<Item = LogRecord<'b>>, around: &Surroundings<'b>) {
@@ -163,16 +182,18 @@ impl Bulk<'_> {
         match &self.encoder.schema {
             Schema::Ecs(layout) => {
                 let mut writer = ecs::Writer::new(around, layout);
-                logs.for_each(|log| self.log(&log, around, |json| writer.log(json, &log)));
+                self.each(logs, |bulk, number, log| bulk.log(number, log, around, |json| writer.log(json, log)));
             }
-            Schema::Bodymap => logs.for_each(|log| match log.body() {
-                Some(body @ Value::Map(_)) => self.log(&log, around, |json| json.value(body)),
+            Schema::Bodymap => self.each(logs, |bulk, number, log| match log.body() {
+                Some(body @ Value::Map(_)) => bulk.log(number, log, around, |json| json.value(body)),
                 _ => {
                     let detail = "mapping::mode bodymap takes only log records whose body is a map".to_owned();
-                    self.drop(1, "body_is_no_map", detail);
+                    bulk.drop(1, "body_is_no_map", detail);
                 }
             }),
-            Schema::Ss4o => logs.for_each(|log| self.log(&log, around, |json| ss4o_writer.log(json, &log))),
+            Schema::Ss4o => {
+                self.each(logs, |bulk, number, log| bulk.log(number, log, around, |json| ss4o_writer.log(json, log)));
+            }
             Schema::Jaeger { .. } => {
                 let detail = "mapping::mode jaeger takes no logs".to_owned();
                 self.drop(logs.count() as u64, "unsupported_signal", detail);
@@ -180,7 +201,7 @@ impl Bulk<'_> {
         }
     }
 
-    fn log(&mut self, log: &LogRecord<'_>, around: &Surroundings<'_>, write: impl FnOnce(&mut Json<'_>)) {
+    fn log(&mut self, number: u64, log: &LogRecord<'_>, around: &Surroundings<'_>, write: impl FnOnce(&mut Json<'_>)) {
         self.source.clear();
         write(&mut Json::new(&mut self.source));
         let name = self.encoder.logs_index.name(&Source {
@@ -190,7 +211,7 @@ impl Bulk<'_> {
             tenant: self.batch.tenant.as_str(),
             nanos: time_of(log),
         });
-        self.document(&name, log.bytes());
+        self.document(number, &name, log.bytes());
     }
 
     /// Takes note of what is around the documents to come.
@@ -211,26 +232,21 @@ impl Bulk<'_> {
 
     /// Adds what stands in `source` as a document. Its id is made from the record's encoding and what is around it: equal
     /// records of a tenant are one document, others are different for all that matters.
-    fn document(&mut self, index: &str, record: &[u8]) {
+    fn document(&mut self, number: u64, index: &str, record: &[u8]) {
         let id = self.encoder.ids.then(|| hex::encode(&self.origin.clone().chain_update(record).finalize()[..16]));
         let (action, source) = (self.encoder.action, &self.source);
-        self.packer.add(
-            1,
-            None,
-            |out| action_line(out, action, index, id.as_deref()),
-            |out| {
-                out.extend_from_slice(source);
-            },
-        );
+        let action_line = |out: &mut _| action_line(out, action, index, id.as_deref());
+        let had_room = self.packer.add(1, None, action_line, |out| out.extend_from_slice(source));
+        self.note(number, had_room);
     }
 
-    fn jaeger_span(&mut self, span: &Span<'_>, around: &Surroundings<'_>, service: &str, prefix: &str) {
+    fn jaeger_span(&mut self, number: u64, span: &Span<'_>, around: &Surroundings<'_>, service: &str, prefix: &str) {
         let mut source = Vec::with_capacity(2048);
         jaeger::span(&mut source, span, around, service);
         let date = day(span.start_time_unix_nano());
-        self.announce(service, span, prefix, &date);
+        self.announce(number, service, span, prefix, &date);
         let index = format!("{prefix}jaeger-span-{date}");
-        self.spans.push(JaegerSpan { index, trace_and_span: jaeger::trace_and_span(span), source });
+        self.spans.push(JaegerSpan { number, index, trace_and_span: jaeger::trace_and_span(span), source });
         if self.spans.len() == jaeger::LANES {
             self.finish_jaeger_spans();
         }
@@ -244,20 +260,17 @@ impl Bulk<'_> {
         let hashes = if self.encoder.ids { jaeger::fnv1a_64_of_each(sources) } else { [0; jaeger::LANES] };
         for (span, hash) in spans.iter().zip(hashes) {
             let id = self.encoder.ids.then(|| jaeger::span_id(&span.trace_and_span, hash));
-            let action = self.encoder.action;
-            self.packer.add(
-                1,
-                None,
-                |out| action_line(out, action, &span.index, id.as_deref()),
-                |out| {
-                    out.extend_from_slice(&span.source);
-                },
-            );
+            if self.next.is_some_and(|next| next <= span.number) {
+                break;
+            }
+            let action_line = |out: &mut _| action_line(out, self.encoder.action, &span.index, id.as_deref());
+            let had_room = self.packer.add(1, None, action_line, |out| out.extend_from_slice(&span.source));
+            self.note(span.number, had_room);
         }
     }
 
     /// Adds which operation the service has, unless the index knows.
-    fn announce(&mut self, service: &str, span: &Span<'_>, prefix: &str, date: &str) {
+    fn announce(&mut self, number: u64, service: &str, span: &Span<'_>, prefix: &str, date: &str) {
         let id = jaeger::service_id(service, span.name());
         let key = ServiceKey { id, day: span.start_time_unix_nano() / 86_400_000_000_000 };
         if !self.encoder.services.is_new(key.id, key.day, Instant::now()) || !self.announced.insert(key) {
@@ -266,14 +279,38 @@ impl Bulk<'_> {
         let index = format!("{prefix}jaeger-service-{date}");
         let id = self.encoder.ids.then(|| format!("{id:x}"));
         // Written again by every sidecar and after every restart: overwriting is right whatever the action is.
-        self.packer.add(
-            0,
-            Some(key),
-            |out| action_line(out, "index", &index, id.as_deref()),
-            |out| {
-                jaeger::service(out, service, span.name());
-            },
-        );
+        let action_line = |out: &mut _| action_line(out, "index", &index, id.as_deref());
+        let had_room = self.packer.add(0, Some(key), action_line, |out| jaeger::service(out, service, span.name()));
+        self.note(number, had_room);
+    }
+
+    /// Whether a scope with so many records has nothing to encode: it was its turn before, or is another time.
+    fn is_over(&mut self, records: impl FnOnce() -> usize) -> bool {
+        if self.next.is_some() || self.seen >= self.from {
+            return self.next.is_some();
+        }
+        let end = self.seen + records() as u64;
+        let is_over = end <= self.from;
+        self.seen = if is_over { end } else { self.seen };
+        is_over
+    }
+
+    /// Writes those records whose turn it is.
+    fn each<R>(&mut self, records: impl Iterator<Item = R>, mut write: impl FnMut(&mut Self, u64, &R)) {
+        for record in records {
+            let number = self.seen;
+            self.seen += 1;
+            if number >= self.from && self.next.is_none() {
+                write(self, number, &record);
+            }
+        }
+    }
+
+    /// Takes note of the first record that had no room.
+    fn note(&mut self, number: u64, had_room: bool) {
+        if !had_room {
+            self.next = Some(self.next.map_or(number, |next| next.min(number)));
+        }
     }
 
     fn drop(&mut self, items: u64, reason: &'static str, detail: String) {

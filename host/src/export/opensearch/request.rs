@@ -57,7 +57,7 @@ impl BulkRequest {
         for (_, document) in picked {
             packer.copy(&self.body[document.start as usize..document.end as usize], document);
         }
-        packer.finish().pop()
+        packer.finish()
     }
 
     /// Two requests with half of the documents each; the request itself if it has only one.
@@ -72,49 +72,47 @@ impl BulkRequest {
     }
 }
 
-/// Puts documents one after the other and closes a request when it is full.
+/// Puts documents one after the other until the request is full.
 pub(super) struct Packer {
     max_bytes: usize,
     body: Vec<u8>,
     documents: Vec<Document>,
-    requests: Vec<BulkRequest>,
 }
 
 impl Packer {
-    /// Packs requests of at most so many bytes; a document that is larger goes alone.
+    /// Packs a request of at most so many bytes; a document that is larger goes alone.
     pub(super) fn new(max_bytes: usize) -> Self {
-        Self {
-            max_bytes: max_bytes.min(u32::MAX as usize / 2),
-            body: Vec::new(),
-            documents: Vec::new(),
-            requests: Vec::new(),
-        }
+        Self { max_bytes: max_bytes.min(u32::MAX as usize / 2), body: Vec::new(), documents: Vec::new() }
     }
 
     /// Adds a document for so many items: one function writes the action line, the other the source line, both without
-    /// line feeds.
+    /// line feeds. Says whether there was room for it.
     pub(super) fn add(
         &mut self,
         items: u32,
         service: Option<ServiceKey>,
         action: impl FnOnce(&mut Vec<u8>),
         source: impl FnOnce(&mut Vec<u8>),
-    ) {
-        let start = self.body.len() as u32;
+    ) -> bool {
+        let before = self.body.len();
         action(&mut self.body);
         self.body.push(b'\n');
-        let source_at = self.body.len() as u32;
+        let source_at = self.body.len();
         source(&mut self.body);
         self.body.push(b'\n');
-        let end = self.body.len() as u32;
-        self.documents.push(Document { start, source: source_at, end, items, service });
-        self.close_before_last();
+        if self.body.len() > self.max_bytes && before > 0 {
+            self.body.truncate(before);
+            return false;
+        }
+        let (start, source, end) = (before as u32, source_at as u32, self.body.len() as u32);
+        self.documents.push(Document { start, source, end, items, service });
+        true
     }
 
-    /// All requests.
-    pub(super) fn finish(mut self) -> Vec<BulkRequest> {
-        self.close();
-        self.requests
+    /// The request; none without a document.
+    pub(super) fn finish(self) -> Option<BulkRequest> {
+        let Self { body, documents, .. } = self;
+        (!documents.is_empty()).then(|| BulkRequest { body: body.into(), documents })
     }
 
     fn copy(&mut self, lines: &[u8], document: &Document) {
@@ -124,74 +122,60 @@ impl Packer {
         let (source, end) = (moved(document.source), moved(document.end));
         self.documents.push(Document { start, source, end, ..*document });
     }
-
-    /// When the last document made the request too large, it becomes the first of the next one.
-    fn close_before_last(&mut self) {
-        if self.body.len() <= self.max_bytes || self.documents.len() < 2 {
-            return;
-        }
-        let Some(last) = self.documents.pop() else { return };
-        let lines = self.body.split_off(last.start as usize);
-        self.close();
-        self.copy(&lines, &last);
-    }
-
-    fn close(&mut self) {
-        if self.documents.is_empty() {
-            return;
-        }
-        let body = std::mem::take(&mut self.body).into();
-        self.requests.push(BulkRequest { body, documents: std::mem::take(&mut self.documents) });
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn pack(max_bytes: usize, sources: &[&str]) -> Vec<BulkRequest> {
+    /// The request, and how many documents had room in it.
+    fn pack(max_bytes: usize, sources: &[&str]) -> (Option<BulkRequest>, usize) {
         let mut packer = Packer::new(max_bytes);
-        for source in sources {
-            packer.add(
-                1,
-                None,
-                |out| out.extend_from_slice(b"{}"),
-                |out| {
-                    out.extend_from_slice(source.as_bytes());
-                },
-            );
-        }
-        packer.finish()
+        let mut add = |source: &str| {
+            let write = |out: &mut Vec<u8>| out.extend_from_slice(source.as_bytes());
+            packer.add(1, None, |out| out.extend_from_slice(b"{}"), write)
+        };
+        let added = sources.iter().take_while(|source| add(source)).count();
+        (packer.finish(), added)
     }
 
-    fn bodies(requests: &[BulkRequest]) -> Vec<&str> {
-        requests.iter().map(|request| std::str::from_utf8(&request.body).expect("UTF-8")).collect()
+    fn packed(sources: &[&str]) -> BulkRequest {
+        pack(100, sources).0.expect("a request")
+    }
+
+    fn body(request: &BulkRequest) -> &str {
+        std::str::from_utf8(&request.body).expect("UTF-8")
     }
 
     #[test]
-    fn a_request_is_closed_at_its_limit_and_not_before() {
-        assert_eq!(bodies(&pack(12, &["aa", "bb", "cc"])), ["{}\naa\n{}\nbb\n", "{}\ncc\n"]);
-        assert_eq!(bodies(&pack(11, &["aa", "bb"])), ["{}\naa\n", "{}\nbb\n"]);
-        assert_eq!(bodies(&pack(1, &["aa", "bb"])), ["{}\naa\n", "{}\nbb\n"]);
-        assert!(pack(1, &[]).is_empty());
+    fn a_request_is_full_at_its_limit_and_not_before() {
+        for (max_bytes, sources, expected, added) in [
+            (12, ["aa", "bb", "cc"], "{}\naa\n{}\nbb\n", 2),
+            (11, ["aa", "bb", "cc"], "{}\naa\n", 1),
+            (1, ["aa", "bb", "cc"], "{}\naa\n", 1),
+        ] {
+            let (request, had_room) = pack(max_bytes, &sources);
+            assert_eq!((request.as_ref().map(body), had_room), (Some(expected), added), "{max_bytes}");
+        }
+        assert_eq!(pack(1, &[]), (None, 0));
     }
 
     #[test]
     fn documents_know_where_they_stand() {
-        let requests = pack(100, &["a", "bb", "ccc"]);
-        let sources: Vec<_> = requests[0].documents.iter().map(|document| requests[0].source(document)).collect();
+        let request = packed(&["a", "bb", "ccc"]);
+        let sources: Vec<_> = request.documents.iter().map(|document| request.source(document)).collect();
         assert_eq!(sources, ["a", "bb", "ccc"]);
-        let only = requests[0].only(|position| position != 1).expect("two are left");
-        assert_eq!(bodies(std::slice::from_ref(&only)), ["{}\na\n{}\nccc\n"]);
+        let only = request.only(|position| position != 1).expect("two are left");
+        assert_eq!(body(&only), "{}\na\n{}\nccc\n");
         assert_eq!(only.source(&only.documents[1]), "ccc");
         assert_eq!(only.items(), 2);
-        assert!(requests[0].only(|_| false).is_none());
+        assert!(request.only(|_| false).is_none());
     }
 
     #[test]
     fn halves_keep_the_order_until_one_document_is_left() {
-        let [first, second] = pack(100, &["a", "b", "c"]).remove(0).halves().expect("three documents");
-        assert_eq!(bodies(&[first.clone(), second]), ["{}\na\n", "{}\nb\n{}\nc\n"]);
+        let [first, second] = packed(&["a", "b", "c"]).halves().expect("three documents");
+        assert_eq!((body(&first), body(&second)), ("{}\na\n", "{}\nb\n{}\nc\n"));
         assert!(first.halves().is_err());
     }
 }

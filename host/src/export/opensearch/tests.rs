@@ -49,6 +49,19 @@ fn a_pipeline_may_have_any_name() {
     }
 }
 
+/// All requests of a batch, each encoded when the one before it is sent.
+fn steps(exporter: &OpenSearch, batch: &Batch) -> Vec<BulkRequest> {
+    let (mut requests, mut from) = (Vec::new(), Some(0));
+    while let Some(begin) = from {
+        let encoded = exporter.encode(batch, begin);
+        assert_eq!(encoded.requests.len(), 1);
+        requests.extend(encoded.requests);
+        assert!(encoded.next.is_none_or(|next| next > begin));
+        from = encoded.next;
+    }
+    requests
+}
+
 /// Action and source lines of all requests.
 fn lines(encoded: &Encoded<BulkRequest>) -> Vec<(Value, Value)> {
     let mut lines = Vec::new();
@@ -62,7 +75,7 @@ fn lines(encoded: &Encoded<BulkRequest>) -> Vec<(Value, Value)> {
 }
 
 fn encode(config: &OpenSearchConfig, signal: Signal, bytes: Vec<u8>) -> Vec<(Value, Value)> {
-    lines(&exporter(config).encode(&batch(signal, bytes)))
+    lines(&exporter(config).encode(&batch(signal, bytes), 0))
 }
 
 /// OTLP/JSON as bytes, by way of the receiver's own reader.
@@ -219,7 +232,7 @@ fn writes_logs_by_the_names_of_the_log_data_model() {
 fn what_a_mode_cannot_take_is_dropped_with_its_reason() {
     let mut config = config();
     let dropped = |config: &OpenSearchConfig, signal| {
-        let encoded = exporter(config).encode(&batch(signal, request(signal, 3)));
+        let encoded = exporter(config).encode(&batch(signal, request(signal, 3)), 0);
         assert!(encoded.requests.is_empty());
         encoded.dropped.iter().map(|dropped| (dropped.items, dropped.reason)).collect::<Vec<_>>()
     };
@@ -255,7 +268,7 @@ fn a_service_is_announced_until_its_document_is_stored() {
     config.mapping.mode = MappingMode::Jaeger;
     let exporter = exporter(&config);
     let announcements = || {
-        let encoded = exporter.encode(&batch(Signal::Traces, request(Signal::Traces, 1)));
+        let encoded = exporter.encode(&batch(Signal::Traces, request(Signal::Traces, 1)), 0);
         (lines(&encoded).len() - 1, encoded)
     };
     let (first, encoded) = announcements();
@@ -276,7 +289,7 @@ fn reply(status: u16, body: &str) -> Reply {
 
 fn one_request(documents: usize) -> (OpenSearch, BulkRequest) {
     let exporter = exporter(&config());
-    let mut encoded = exporter.encode(&batch(Signal::Logs, request(Signal::Logs, documents)));
+    let mut encoded = exporter.encode(&batch(Signal::Logs, request(Signal::Logs, documents)), 0);
     (exporter, encoded.requests.pop().expect("one request"))
 }
 
@@ -356,12 +369,73 @@ fn waits_as_long_as_the_destination_says() {
 
 #[test]
 fn requests_stay_within_the_limit_and_lose_nothing() {
-    let config = OpenSearchConfig { max_bulk_size: crate::config::types::ByteSize::from_kib(4), ..config() };
-    let bytes = tenant_request(Signal::Traces, "b", 100);
-    let encoded = exporter(&config).encode(&batch(Signal::Traces, bytes));
-    assert!(encoded.requests.len() > 10);
-    assert!(encoded.requests.iter().all(|request| request.body.len() <= 4096));
-    assert_eq!(encoded.requests.iter().map(BulkRequest::items).sum::<u64>(), 100);
+    let modes = [
+        (MappingMode::Ss4o, Signal::Traces),
+        (MappingMode::Jaeger, Signal::Traces),
+        (MappingMode::Ss4o, Signal::Logs),
+        (MappingMode::Ecs, Signal::Logs),
+    ];
+    for (mode, signal) in modes {
+        let several = ["a", "b", "c"].map(|tenant| tenant_request(signal, tenant, 33));
+        let bytes = sluice_wire::concat(&several.each_ref().map(Vec::as_slice));
+        let batch = batch(signal, bytes);
+        let mut config = config();
+        config.mapping.mode = mode;
+        let whole = exporter(&config).encode(&batch, 0);
+        assert_eq!(whole.next, None);
+        config.max_bulk_size = crate::config::types::ByteSize::from_kib(4);
+        let requests = steps(&exporter(&config), &batch);
+        assert!(requests.len() > 10, "{mode:?}: {} requests", requests.len());
+        assert!(requests.iter().all(|request| request.body.len() <= 4096), "{mode:?}");
+        assert_eq!(requests.iter().map(BulkRequest::items).sum::<u64>(), 99, "{mode:?}");
+        // A service's document comes again, since nobody said that it was stored.
+        let of_records = |encoded| {
+            let mut lines = lines(&encoded);
+            lines.retain(|(action, _)| action.get("create").is_some());
+            lines
+        };
+        let cut = Encoded { requests, dropped: Vec::new(), next: None };
+        assert_eq!(of_records(cut), of_records(whole), "{mode:?}");
+    }
+}
+
+/// Each document repeats its resource: what all of them take together has no bound, what one request takes has.
+#[test]
+fn a_large_resource_costs_no_more_than_one_request_at_a_time() {
+    let large = "x".repeat(100_000);
+    let json = format!(
+        r#"{{"resourceLogs":[{{"resource":{{"attributes":[{{"key":"k","value":{{"stringValue":"{large}"}}}}]}},
+            "scopeLogs":[{{"logRecords":[{}]}}]}}]}}"#,
+        vec!["{}"; 1_000].join(",")
+    );
+    let batch = batch(Signal::Logs, from_json(Signal::Logs, &json));
+    let limit = 1 << 20;
+    let config = OpenSearchConfig { max_bulk_size: crate::config::types::ByteSize::from_mib(1), ..config() };
+    let requests = steps(&exporter(&config), &batch);
+    assert_eq!(requests.len(), 100);
+    assert!(requests.iter().all(|request| request.body.len() <= limit && request.items() == 10));
+}
+
+#[test]
+fn records_that_no_document_is_made_of_are_dropped_once() {
+    let maps = r#"{"body":{"kvlistValue":{"values":[{"key":"a","value":{"stringValue":"long enough"}}]}}}"#;
+    let records = vec![[maps, r#"{"body":{"stringValue":"no map"}}"#].join(","); 50].join(",");
+    let json = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{records}]}}]}}]}}"#);
+    let batch = batch(Signal::Logs, from_json(Signal::Logs, &json));
+    let mut config = config();
+    config.mapping.mode = MappingMode::Bodymap;
+    config.max_bulk_size = crate::config::types::ByteSize::from_kib(1);
+    let exporter = exporter(&config);
+    let (mut from, mut steps, mut written, mut dropped) = (Some(0), 0, 0, 0);
+    while let Some(begin) = from {
+        let encoded = exporter.encode(&batch, begin);
+        written += encoded.requests.iter().map(BulkRequest::items).sum::<u64>();
+        dropped += encoded.dropped.iter().map(|dropped| dropped.items).sum::<u64>();
+        from = encoded.next;
+        steps += 1;
+    }
+    assert_eq!((written, dropped), (50, 50));
+    assert!(steps > 3, "{steps}");
 }
 
 #[test]
@@ -399,7 +473,7 @@ fn equal_records_of_others_have_ids_of_their_own() {
                 "scopeLogs":[{{"scope":{{"name":"{scope}"}},"logRecords":[{{"timeUnixNano":"5"}}]}}]}}]}}"#
         );
         let batch = Batch { tenant: TenantId::new(tenant), ..batch(Signal::Logs, from_json(Signal::Logs, &json)) };
-        let encoded = exporter(config).encode(&batch);
+        let encoded = exporter(config).encode(&batch, 0);
         lines(&encoded)[0].0["create"]["_id"].as_str().expect("an id").to_owned()
     };
     let mut ecs = config();
@@ -420,7 +494,7 @@ async fn what_needs_a_refused_template_is_refused_with_it_after_one_request() {
         config.mapping.mode = MappingMode::Jaeger;
         config.http.endpoint = Url::new(server.uri("").to_string());
         let exporter = exporter(&config);
-        let encoded = exporter.encode(&batch(Signal::Traces, request(Signal::Traces, 3)));
+        let encoded = exporter.encode(&batch(Signal::Traces, request(Signal::Traces, 3)), 0);
         let sent = exporter.send(encoded.requests.into_iter().next().expect("one request")).await;
         assert_eq!(server.one().head.method, Method::PUT);
         let refused: u64 = sent.refused.iter().map(|letter| letter.items).sum();

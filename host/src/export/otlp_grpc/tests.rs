@@ -45,7 +45,7 @@ fn ok() -> Status {
 }
 
 async fn send(exporter: &OtlpGrpc, batch: &Batch) -> Sent<Call> {
-    let mut encoded = exporter.encode(batch);
+    let mut encoded = exporter.encode(batch, 0);
     assert_eq!((encoded.requests.len(), encoded.dropped.len()), (1, 0));
     exporter.send(encoded.requests.remove(0)).await
 }

@@ -28,7 +28,7 @@ fn exporter(config: &OtlpHttpExporterConfig) -> OtlpHttp {
 }
 
 async fn send(exporter: &OtlpHttp, batch: &Batch) -> Sent<Post> {
-    let mut encoded = exporter.encode(batch);
+    let mut encoded = exporter.encode(batch, 0);
     assert_eq!((encoded.requests.len(), encoded.dropped.len()), (1, 0));
     exporter.send(encoded.requests.remove(0)).await
 }
@@ -166,8 +166,8 @@ async fn shows_the_message_of_a_status_in_protobuf() {
 fn drops_a_signal_that_has_no_address() {
     let traces_endpoint = Some(Url::new("http://127.0.0.1:1/v1/traces"));
     let exporter = exporter(&OtlpHttpExporterConfig { traces_endpoint, ..OtlpHttpExporterConfig::default() });
-    assert_eq!(exporter.encode(&batch(3, "x")).requests.len(), 1);
-    let encoded = exporter.encode(&Batch { signal: Signal::Logs, ..batch(3, "x") });
+    assert_eq!(exporter.encode(&batch(3, "x"), 0).requests.len(), 1);
+    let encoded = exporter.encode(&Batch { signal: Signal::Logs, ..batch(3, "x") }, 0);
     assert_eq!((encoded.dropped[0].items, encoded.dropped[0].reason), (3, "no_endpoint"));
 }
 

@@ -23,7 +23,8 @@ enum Answer {
 
 type Log = Arc<Mutex<Vec<(u64, String)>>>;
 
-/// Sends a batch as one request per comma-separated part of its text; every byte is an item.
+/// Sends a batch as one request per comma-separated part of its text; every letter is an item. What stands behind a
+/// semicolon is encoded when all before it is sent.
 struct Scripted {
     answers: Arc<Mutex<VecDeque<Answer>>>,
     log: Log,
@@ -34,9 +35,13 @@ struct Scripted {
 impl Exporter for Scripted {
     type Request = String;
 
-    fn encode(&self, batch: &Batch) -> Encoded<String> {
+    fn encode(&self, batch: &Batch, from: u64) -> Encoded<String> {
         let text = String::from_utf8(batch.bytes.to_vec()).expect("text");
-        let (dropped, requests) = text.split(',').map(str::to_owned).partition(|part: &String| part.starts_with('-'));
+        let (now, later) = text[from as usize..]
+            .split_once(';')
+            .map_or((&text[from as usize..], None), |(now, later)| (now, Some(later)));
+        let next = later.map(|later| (text.len() - later.len()) as u64);
+        let (dropped, requests) = now.split(',').map(str::to_owned).partition(|part: &String| part.starts_with('-'));
         let dropped: Vec<String> = dropped;
         let dropped = dropped.into_iter();
         Encoded {
@@ -44,6 +49,7 @@ impl Exporter for Scripted {
             dropped: dropped
                 .map(|part| Dropped { items: part.len() as u64, reason: "delta", detail: String::new() })
                 .collect(),
+            next,
         }
     }
 
@@ -103,7 +109,7 @@ impl Bench {
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn text_batch(text: &'static str) -> Batch {
-    batch(text.bytes().filter(|byte| *byte != b',').count() as u64, Bytes::from(text))
+    batch(text.bytes().filter(|byte| ![b',', b';'].contains(byte)).count() as u64, Bytes::from(text))
 }
 
 /// One consumer, and waits of exactly 1, 2, 4 ... seconds.
@@ -127,6 +133,27 @@ fn failure() -> Answer {
 
 fn sent(log: &[(u64, &str)]) -> Vec<(u64, String)> {
     log.iter().map(|(second, text)| (*second, (*text).to_owned())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn encodes_the_rest_of_a_batch_when_all_before_it_has_an_end() {
+    let settings = QueueSettings { parallel_requests: 2, ..settings() };
+    let bench = Bench::new(settings, [failure(), Answer::Delivered, failure(), failure()]);
+    assert!(bench.push("aa,b,-d;c;-,-ee;f"));
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let expected = sent(&[(0, "aa"), (0, "b"), (1, "aa"), (3, "aa"), (7, "aa"), (7, "c"), (7, "f")]);
+    assert_eq!(bench.finish().await, expected);
+    let report = bench.report.take();
+    let expected = [
+        "dropped 2 delta",
+        "exported 1",
+        "exported 2",
+        "exported 1",
+        "dropped 1 delta",
+        "dropped 3 delta",
+        "exported 1",
+    ];
+    assert_eq!(report, expected);
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use super::{Entry, Left, Outcome, Phase, Shared};
 use crate::export::dead_letter::Kept;
 use crate::export::report::reasons;
 use crate::export::retry::{Backoff, Decision};
-use crate::export::{Again, DeadLetter, Exporter, Sent};
+use crate::export::{Again, DeadLetter, Encoded, Exporter, Sent};
 use crate::model::Batch;
 
 /// Works until the queue is closed and empty.
@@ -52,17 +52,21 @@ async fn run_batch<E: Exporter>(exporter: &E, shared: &Shared, batch: &Batch, aw
 }
 
 async fn deliver<E: Exporter>(exporter: &E, shared: &Shared, batch: &Batch, tally: &Mutex<Tally<'_>>) {
-    let encoded = exporter.encode(batch);
-    for dropped in encoded.dropped {
-        shared.journal.not_expressible(&dropped);
-        lock(tally).dropped(dropped.items, dropped.reason);
-    }
-    let mut requests = encoded.requests.into_iter();
     let send = |request| deliver_request(exporter, shared, request, tally);
     let at_once = shared.settings.parallel_requests.max(1);
-    let mut under_way: FuturesUnordered<_> = requests.by_ref().take(at_once).map(send).collect();
-    while under_way.next().await.is_some() {
-        under_way.extend(requests.next().map(send));
+    let mut begin = Some(0);
+    while let Some(from) = begin {
+        let Encoded { requests, dropped, next } = exporter.encode(batch, from);
+        for dropped in dropped {
+            shared.journal.not_expressible(&dropped);
+            lock(tally).dropped(dropped.items, dropped.reason);
+        }
+        let mut requests = requests.into_iter();
+        let mut under_way: FuturesUnordered<_> = requests.by_ref().take(at_once).map(send).collect();
+        while under_way.next().await.is_some() {
+            under_way.extend(requests.next().map(send));
+        }
+        begin = next.filter(|next| *next > from);
     }
 }
 

@@ -12,7 +12,9 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
 use super::*;
-use crate::export::testing;
+use std::collections::BTreeSet;
+
+use crate::export::{Dropped, testing};
 
 /// The receiving side, as Prometheus defines it (prompb/remote.proto and types.proto).
 mod prompb {
@@ -143,7 +145,7 @@ fn decode(requests: &[WriteRequest]) -> Vec<prompb::WriteRequest> {
 
 /// All series as `{labels} value@time ...`.
 fn series(translation: &Translation, bytes: &[u8]) -> Vec<String> {
-    let translated = translate::translate(translation, "", bytes);
+    let translated = translate::translate(translation, "", bytes, 0);
     let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
     let show = |series: &prompb::TimeSeries| {
         let labels: Vec<_> = series.labels.iter().map(|label| format!("{}={}", label.name, label.value)).collect();
@@ -196,13 +198,13 @@ fn integers_and_sums_that_also_fall_become_samples() {
         let bytes = request(vec![], vec![metric]);
         assert_eq!(series(&translation, &bytes), [expected]);
         let requests =
-            request::metadata(&translate::translate(&translation, "", &bytes).metadata, usize::MAX, usize::MAX);
+            request::metadata(&translate::translate(&translation, "", &bytes, 0).metadata, usize::MAX, usize::MAX);
         let metadata = &decode(&requests)[0].metadata[0];
         assert_eq!((metadata.family.as_str(), metadata.kind), (family, kind));
     }
     // Temporality counts for both.
     let delta = falling(sum("delta", 1, vec![integer(5, 1)]));
-    let translated = translate::translate(&plain(), "", &request(vec![], vec![delta]));
+    let translated = translate::translate(&plain(), "", &request(vec![], vec![delta]), 0);
     assert_eq!((translated.series.len(), translated.dropped[0].reason), (0, "invalid_temporality"));
 }
 
@@ -211,7 +213,7 @@ fn an_exemplar_may_be_an_integer() {
     let exemplar = Exemplar { time_unix_nano: MS, value: Some(exemplar::Value::AsInt(-3)), ..Default::default() };
     let with_exemplar = NumberDataPoint { exemplars: vec![exemplar], ..point(vec![], 1, 1.0) };
     let bytes = request(vec![], vec![sum("io", 2, vec![with_exemplar])]);
-    let translated = translate::translate(&plain(), "", &bytes);
+    let translated = translate::translate(&plain(), "", &bytes, 0);
     let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
     assert_eq!(requests[0].timeseries[0].exemplars[0].value, -3.0);
 }
@@ -251,7 +253,7 @@ fn a_histogram_becomes_cumulative_buckets() {
             "{__name__=h_bucket,le=+Inf} 6@1",
         ]
     );
-    let translated = translate::translate(&plain(), "", &bytes);
+    let translated = translate::translate(&plain(), "", &bytes, 0);
     let requests = request::pack(translated.series, usize::MAX, usize::MAX);
     assert_eq!(requests.iter().map(WriteRequest::items).sum::<u64>(), 1);
     let exemplars = &decode(&requests)[0].timeseries[3].exemplars;
@@ -274,7 +276,7 @@ fn an_exemplar_stands_in_the_first_bucket_that_holds_it() {
     };
     let data = Histogram { data_points: vec![data_point], aggregation_temporality: 2 };
     let metric = Metric { name: "h".into(), data: Some(Data::Histogram(data)), ..Default::default() };
-    let translated = translate::translate(&plain(), "", &request(vec![], vec![metric]));
+    let translated = translate::translate(&plain(), "", &request(vec![], vec![metric]), 0);
     let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
     let mut found: Vec<(String, usize)> = Vec::new();
     for series in requests.iter().flat_map(|request| &request.timeseries).filter(|series| !series.exemplars.is_empty())
@@ -300,7 +302,7 @@ fn an_exponential_histogram_becomes_a_native_one() {
     };
     let data = ExponentialHistogram { data_points: vec![data_point], aggregation_temporality: 2 };
     let metric = Metric { name: "e".into(), data: Some(Data::ExponentialHistogram(data)), ..Default::default() };
-    let translated = translate::translate(&plain(), "", &request(vec![], vec![metric]));
+    let translated = translate::translate(&plain(), "", &request(vec![], vec![metric]), 0);
     let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
     let histogram = &requests[0].timeseries[0].histograms[0];
     assert_eq!((histogram.count, histogram.schema, histogram.zero_count, histogram.timestamp), (10, 8, 1, 1));
@@ -328,7 +330,7 @@ fn an_exponential_histogram_keeps_its_negative_side_and_its_zero_bucket() {
         negative: Some(Buckets { offset: -3, bucket_counts: vec![4, 0, 0, 0, 0, 6] }),
         ..Default::default()
     };
-    let translated = translate::translate(&plain(), "", &exponential(vec![data_point]));
+    let translated = translate::translate(&plain(), "", &exponential(vec![data_point]), 0);
     let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
     let histogram = &requests[0].timeseries[0].histograms[0];
     assert_eq!((histogram.schema, histogram.zero_count, histogram.zero_threshold), (-4, 2, 0.25));
@@ -351,7 +353,7 @@ fn exponential_histograms_that_prometheus_does_not_have_are_dropped_with_the_rea
     };
     let stale = ExponentialHistogramDataPoint { flags: 1, ..of(0, 0) };
     let bytes = exponential(vec![of(-5, 1), of(0, 100_001), of(-4, 100_000), stale]);
-    let translated = translate::translate(&plain(), "", &bytes);
+    let translated = translate::translate(&plain(), "", &bytes, 0);
     let dropped: Vec<_> = translated.dropped.iter().map(|dropped| (dropped.items, dropped.reason)).collect();
     assert_eq!(dropped, [(1, "invalid_scale"), (1, "too_many_buckets")]);
     let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
@@ -379,7 +381,7 @@ fn what_prometheus_cannot_express_is_dropped_with_its_reason() {
         gauge("...", vec![point(vec![], 1, 1.0)]),
         gauge("ok", vec![point(vec![text("__", "x")], 1, 1.0), point(vec![], 1, 1.0)]),
     ];
-    let translated = translate::translate(&plain(), "", &request(vec![], metrics));
+    let translated = translate::translate(&plain(), "", &request(vec![], metrics), 0);
     let dropped: Vec<_> = translated.dropped.iter().map(|dropped| (dropped.items, dropped.reason)).collect();
     let expected =
         [(2, "invalid_temporality"), (1, "invalid_temporality"), (1, "invalid_metric_name"), (1, "invalid_label_name")];
@@ -390,7 +392,7 @@ fn what_prometheus_cannot_express_is_dropped_with_its_reason() {
 #[test]
 fn many_metrics_that_are_dropped_are_counted_and_some_of_them_named() {
     let metrics = (0..1_000).map(|number| sum(&format!("delta{number}"), 1, vec![point(vec![], 1, 1.0)]));
-    let translated = translate::translate(&plain(), "", &request(vec![], metrics.collect()));
+    let translated = translate::translate(&plain(), "", &request(vec![], metrics.collect()), 0);
     assert_eq!(translated.dropped.iter().map(|dropped| dropped.items).sum::<u64>(), 1_000);
     assert_eq!(translated.dropped.len(), 100);
 }
@@ -398,7 +400,7 @@ fn many_metrics_that_are_dropped_are_counted_and_some_of_them_named() {
 #[test]
 fn a_point_without_a_recorded_value_marks_its_series_stale() {
     let stale = NumberDataPoint { flags: 1, ..point(vec![], 3, 8.0) };
-    let translated = translate::translate(&plain(), "", &request(vec![], vec![gauge("g", vec![stale])]));
+    let translated = translate::translate(&plain(), "", &request(vec![], vec![gauge("g", vec![stale])]), 0);
     let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
     assert_eq!(requests[0].timeseries[0].samples[0].value.to_bits(), STALE_NAN);
 }
@@ -422,7 +424,7 @@ fn resource_attributes_become_labels_or_target_info() {
 fn the_tenant_can_be_part_of_the_prefix() {
     let target_info = Translation { target_info: true, namespace: "app_%{tenant}".into(), ..plain() };
     let bytes = request(vec![text("host.name", "h")], vec![gauge("g", vec![point(vec![], 5, 1.0)])]);
-    let translated = translate::translate(&target_info, "acme-eu", &bytes);
+    let translated = translate::translate(&target_info, "acme-eu", &bytes, 0);
     let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
     let names = requests.iter().flat_map(|request| &request.timeseries).flat_map(|series| &series.labels);
     let names: Vec<&str> = names.filter(|label| label.name == "__name__").map(|label| label.value.as_str()).collect();
@@ -441,7 +443,7 @@ fn scope_external_and_tenant_labels_are_added() {
     let expected = ["{__name__=g,az=1,k=own,otel_scope_name=lib,otel_scope_version=1} 1@5"];
     assert_eq!(series(&translation, &bytes), expected);
     let tenant = Translation { tenant_label: Some("tenant".into()), ..plain() };
-    let translated = translate::translate(&tenant, "acme", &bytes);
+    let translated = translate::translate(&tenant, "acme", &bytes, 0);
     let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
     let labels = &requests[0].timeseries[0].labels;
     assert!(labels.iter().any(|label| label.name == "tenant" && label.value == "acme"), "{labels:?}");
@@ -472,7 +474,7 @@ fn many(series: usize) -> Vec<u8> {
 #[test]
 fn requests_stay_within_both_limits_and_lose_nothing() {
     let pack = |max: usize, compressed: usize| {
-        request::pack(translate::translate(&plain(), "", &many(500)).series, max, compressed)
+        request::pack(translate::translate(&plain(), "", &many(500), 0).series, max, compressed)
     };
     for (max, compressed) in [(1000, usize::MAX), (usize::MAX, 700), (2000, 300)] {
         let requests = pack(max, compressed);
@@ -497,7 +499,7 @@ fn reply(status: u16, headers: &[(&'static str, &str)]) -> Reply {
 }
 
 fn packed() -> WriteRequest {
-    let mut requests = request::pack(translate::translate(&plain(), "", &many(5)).series, usize::MAX, usize::MAX);
+    let mut requests = request::pack(translate::translate(&plain(), "", &many(5), 0).series, usize::MAX, usize::MAX);
     requests.pop().expect("one request")
 }
 
@@ -527,7 +529,7 @@ fn a_request_that_is_too_large_is_halved_until_it_can_be_halved_no_more() {
     let sent = answered(packed(), &reply(413, &[]), SystemTime::now());
     let halves = sent.again.expect("sent again").requests;
     assert_eq!(halves.iter().map(|(_, items)| *items).collect::<Vec<_>>(), [2, 3]);
-    let one = request::pack(translate::translate(&plain(), "", &many(1)).series, usize::MAX, usize::MAX);
+    let one = request::pack(translate::translate(&plain(), "", &many(1), 0).series, usize::MAX, usize::MAX);
     let sent = answered(one[0].clone(), &reply(413, &[]), SystemTime::now());
     assert_eq!(sent.refused[0].items, 1);
 }
@@ -536,7 +538,7 @@ fn a_request_that_is_too_large_is_halved_until_it_can_be_halved_no_more() {
 fn metadata_goes_in_requests_of_its_own() {
     let translation = Translation { metadata: true, ..plain() };
     let bytes = request(vec![], vec![sum("io", 2, vec![point(vec![], 6, 3.0)])]);
-    let translated = translate::translate(&translation, "", &bytes);
+    let translated = translate::translate(&translation, "", &bytes, 0);
     let requests = request::metadata(&translated.metadata, usize::MAX, usize::MAX);
     assert_eq!(requests[0].items(), 0);
     let decoded = decode(&requests);
@@ -561,13 +563,88 @@ fn exporter(config: PrometheusRemoteWriteConfig) -> RemoteWrite {
     RemoteWrite::new("prometheusremotewrite", &config, Authenticator::None).expect("valid")
 }
 
+/// Everything that a batch becomes, encoded in steps; and how many steps.
+fn steps(exporter: &RemoteWrite, batch: &Batch) -> (Vec<WriteRequest>, Vec<Dropped>, usize) {
+    let (mut requests, mut dropped, mut from, mut steps) = (Vec::new(), Vec::new(), Some(0), 0);
+    while let Some(begin) = from {
+        let encoded = exporter.encode(batch, begin);
+        requests.extend(encoded.requests);
+        dropped.extend(encoded.dropped);
+        assert!(encoded.next.is_none_or(|next| next > begin));
+        from = encoded.next;
+        steps += 1;
+    }
+    (requests, dropped, steps)
+}
+
+/// Labels of the scope and of a point stand in each of their series.
+#[test]
+fn large_labels_take_their_memory_one_after_the_other() {
+    let large = "x".repeat(100_000);
+    let points = |from: i64| (from..from + 200).map(|n| point(vec![text("id", &n.to_string())], 6, n as f64)).collect();
+    let delta = sum("delta", 1, vec![point(vec![], 6, 1.0)]);
+    let metrics = vec![gauge("g", points(0)), delta, gauge("h", points(200))];
+    let bytes = request(vec![text("service.name", "shop"), text("zone", "a")], metrics);
+    let mut tree = ExportMetricsServiceRequest::decode(bytes.as_slice()).expect("a request");
+    let scope = &mut tree.resource_metrics[0].scope_metrics[0].scope;
+    scope.get_or_insert_default().attributes.push(text("large", &large));
+    let config = PrometheusRemoteWriteConfig { send_metadata: true, ..PrometheusRemoteWriteConfig::default() };
+    let (requests, dropped, steps) = steps(&exporter(config), &testing::batch(401, tree.encode_to_vec()));
+    assert!((3..6).contains(&steps), "{steps}");
+    assert_eq!(requests.iter().map(WriteRequest::items).sum::<u64>(), 400);
+    assert_eq!(
+        dropped.iter().map(|dropped| (dropped.items, dropped.reason)).collect::<Vec<_>>(),
+        [(1, "invalid_temporality")]
+    );
+    let (mut ids, mut targets, mut families) = (Vec::new(), 0, BTreeSet::new());
+    for request in decode(&requests) {
+        for series in &request.timeseries {
+            let label =
+                |name: &str| series.labels.iter().find(|label| label.name == name).map(|label| label.value.clone());
+            match label("id") {
+                Some(id) => ids.push((id.parse::<i64>().expect("a number"), series.samples[0].value as i64)),
+                None => targets += usize::from(label("__name__").as_deref() == Some("target_info")),
+            }
+        }
+        families.extend(request.metadata.into_iter().map(|one| one.family));
+    }
+    assert_eq!(ids, (0..400).map(|n| (n, n)).collect::<Vec<_>>());
+    assert_eq!(targets, 1, "when all of its resource is translated");
+    assert_eq!(families.into_iter().collect::<Vec<_>>(), ["g", "h"]);
+}
+
+#[test]
+fn a_histogram_whose_series_would_take_too_much_memory_is_dropped() {
+    let of = |buckets: usize| {
+        let bounds: Vec<f64> = (0..buckets).map(|n| n as f64).collect();
+        let large = HistogramDataPoint {
+            attributes: vec![text("large", &"x".repeat(100_000))],
+            time_unix_nano: 6_000_000,
+            bucket_counts: vec![1; buckets + 1],
+            explicit_bounds: bounds,
+            count: 1,
+            ..Default::default()
+        };
+        let data = Histogram { data_points: vec![large], aggregation_temporality: 2 };
+        let metric = Metric { name: "h".into(), data: Some(Data::Histogram(data)), ..Default::default() };
+        let bytes = request(vec![], vec![metric]);
+        steps(&exporter(PrometheusRemoteWriteConfig::default()), &testing::batch(1, bytes))
+    };
+    let (requests, dropped, _) = of(100);
+    assert_eq!((requests.iter().map(WriteRequest::items).sum::<u64>(), dropped), (1, vec![]));
+    let (requests, dropped, _) = of(1_000);
+    assert!(requests.is_empty());
+    assert_eq!((dropped[0].items, dropped[0].reason), (1, "labels_too_large"));
+    assert_eq!(dropped[0].detail, "a point of \"h\" would become 1003 series, each with 100043 bytes of labels");
+}
+
 /// AMP takes requests of 1 MB, compressed.
 #[test]
 fn series_keep_to_what_amp_takes_and_lose_nothing() {
     let mut incompressible = incompressible();
     let points = (0..20_000).map(|_| point(vec![text("id", &incompressible(200))], 6, 1.0)).collect();
     let bytes = request(vec![], vec![gauge("g", points)]);
-    let encoded = exporter(PrometheusRemoteWriteConfig::default()).encode(&testing::batch(20_000, bytes));
+    let encoded = exporter(PrometheusRemoteWriteConfig::default()).encode(&testing::batch(20_000, bytes), 0);
     assert!(encoded.requests.len() > 2, "{} requests", encoded.requests.len());
     assert!(encoded.requests.iter().all(|request| request.body.len() < 1_000_000));
     assert_eq!(encoded.requests.iter().map(WriteRequest::items).sum::<u64>(), 20_000);
@@ -583,7 +660,7 @@ fn metadata_keeps_to_what_amp_takes_and_loses_nothing() {
     };
     let bytes = request(vec![], (0..20_000).map(described).collect());
     let config = PrometheusRemoteWriteConfig { send_metadata: true, ..PrometheusRemoteWriteConfig::default() };
-    let encoded = exporter(config).encode(&testing::batch(20_000, bytes));
+    let encoded = exporter(config).encode(&testing::batch(20_000, bytes), 0);
     assert!(encoded.requests.iter().all(|request| request.body.len() < 1_000_000));
     let families: Vec<String> =
         decode(&encoded.requests).into_iter().flat_map(|request| request.metadata).map(|one| one.family).collect();

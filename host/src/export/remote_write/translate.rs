@@ -17,6 +17,8 @@ use super::{STALE_NAN, Translation};
 use crate::export::Dropped;
 use crate::export::text::{as_string, for_tenant, plain_double};
 
+/// What the series of a batch may take beside four times the batch before the rest waits.
+const ROOM: usize = 16 << 20;
 /// Details of what was dropped from one batch; what more there is counts with the first of the same reason.
 const MAX_DETAILS: usize = 100;
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
@@ -26,7 +28,7 @@ const NO_RECORDED_VALUE: u32 = 1;
 /// Prometheus refuses exemplars with more text than this.
 const MAX_EXEMPLAR_CHARS: usize = 128;
 
-/// What a batch of metrics becomes.
+/// What a batch of metrics becomes, or as much of it as has room.
 pub(crate) struct Translated {
     /// Its series.
     pub(crate) series: SeriesSet,
@@ -34,6 +36,8 @@ pub(crate) struct Translated {
     pub(crate) dropped: Vec<Dropped>,
     /// Names, types, units and descriptions, if they are wanted.
     pub(crate) metadata: BTreeSet<Metadata>,
+    /// The first point that there was no room for.
+    pub(crate) next: Option<u64>,
 }
 
 /// What is known about a metric family.
@@ -49,8 +53,9 @@ pub(crate) struct Metadata {
     pub(crate) unit: String,
 }
 
-/// Translates all metrics of a tenant's request.
-pub(crate) fn translate(translation: &Translation, tenant: &str, bytes: &[u8]) -> Translated {
+/// Translates the points of a tenant's request from number `from` on, as many as fit into memory: each series repeats
+/// labels of its resource, its scope and its point.
+pub(crate) fn translate(translation: &Translation, tenant: &str, bytes: &[u8], from: u64) -> Translated {
     let mut translator = Translator {
         translation,
         tenant,
@@ -60,11 +65,16 @@ pub(crate) fn translate(translation: &Translation, tenant: &str, bytes: &[u8]) -
         series: SeriesSet::with_capacity(bytes.len()),
         dropped: Vec::new(),
         metadata: BTreeSet::new(),
+        from,
+        seen: 0,
+        next: None,
+        room: ROOM + 4 * bytes.len(),
     };
     for resource in MetricsView::new(bytes).resource_metrics() {
         translator.resource(&resource);
     }
-    Translated { series: translator.series, dropped: translator.dropped, metadata: translator.metadata }
+    let Translator { series, dropped, metadata, next, .. } = translator;
+    Translated { series, dropped, metadata, next }
 }
 
 struct Translator<'a> {
@@ -76,6 +86,12 @@ struct Translator<'a> {
     series: SeriesSet,
     dropped: Vec<Dropped>,
     metadata: BTreeSet<Metadata>,
+    /// How many points came by, and which is the first to translate.
+    seen: u64,
+    from: u64,
+    next: Option<u64>,
+    /// How many bytes series may take.
+    room: usize,
 }
 
 /// What all points of a metric share.
@@ -100,7 +116,7 @@ impl<'a> Translator<'a> {
                 latest_nanos = latest_nanos.max(self.metric(&metric, &shared, &resource));
             }
         }
-        if self.translation.target_info {
+        if self.translation.target_info && self.seen > self.from && self.next.is_none() {
             self.target_info(&resource, latest_nanos);
         }
     }
@@ -141,8 +157,8 @@ impl<'a> Translator<'a> {
         let naming = self.translation.naming;
         let name = metric_name(naming, &self.namespace, metric.name(), metric.unit(), kind);
         let Some(name) = name else {
-            self.drop(points(&data), "invalid_metric_name", format!("metric {:?} has no valid name", metric.name()));
-            return 0;
+            let detail = format!("metric {:?} has no valid name", metric.name());
+            return self.drop_all(&data, "invalid_metric_name", detail);
         };
         if let Some(temporality) = temporality(&data).filter(|temporality| *temporality != CUMULATIVE) {
             let found = if temporality == 1 { "delta" } else { "unspecified" };
@@ -150,10 +166,9 @@ impl<'a> Translator<'a> {
                 "metric {:?} has {found} temporality, Prometheus only knows cumulative; convert it before this exporter",
                 metric.name()
             );
-            self.drop(points(&data), "invalid_temporality", detail);
-            return 0;
+            return self.drop_all(&data, "invalid_temporality", detail);
         }
-        if self.translation.metadata {
+        if self.translation.metadata && self.seen >= self.from && self.next.is_none() {
             self.add_metadata(metric, &name, &data);
         }
         let family = Family { name, shared, resource };
@@ -167,22 +182,43 @@ impl<'a> Translator<'a> {
             Data::None => {}
             Data::Gauge { points } | Data::Sum { points, .. } => points.for_each(|point| {
                 seen(point.time_unix_nano());
-                self.number(family, &point);
+                if self.turn() {
+                    self.number(family, &point);
+                }
             }),
             Data::Histogram { points, .. } => points.for_each(|point| {
                 seen(point.time_unix_nano());
-                self.histogram(family, &point);
+                if self.turn() {
+                    self.histogram(family, &point);
+                }
             }),
             Data::ExponentialHistogram { points, .. } => points.for_each(|point| {
                 seen(point.time_unix_nano());
-                self.exponential(family, &point);
+                if self.turn() {
+                    self.exponential(family, &point);
+                }
             }),
             Data::Summary { points } => points.for_each(|point| {
                 seen(point.time_unix_nano());
-                self.summary(family, &point);
+                if self.turn() {
+                    self.summary(family, &point);
+                }
             }),
         }
         latest
+    }
+
+    /// Whether it is the turn of the point that comes now.
+    fn turn(&mut self) -> bool {
+        let number = self.seen;
+        self.seen += 1;
+        if number < self.from || self.next.is_some() {
+            return false;
+        }
+        if self.series.size_hint() > self.room {
+            self.next = Some(number);
+        }
+        self.next.is_none()
     }
 
     fn number(&mut self, family: &Family<'a, '_>, point: &NumberDataPoint<'a>) {
@@ -202,6 +238,9 @@ impl<'a> Translator<'a> {
 
     fn histogram(&mut self, family: &Family<'a, '_>, point: &HistogramDataPoint<'a>) {
         let Some(labels) = self.labels(family, point.attributes()) else { return };
+        if !self.has_room(family, &labels, 3 + point.explicit_bounds().count()) {
+            return;
+        }
         let (name, nanos, flags) = (&family.name, point.time_unix_nano(), point.flags());
         let count = self.sample(&labels, name, "_count", None, nanos, recorded(flags, point.count() as f64));
         self.series.count_point(count);
@@ -255,6 +294,9 @@ impl<'a> Translator<'a> {
 
     fn summary(&mut self, family: &Family<'a, '_>, point: &SummaryDataPoint<'a>) {
         let Some(labels) = self.labels(family, point.attributes()) else { return };
+        if !self.has_room(family, &labels, 2 + point.quantile_values().count()) {
+            return;
+        }
         let (name, nanos, flags) = (&family.name, point.time_unix_nano(), point.flags());
         let count = self.sample(&labels, name, "_count", None, nanos, recorded(flags, point.count() as f64));
         self.series.count_point(count);
@@ -288,6 +330,18 @@ impl<'a> Translator<'a> {
             self.drop(1, "invalid_label_name", detail);
         };
         labels.map_err(bad_label).ok()
+    }
+
+    /// Whether so many series of a point fit into memory; if not, the point is dropped.
+    fn has_room(&mut self, family: &Family<'a, '_>, labels: &[Label<'a>], series: usize) -> bool {
+        let each = family.name.len() + labels.iter().map(|label| label.name.len() + label.value.len()).sum::<usize>();
+        let has_room = each.saturating_mul(series) <= self.room;
+        if !has_room {
+            let name = &family.name;
+            let detail = format!("a point of {name:?} would become {series} series, each with {each} bytes of labels");
+            self.drop(1, "labels_too_large", detail);
+        }
+        has_room
     }
 
     fn sample(
@@ -353,6 +407,16 @@ impl<'a> Translator<'a> {
         };
         let (help, unit) = (metric.description().to_owned(), metric.unit().to_owned());
         self.metadata.insert(Metadata { kind, family: family.to_owned(), help, unit });
+    }
+
+    /// Drops all points of a metric, when it is their turn; none of them has a time that counts.
+    fn drop_all(&mut self, data: &Data<'_>, reason: &'static str, detail: String) -> u64 {
+        let points = points(data);
+        if self.seen >= self.from && self.next.is_none() {
+            self.drop(points, reason, detail);
+        }
+        self.seen += points;
+        0
     }
 
     fn drop(&mut self, items: u64, reason: &'static str, detail: String) {

@@ -15,8 +15,8 @@ struct Gate(Arc<Semaphore>);
 impl Exporter for Gate {
     type Request = u64;
 
-    fn encode(&self, batch: &Batch) -> Encoded<u64> {
-        Encoded { requests: vec![batch.items], dropped: Vec::new() }
+    fn encode(&self, batch: &Batch, _from: u64) -> Encoded<u64> {
+        Encoded { requests: vec![batch.items], dropped: Vec::new(), next: None }
     }
 
     async fn send(&self, items: u64) -> Sent<u64> {

@@ -29,7 +29,7 @@ pub(crate) fn measure(bench: &Bench, signal: Signal) {
         let documents = documents(&exporter, &batch);
         let mut out = Vec::with_capacity(8 << 20);
         let in_turn = bench.in_turn(
-            || time(|| drop(black_box(exporter.encode(black_box(&batch))))),
+            || time(|| drop(black_box(exporter.encode(black_box(&batch), 0)))),
             || time(|| write(black_box(&documents), &mut out)),
         );
         let what = format!("{} to _bulk, {name}", item(signal));
@@ -48,7 +48,7 @@ fn exporter(mode: MappingMode) -> OpenSearch {
 
 /// Action and source lines of the batch, as serde_json has them.
 fn documents(exporter: &OpenSearch, batch: &Batch) -> Vec<Value> {
-    let encoded = exporter.encode(batch);
+    let encoded = exporter.encode(batch, 0);
     let bodies: Vec<u8> = encoded.requests.iter().flat_map(|request| request.body().to_vec()).collect();
     let lines = std::str::from_utf8(&bodies).expect("UTF-8").lines();
     lines.map(|line| serde_json::from_str(line).expect("JSON")).collect()

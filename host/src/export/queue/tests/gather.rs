@@ -15,10 +15,10 @@ struct Counting {
 impl Exporter for Counting {
     type Request = (u64, Bytes);
 
-    fn encode(&self, batch: &Batch) -> Encoded<Self::Request> {
+    fn encode(&self, batch: &Batch, _from: u64) -> Encoded<Self::Request> {
         let summary = sluice_wire::validate(batch.signal, &batch.bytes).expect("valid");
         assert_eq!(u64::from(summary.records), batch.items);
-        Encoded { requests: vec![(batch.items, batch.bytes.clone())], dropped: Vec::new() }
+        Encoded { requests: vec![(batch.items, batch.bytes.clone())], dropped: Vec::new(), next: None }
     }
 
     async fn send(&self, (items, _): Self::Request) -> Sent<Self::Request> {
