@@ -101,9 +101,11 @@ impl Sluice {
     /// The sum of all samples of a metric whose labels contain these.
     ///
     /// # Errors
-    /// Returns what the connection says.
+    /// If there is no such metric at all, or what the connection says.
     pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<f64> {
-        Ok(samples(&self.metrics()?, name, labels).sum())
+        let page = self.metrics()?;
+        ensure!(samples(&page, name, &[]).next().is_some(), "there is no metric {name}");
+        Ok(samples(&page, name, labels).sum())
     }
 
     /// Items in the ledger with this outcome.
