@@ -167,16 +167,17 @@ impl HttpClient {
 
     /// Everything that goes over the wire must be there before it is signed.
     fn complete(&self, mut request: Request) -> Request {
-        request.uri = without_default_port(request.uri);
+        let credentials = request.uri.authority().and_then(basic_auth);
+        request.uri = with_bare_authority(request.uri);
         for (name, value) in &self.headers {
             request.headers.insert(name, value.clone());
         }
         if !request.headers.contains_key(HOST)
-            && let Some(host) = request.uri.authority().and_then(|a| HeaderValue::from_str(bare(a)).ok())
+            && let Some(host) = request.uri.authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok())
         {
             request.headers.insert(HOST, host);
         }
-        if let Some(credentials) = request.uri.authority().and_then(basic_auth) {
+        if let Some(credentials) = credentials {
             request.headers.entry(AUTHORIZATION).or_insert(credentials);
         }
         request
@@ -342,18 +343,22 @@ fn classify(error: hyper_util::client::legacy::Error) -> SendError {
     if connect { SendError::Connect(ConnectError::Network(text)) } else { SendError::Interrupted(text) }
 }
 
-/// Servers compare `Host` with what was signed, and clients leave out the port that the scheme implies.
-fn without_default_port(uri: Uri) -> Uri {
+/// Servers compare `Host` with what was signed, and clients leave out the port that the scheme implies. User name and
+/// password are for a header; in an HTTP/2 request they must not stand (RFC 9113, 8.3.1).
+fn with_bare_authority(uri: Uri) -> Uri {
     let default = match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTPS => Some(443),
         Some(scheme) if *scheme == Scheme::HTTP => Some(80),
         _ => None,
     };
-    if uri.port_u16().is_none() || uri.port_u16() != default {
-        return uri;
-    }
+    let bare = match (uri.host(), uri.port_u16()) {
+        (Some(host), None) => host.parse().ok(),
+        (Some(host), port) if port == default => host.parse().ok(),
+        (Some(host), Some(port)) => format!("{host}:{port}").parse().ok(),
+        (None, _) => None,
+    };
     let mut parts = uri.clone().into_parts();
-    parts.authority = uri.host().and_then(|host| host.parse().ok());
+    parts.authority = bare.or(parts.authority);
     Uri::from_parts(parts).unwrap_or(uri)
 }
 
@@ -372,12 +377,6 @@ fn with_unambiguous_query(uri: Uri) -> Uri {
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = target.parse().ok();
     Uri::from_parts(parts).unwrap_or(uri)
-}
-
-/// Without user name and password.
-fn bare(authority: &Authority) -> &str {
-    let text = authority.as_str();
-    text.rsplit_once('@').map_or(text, |(_, host)| host)
 }
 
 /// User name and password of an address, as Go's client sends them.

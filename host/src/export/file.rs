@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 
 use crate::config::component::{FileCompression, FileConfig, FileFormat};
 use crate::export::otlp_json::to_json;
-use crate::export::{Again, Dropped, Encoded, Exporter, Sent};
+use crate::export::{Again, DeadLetter, Document, Dropped, Encoded, Exporter, Sent};
 use crate::model::Batch;
 use files::Files;
 use group::{Group, group};
@@ -98,8 +98,10 @@ impl File {
     fn write(&self, record: &Record) -> io::Result<()> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let file = files.file(record.segment.as_deref())?;
-        file.write(&record.bytes, SystemTime::now())?;
-        if self.flush_at_once { file.flush() } else { Ok(()) }
+        match self.flush_at_once {
+            true => file.write_through(&record.bytes, SystemTime::now()),
+            false => file.write(&record.bytes, SystemTime::now()),
+        }
     }
 }
 
@@ -132,6 +134,11 @@ impl Exporter for File {
         let items = record.items;
         match self.write(&record) {
             Ok(()) => Sent { delivered: items, refused: Vec::new(), again: None },
+            Err(error) if record.segment.is_some() && is_about_the_name(&error) => {
+                let document = Some(Document::Sent(record.bytes));
+                let reason = format!("no file can have this name: {error}");
+                Sent { delivered: 0, refused: vec![DeadLetter { items, reason, document }], again: None }
+            }
             // A full disk may have room again.
             Err(error) => {
                 let again = Again { requests: vec![(record, items)], after: None, reason: error.to_string() };
@@ -139,6 +146,13 @@ impl Exporter for File {
             }
         }
     }
+}
+
+/// Whether there can never be a file of this name, which came from a peer.
+fn is_about_the_name(error: &io::Error) -> bool {
+    // `AlreadyExists` is said of a directory in whose place there is a file.
+    use io::ErrorKind::{AlreadyExists, InvalidFilename, InvalidInput, IsADirectory, NotADirectory};
+    matches!(error.kind(), InvalidFilename | AlreadyExists | InvalidInput | IsADirectory | NotADirectory)
 }
 
 impl Drop for File {

@@ -207,11 +207,23 @@ impl Queue {
     /// # Errors
     /// The batch, once the queue is closed.
     pub async fn push(&self, batch: Batch) -> Result<(), Batch> {
+        self.push_by(Self::try_push, batch).await
+    }
+
+    /// Takes a batch like `push`; the receiver is that of `try_push_for_result`.
+    ///
+    /// # Errors
+    /// The batch, once the queue is closed.
+    pub async fn push_for_result(&self, batch: Batch) -> Result<oneshot::Receiver<Outcome>, Batch> {
+        self.push_by(Self::try_push_for_result, batch).await
+    }
+
+    async fn push_by<T>(&self, try_push: impl Fn(&Self, Batch) -> Result<T, Batch>, batch: Batch) -> Result<T, Batch> {
         let mut batch = batch;
         loop {
             let space = self.shared.space.notified();
-            match self.shared.try_push(batch, None) {
-                Ok(()) => return Ok(()),
+            match try_push(self, batch) {
+                Ok(taken) => return Ok(taken),
                 Err(back) if self.shared.state().closed => return Err(back),
                 Err(back) => batch = back,
             }
@@ -302,8 +314,9 @@ impl Shared {
                 state.release(everything, Instant::now());
                 if let Some(entry) = state.waiting.pop_front() {
                     state.in_flight_batches += entry.batches.len() as u64;
-                    if !state.gathering.is_empty() {
-                        // This consumer is busy from now on: another one watches the time of what is gathered.
+                    if !state.gathering.is_empty() || !state.waiting.is_empty() {
+                        // This consumer is busy from now on: another one takes what else waits, since two notices may have
+                        // become one, and watches the time of what is gathered.
                         self.work.notify_one();
                     }
                     return Some(entry);

@@ -81,15 +81,10 @@ impl RemoteWrite {
         config: &PrometheusRemoteWriteConfig,
         authenticator: Authenticator,
     ) -> Result<Self, RemoteWriteError> {
-        let naming = match config.translation_strategy {
-            TranslationStrategy::UnderscoreEscapingWithoutSuffixes => Naming::WithoutSuffixes,
-            TranslationStrategy::Unset if !config.add_metric_suffixes => Naming::WithoutSuffixes,
-            _ => Naming::WithSuffixes,
-        };
-        Self::with_naming(id, config, naming, authenticator)
+        Self::with_naming(id, config, naming(config), authenticator)
     }
 
-    /// The exporter that has the names of 2021.
+    /// The exporter that has the names of 2021, unless others are asked for.
     ///
     /// # Errors
     /// If the endpoint or a setting of the client is of no use.
@@ -98,7 +93,9 @@ impl RemoteWrite {
         config: &PrometheusRemoteWriteConfig,
         authenticator: Authenticator,
     ) -> Result<Self, RemoteWriteError> {
-        Self::with_naming(id, config, Naming::Adot2021, authenticator)
+        let is_asked = config.translation_strategy != TranslationStrategy::Unset || config.add_metric_suffixes;
+        let naming = if is_asked { naming(config) } else { Naming::Adot2021 };
+        Self::with_naming(id, config, naming, authenticator)
     }
 
     fn with_naming(
@@ -110,6 +107,14 @@ impl RemoteWrite {
         let client = HttpClient::new(&format!("exporters::{id}"), &config.client, authenticator)?;
         let endpoint = config.client.endpoint.as_str().parse()?;
         Ok(Self { client, endpoint, translation: Translation::new(config, naming) })
+    }
+}
+
+fn naming(config: &PrometheusRemoteWriteConfig) -> Naming {
+    match config.translation_strategy {
+        TranslationStrategy::UnderscoreEscapingWithoutSuffixes => Naming::WithoutSuffixes,
+        TranslationStrategy::Unset if !config.add_metric_suffixes => Naming::WithoutSuffixes,
+        _ => Naming::WithSuffixes,
     }
 }
 

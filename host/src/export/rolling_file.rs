@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -35,7 +35,10 @@ pub struct Rotation {
 pub struct RollingFile {
     path: PathBuf,
     rotation: Option<Rotation>,
-    file: BufWriter<File>,
+    file: File,
+    /// Whole records that are not in the file yet.
+    buffer: Vec<u8>,
+    /// Bytes in the file and in the buffer.
     written_bytes: u64,
 }
 
@@ -47,14 +50,14 @@ impl RollingFile {
     pub fn open(path: &Path, append: bool, rotation: Option<Rotation>) -> io::Result<Self> {
         let file = open(path, append, MODE)?;
         let written_bytes = file.metadata()?.len();
-        let file = BufWriter::with_capacity(BUFFER_BYTES, file);
-        Ok(Self { path: path.to_owned(), rotation, file, written_bytes })
+        Ok(Self { path: path.to_owned(), rotation, file, buffer: Vec::new(), written_bytes })
     }
 
-    /// Appends a record, which always stays in one file; `now` names the backup if the file is set aside before.
+    /// Appends a record, which always stays in one file; `now` names the backup if the file is set aside before. It may
+    /// be in the file only after `flush`.
     ///
     /// # Errors
-    /// Whatever the operating system says, such as a full disk.
+    /// Whatever the operating system says, such as a full disk; then nothing of the record will be in the file.
     pub fn write(&mut self, record: &[u8], now: SystemTime) -> io::Result<()> {
         if let Some(rotation) = self.rotation {
             let size = self.written_bytes.saturating_add(record.len() as u64);
@@ -62,25 +65,52 @@ impl RollingFile {
                 self.rotate(rotation, now)?;
             }
         }
-        self.file.write_all(record)?;
+        if self.buffer.len() + record.len() > BUFFER_BYTES {
+            self.flush()?;
+        }
+        match record.len() {
+            0..=BUFFER_BYTES => self.buffer.extend_from_slice(record),
+            _ => put(&mut self.file, record, Write::write)?,
+        }
         self.written_bytes += record.len() as u64;
         Ok(())
+    }
+
+    /// Appends a record, and hands it to the operating system.
+    ///
+    /// # Errors
+    /// As `write`.
+    pub fn write_through(&mut self, record: &[u8], now: SystemTime) -> io::Result<()> {
+        self.write(record, now)?;
+        let flushed = self.flush();
+        if flushed.is_err() {
+            // It is the last one in the buffer, which is still whole.
+            self.buffer.truncate(self.buffer.len().saturating_sub(record.len()));
+            self.written_bytes = self.written_bytes.saturating_sub(record.len() as u64);
+        }
+        flushed
     }
 
     /// Hands everything to the operating system.
     ///
     /// # Errors
-    /// Whatever it says.
+    /// Whatever it says; then everything is still there for another time.
     pub fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        put(&mut self.file, &self.buffer, Write::write)?;
+        self.buffer.clear();
+        Ok(())
     }
 
     fn rotate(&mut self, rotation: Rotation, now: SystemTime) -> io::Result<()> {
-        self.file.flush()?;
+        self.flush()?;
         // Whoever was let in to the file before is let in to the next one.
-        let mode = self.file.get_ref().metadata()?.permissions().mode() & 0o777;
-        std::fs::rename(&self.path, self.backup_path(rotation, now))?;
-        self.file = BufWriter::with_capacity(BUFFER_BYTES, open(&self.path, false, mode)?);
+        let mode = self.file.metadata()?.permissions().mode() & 0o777;
+        match std::fs::rename(&self.path, self.backup_path(rotation, now)) {
+            // Somebody else has set it aside.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
+        self.file = open(&self.path, false, mode)?;
         self.written_bytes = 0;
         // A backup that can't be removed must not keep telemetry from being written.
         if let Err(error) = self.prune(rotation, now) {
@@ -147,6 +177,30 @@ impl RollingFile {
         }
         Ok(backups)
     }
+}
+
+/// Writes all of this to the end of a file, or nothing.
+fn put(file: &mut File, bytes: &[u8], mut write: impl FnMut(&mut File, &[u8]) -> io::Result<usize>) -> io::Result<()> {
+    let mut rest = bytes;
+    let error = loop {
+        if rest.is_empty() {
+            return Ok(());
+        }
+        match write(file, rest) {
+            Ok(0) => break ErrorKind::WriteZero.into(),
+            Ok(written) => rest = &rest[written..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => break error,
+        }
+    };
+    let torn = (bytes.len() - rest.len()) as u64;
+    if torn > 0 {
+        // Half a record would make those behind it unreadable.
+        let length = file.metadata()?.len().saturating_sub(torn);
+        file.set_len(length)?;
+        file.seek(SeekFrom::Start(length))?;
+    }
+    Err(error)
 }
 
 /// `mode` is for a file that is created; one that exists keeps its own.
@@ -218,6 +272,53 @@ mod tests {
             // Besides the backups: the file itself and the one that only looks alike.
             assert_eq!(names(directory.path()).len(), expected + 2, "{max_backups} backups, {max_age:?}");
         }
+    }
+
+    #[test]
+    fn leaves_nothing_of_what_could_not_be_written_as_a_whole() {
+        let directory = tempfile::tempdir().expect("directory");
+        for append in [true, false] {
+            let path = directory.path().join("data.json");
+            let mut file = RollingFile::open(&path, append, None).expect("file");
+            file.write_through(b"whole\n", at(0)).expect("written");
+            let mut room = 3;
+            let fills_up = |file: &mut File, bytes: &[u8]| {
+                let fits = bytes.len().min(std::mem::take(&mut room));
+                if fits == 0 { Err(ErrorKind::StorageFull.into()) } else { file.write(&bytes[..fits]) }
+            };
+            let error = put(&mut file.file, b"torn off", fills_up).expect_err("a full disk");
+            assert_eq!(error.kind(), ErrorKind::StorageFull);
+            file.write_through(b"again\n", at(0)).expect("written");
+            assert_eq!(std::fs::read_to_string(&path).expect("file"), "whole\nagain\n");
+            std::fs::remove_file(&path).expect("removed");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_written_through_does_not_come_later() {
+        let directory = tempfile::tempdir().expect("directory");
+        let mut file = RollingFile::open(Path::new("/dev/full"), true, None).expect("file");
+        file.write(b"buffered\n", at(0)).expect("buffered");
+        assert_eq!(file.write_through(b"refused\n", at(0)).expect_err("full").kind(), ErrorKind::StorageFull);
+        assert_eq!(file.write(&[b'x'; 2 * BUFFER_BYTES], at(0)).expect_err("full").kind(), ErrorKind::StorageFull);
+        let path = directory.path().join("data.json");
+        file.file = open(&path, true, MODE).expect("file");
+        file.write_through(b"last\n", at(0)).expect("written");
+        assert_eq!(std::fs::read_to_string(&path).expect("file"), "buffered\nlast\n");
+    }
+
+    #[test]
+    fn goes_on_in_a_new_file_when_somebody_took_the_old_one_away() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("data.json");
+        let mut file = RollingFile::open(&path, false, Some(rotation())).expect("file");
+        file.write_through(b"123456789\n", at(0)).expect("written");
+        std::fs::remove_file(&path).expect("removed");
+        for _ in 0..2 {
+            file.write_through(b"abcdefghi\n", at(0)).expect("written");
+        }
+        assert_eq!(std::fs::read_to_string(&path).expect("file"), "abcdefghi\n");
+        assert_eq!(names(directory.path()).len(), 2);
     }
 
     #[test]

@@ -173,14 +173,14 @@ impl Destination {
         let mut begun = Begun { ledger, parts: &[] };
         for (index, batch) in batches.iter().enumerate() {
             let room = if self.block_on_overflow || index > 0 { PATIENCE } else { Duration::ZERO };
-            let is_in = if self.wait_for_result {
-                self.queue.try_push_for_result(batch.clone()).map(|result| results.push(result)).is_ok()
-            } else {
-                self.queue.try_push(batch.clone()).is_ok()
-                    || matches!(timeout(room, self.queue.push(batch.clone())).await, Ok(Ok(())))
-            };
-            if !is_in {
-                return None;
+            if self.wait_for_result {
+                let result = match self.queue.try_push_for_result(batch.clone()) {
+                    Ok(result) => result,
+                    Err(batch) => timeout(room, self.queue.push_for_result(batch)).await.ok()?.ok()?,
+                };
+                results.push(result);
+            } else if let Err(batch) = self.queue.try_push(batch.clone()) {
+                timeout(room, self.queue.push(batch)).await.ok()?.ok()?;
             }
             begun.parts = &batches[..=index];
         }

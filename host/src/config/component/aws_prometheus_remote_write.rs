@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Check, PrometheusRemoteWriteConfig, ResourceToTelemetryConfig, TargetInfoConfig, TranslationStrategy};
+use super::{Check, PrometheusRemoteWriteConfig, ResourceToTelemetryConfig, TargetInfoConfig};
 use crate::config::error::Findings;
 use crate::config::types::{Duration, RetryConfig};
 
@@ -11,8 +11,8 @@ use crate::config::types::{Duration, RetryConfig};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AwsPrometheusRemoteWriteConfig {
-    /// The keys of `prometheusremotewrite`, with the defaults of 2021: no suffixes, no `target_info`, no scope
-    /// labels, back-off 50ms to 200ms for 1m.
+    /// The keys of `prometheusremotewrite`, with the defaults of 2021: its names, no `target_info`, no scope labels,
+    /// back-off 50ms to 200ms for 1m. `add_metric_suffixes` and `translation_strategy` ask for other names.
     #[serde(flatten)]
     pub remote_write: PrometheusRemoteWriteConfig,
     /// How requests are signed. They are signed without this block too.
@@ -57,7 +57,6 @@ impl AwsPrometheusRemoteWriteConfig {
     pub fn defaults(compat: Compat) -> Self {
         let remote_write = PrometheusRemoteWriteConfig {
             add_metric_suffixes: false,
-            translation_strategy: TranslationStrategy::UnderscoreEscapingWithoutSuffixes,
             disable_scope_info: true,
             target_info: TargetInfoConfig { enabled: false },
             resource_to_telemetry_conversion: ResourceToTelemetryConfig {

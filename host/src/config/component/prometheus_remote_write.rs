@@ -181,7 +181,7 @@ impl Check for PrometheusRemoteWriteConfig {
             findings.error("endpoint", "must be set: the URL of a remote write endpoint");
         }
         self.client.check(findings);
-        self.retry_on_failure.check(findings);
+        findings.within("retry_on_failure", |findings| self.retry_on_failure.check(findings));
         for (name, value) in &self.external_labels {
             if name.is_empty() || value.is_empty() {
                 findings.error(&format!("external_labels::{name}"), "label names and values must not be empty");

@@ -67,9 +67,16 @@ async fn takes_its_own_credentials_out_of_an_answer() {
 async fn sends_user_name_and_password_of_an_address_as_basic_authentication() {
     let server = Server::start(|_| reply(200, "")).await;
     let uri: Uri = format!("http://me:p%40ss@{}/", server.address).parse().expect("address");
-    client(HttpClientConfig::default()).send(post(uri)).await.expect("reply");
+    let client = client(HttpClientConfig::default());
+    client.send(post(uri)).await.expect("reply");
     // RFC 7617: base64 of `me:p@ss`.
     assert_eq!(server.one().header("authorization"), "Basic bWU6cEBzcw==");
+    for address in ["https://me:p%40ss@a.example:443/", "https://me:p%40ss@a.example/"] {
+        let complete = client.complete(post(address.parse().expect("address")));
+        assert_eq!(complete.headers[http::header::AUTHORIZATION], "Basic bWU6cEBzcw==");
+        assert_eq!(complete.headers[http::header::HOST], "a.example");
+        assert_eq!(complete.uri.authority().map(|authority| authority.as_str()), Some("a.example"));
+    }
 }
 
 #[tokio::test]
@@ -353,9 +360,12 @@ fn leaves_out_the_port_that_the_scheme_implies() {
         ("https://a.example:80/", "https://a.example:80/"),
         ("http://[::1]:80/", "http://[::1]/"),
         ("http://a.example/", "http://a.example/"),
+        ("https://me:pw@a.example:443/x", "https://a.example/x"),
+        ("https://me:pw@a.example/x", "https://a.example/x"),
+        ("https://me:pw@[::1]:9200/x", "https://[::1]:9200/x"),
     ];
     for (uri, expected) in cases {
-        assert_eq!(without_default_port(uri.parse().expect("address")).to_string(), expected);
+        assert_eq!(with_bare_authority(uri.parse().expect("address")).to_string(), expected);
     }
 }
 

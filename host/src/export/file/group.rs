@@ -27,6 +27,9 @@ pub(super) fn group(batch: &Batch, attribute: &str) -> (Vec<Group>, u64) {
     let mut without = 0;
     for resource in resources(&batch.bytes) {
         let items = sluice_wire::validate(batch.signal, resource).map_or(0, |summary| summary.records.into());
+        if items == 0 {
+            continue; // it may have any name, since stages label what has records
+        }
         let Some(segment) = segment(batch.signal, resource, attribute) else {
             without += items;
             continue;

@@ -147,6 +147,38 @@ async fn writes_a_file_per_value_of_a_resource_attribute() {
 }
 
 #[tokio::test]
+async fn a_resource_without_records_makes_no_file() {
+    let directory = tempfile::tempdir().expect("directory");
+    let mut request = samples::traces();
+    request.resource_spans.iter_mut().for_each(|resource| resource.scope_spans.clear());
+    let group_by = GroupByConfig { enabled: true, resource_attribute: "service.name".into(), max_open_files: 1 };
+    let path = directory.path().join("*.jsonl");
+    let exporter = File::new("file", &FileConfig { group_by, ..config(&path) }).expect("exporter");
+    let encoded = exporter.encode(&batch(0, request.encode_to_vec()), 0);
+    assert_eq!((encoded.requests, encoded.dropped), (vec![], vec![]));
+}
+
+/// Names of groups come from peers: one that can't be a file's must not keep others waiting.
+#[tokio::test]
+async fn refuses_what_no_file_can_be_named_after() {
+    let directory = tempfile::tempdir().expect("directory");
+    let group_by = GroupByConfig { enabled: true, resource_attribute: "service.name".into(), max_open_files: 8 };
+    let path = directory.path().join("*");
+    let exporter = File::new("file", &FileConfig { group_by, ..config(&path) }).expect("exporter");
+    let record = |segment: &str| Record { segment: Some(segment.to_owned()), items: 3, bytes: "x\n".into() };
+    assert_eq!(exporter.send(record("a")).await.delivered, 3);
+    for segment in ["a/b", &"x".repeat(256), ""] {
+        let sent = exporter.send(record(segment)).await;
+        let refused: Vec<_> = sent.refused.iter().map(|letter| (letter.items, letter.reason.as_str())).collect();
+        assert!(
+            matches!(refused[..], [(3, reason)] if reason.starts_with("no file can have this name")),
+            "{refused:?}"
+        );
+        assert!(sent.again.is_none());
+    }
+}
+
+#[tokio::test]
 async fn tries_again_when_a_file_can_not_be_written() {
     let full =
         File::new("file", &FileConfig { flush_interval: types::Duration::ZERO, ..config(Path::new("/dev/full")) });

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use sluice_wire::view::{KeyValue, LogRecord, Value};
 
-use super::json::Json;
+use super::json::{Json, is_before_members};
 use super::members::{Frame, Frames};
 use super::ss4o::{Surroundings, time_of};
 
@@ -198,15 +198,6 @@ impl<'a> Fields<'a> {
         let first = after.partition_point(|field| is_before_members(of(field), name));
         let member = after.get(first).and_then(|field| of(field).strip_prefix(name));
         member.is_some_and(|rest| rest.starts_with('.'))
-    }
-}
-
-/// Whether a name comes before those that begin with `object` and a dot.
-fn is_before_members(name: &str, object: &str) -> bool {
-    let (name, object) = (name.as_bytes(), object.as_bytes());
-    match name.split_at_checked(object.len()) {
-        Some((head, rest)) => (head, rest.first()) < (object, Some(&b'.')),
-        None => name < object,
     }
 }
 

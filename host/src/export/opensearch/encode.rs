@@ -114,7 +114,7 @@ impl Bulk<'_> {
     fn traces(&mut self) {
         for resource in TracesView::new(&self.batch.bytes).resource_spans() {
             for scope in resource.scope_spans() {
-                if self.is_over(|| scope.spans().count()) {
+                if scope.spans().next().is_none() || self.is_over(|| scope.spans().count()) {
                     continue;
                 }
                 let around = Surroundings {
@@ -149,7 +149,7 @@ impl Bulk<'_> {
     fn logs(&mut self) {
         for resource in LogsView::new(&self.batch.bytes).resource_logs() {
             for scope in resource.scope_logs() {
-                if self.is_over(|| scope.log_records().count()) {
+                if scope.log_records().next().is_none() || self.is_over(|| scope.log_records().count()) {
                     continue;
                 }
                 let around = Surroundings {

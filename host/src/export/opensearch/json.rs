@@ -198,16 +198,19 @@ pub(super) fn settled<'a, T>(
         let is_member = |key: &str| key.as_bytes().get(name.len()) == Some(&b'.') && key.starts_with(name);
         pairs.iter().any(|(key, _)| is_member(key))
     };
-    let renamed: Vec<String> = match pairs.len() {
+    let renamed: HashSet<String> = match pairs.len() {
         0..=FEW => {
             let is_both = |(key, value): &&(&str, T)| !is_object(value) && has_members(key);
             pairs.iter().filter(is_both).map(|(key, _)| (*key).to_owned()).collect()
         }
         _ => {
-            // Each part before a dot is an object.
-            let dots = |key: &'a str| key.match_indices('.').map(move |(at, _)| &key[..at]);
-            let objects: HashSet<&str> = pairs.iter().flat_map(|(key, _)| dots(key)).collect();
-            let is_both = |(key, value): &&(&str, T)| !is_object(value) && objects.contains(key);
+            let mut names: Vec<&str> = pairs.iter().map(|(key, _)| *key).collect();
+            names.sort_unstable();
+            let has_members = |name: &str| {
+                let members = names.partition_point(|key| is_before_members(key, name));
+                names.get(members).and_then(|key| key.strip_prefix(name)).is_some_and(|rest| rest.starts_with('.'))
+            };
+            let is_both = |(key, value): &&(&str, T)| !is_object(value) && has_members(key);
             pairs.iter().filter(is_both).map(|(key, _)| (*key).to_owned()).collect()
         }
     };
@@ -215,12 +218,21 @@ pub(super) fn settled<'a, T>(
         return pairs.into_iter().map(|(key, value)| (Cow::Borrowed(key), value)).collect();
     }
     let new: HashSet<String> = renamed.iter().map(|key| format!("{key}.value")).collect();
-    let rename = |(key, value): (&'a str, T)| match renamed.iter().any(|old| old == key) {
+    let rename = |(key, value): (&'a str, T)| match renamed.contains(key) {
         true => Some((Cow::Owned(format!("{key}.value")), value)),
         false if new.contains(key) => None, // the name is taken
         false => Some((Cow::Borrowed(key), value)),
     };
     pairs.into_iter().filter_map(rename).collect()
+}
+
+/// Whether a name comes before those that begin with `object` and a dot.
+pub(super) fn is_before_members(name: &str, object: &str) -> bool {
+    let (name, object) = (name.as_bytes(), object.as_bytes());
+    match name.split_at_checked(object.len()) {
+        Some((head, rest)) => (head, rest.first()) < (object, Some(&b'.')),
+        None => name < object,
+    }
 }
 
 /// Attributes without those whose key comes again later.

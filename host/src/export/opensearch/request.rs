@@ -77,12 +77,16 @@ pub(super) struct Packer {
     max_bytes: usize,
     body: Vec<u8>,
     documents: Vec<Document>,
+    /// Whether there is a document of a span or log record.
+    has_items: bool,
 }
 
 impl Packer {
-    /// Packs a request of at most so many bytes; a document that is larger goes alone.
+    /// Packs a request of at most so many bytes; the first document of a span or log record has always room, since a later
+    /// request would have no more of it.
     pub(super) fn new(max_bytes: usize) -> Self {
-        Self { max_bytes: max_bytes.min(u32::MAX as usize / 2), body: Vec::new(), documents: Vec::new() }
+        let max_bytes = max_bytes.min(u32::MAX as usize / 2);
+        Self { max_bytes, body: Vec::new(), documents: Vec::new(), has_items: false }
     }
 
     /// Adds a document for so many items: one function writes the action line, the other the source line, both without
@@ -100,12 +104,13 @@ impl Packer {
         let source_at = self.body.len();
         source(&mut self.body);
         self.body.push(b'\n');
-        if self.body.len() > self.max_bytes && before > 0 {
+        if self.body.len() > self.max_bytes && self.has_items {
             self.body.truncate(before);
             return false;
         }
         let (start, source, end) = (before as u32, source_at as u32, self.body.len() as u32);
         self.documents.push(Document { start, source, end, items, service });
+        self.has_items |= items > 0;
         true
     }
 

@@ -80,8 +80,8 @@ fn encode(config: &OpenSearchConfig, signal: Signal, bytes: Vec<u8>) -> Vec<(Val
 
 /// OTLP/JSON as bytes, by way of the receiver's own reader.
 fn from_json(signal: Signal, json: &str) -> Vec<u8> {
-    let mut permit = Budget::new(1 << 20).try_take(0).expect("nothing");
-    crate::decode::otlp_json::to_protobuf(signal, json.as_bytes(), 1 << 20, &mut permit).expect("OTLP/JSON")
+    let mut permit = Budget::new(16 << 20).try_take(0).expect("nothing");
+    crate::decode::otlp_json::to_protobuf(signal, json.as_bytes(), 16 << 20, &mut permit).expect("OTLP/JSON")
 }
 
 #[test]
@@ -397,6 +397,54 @@ fn requests_stay_within_the_limit_and_lose_nothing() {
         let cut = Encoded { requests, dropped: Vec::new(), next: None };
         assert_eq!(of_records(cut), of_records(whole), "{mode:?}");
     }
+}
+
+/// Documents of services are no reason to put off the first span.
+#[test]
+fn a_document_that_is_larger_than_a_request_goes_with_those_of_its_services() {
+    let span = |name: &str, text: usize| {
+        let text = "x".repeat(text);
+        format!(
+            r#"{{"name":"{name}","traceId":"0102030405060708090a0b0c0d0e0f10","spanId":"0102030405060708",
+                "attributes":[{{"key":"k","value":{{"stringValue":"{text}"}}}}]}}"#
+        )
+    };
+    let spans = [span("small", 10), span("large", 5_000), span("again", 5_000), span("last", 10)].join(",");
+    let json = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{spans}]}}]}}]}}"#);
+    let batch = batch(Signal::Traces, from_json(Signal::Traces, &json));
+    let mut config = config();
+    config.mapping.mode = MappingMode::Jaeger;
+    config.max_bulk_size = crate::config::types::ByteSize::from_kib(4);
+    let items: Vec<u64> = steps(&exporter(&config), &batch).iter().map(BulkRequest::items).collect();
+    assert_eq!(items, [1, 1, 1, 1]);
+}
+
+#[test]
+fn names_of_very_many_dots_are_compared_and_not_taken_apart() {
+    let dots = ".".repeat(1 << 20);
+    let keys: Vec<String> = (0..30).map(|n| format!("k{n}")).chain([dots.clone(), format!("{dots}.x")]).collect();
+    let attributes: Vec<String> =
+        keys.iter().map(|key| format!(r#"{{"key":"{key}","value":{{"stringValue":"v"}}}}"#)).collect();
+    let json = format!(
+        r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{"attributes":[{}]}}]}}]}}]}}"#,
+        attributes.join(",")
+    );
+    let (_, document) = encode(&config(), Signal::Logs, from_json(Signal::Logs, &json)).remove(0);
+    let written = document["attributes"].as_object().expect("an object");
+    assert!(written.contains_key(&format!("{dots}.value")) && written.contains_key(&format!("{dots}.x")));
+    assert!(!written.contains_key(&dots));
+}
+
+/// A scope without records costs nothing, however large its resource is.
+#[test]
+fn scopes_without_records_cost_no_look_at_their_resource() {
+    let text = "x".repeat(1 << 20);
+    let scopes = vec!["{}"; 100_000].join(",");
+    let json = format!(
+        r#"{{"resourceLogs":[{{"resource":{{"attributes":[{{"key":"k","value":{{"stringValue":"{text}"}}}}]}},
+            "scopeLogs":[{scopes},{{"logRecords":[{{}}]}},{scopes}]}}]}}"#
+    );
+    assert_eq!(encode(&config(), Signal::Logs, from_json(Signal::Logs, &json)).len(), 1);
 }
 
 /// Each document repeats its resource: what all of them take together has no bound, what one request takes has.

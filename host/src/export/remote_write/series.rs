@@ -15,7 +15,12 @@ pub(crate) struct SeriesSet {
     samples: Vec<(u32, Sample)>,
     /// Encoded labels of all series.
     labels: Vec<u8>,
+    /// Bytes of series, histograms and exemplars, beside labels and samples.
+    others: usize,
 }
+
+/// What a series takes by itself, with its entry in the index.
+pub(crate) const SERIES_BYTES: usize = size_of::<Series>() + 2 * size_of::<u32>();
 
 /// One series.
 struct Series {
@@ -72,6 +77,7 @@ impl SeriesSet {
             return known as usize;
         }
         let index = self.series.len();
+        self.others += SERIES_BYTES;
         self.series.push(Series {
             hash,
             labels: start..self.labels.len(),
@@ -91,6 +97,7 @@ impl SeriesSet {
 
     /// Adds a native histogram, encoded.
     pub(crate) fn histogram(&mut self, series: usize, time_ms: i64, histogram: Vec<u8>) {
+        self.others += size_of::<(i64, Vec<u8>)>() + histogram.len();
         self.series[series].histograms.push((time_ms, histogram));
     }
 
@@ -105,6 +112,7 @@ impl SeriesSet {
         }
         put_double(&mut message, 0x11, exemplar.value);
         put_integer(&mut message, 0x18, exemplar.time_ms as u64);
+        self.others += 2 + message.len();
         put_bytes(&mut self.series[series].exemplars, 0x1a, &message);
     }
 
@@ -113,9 +121,9 @@ impl SeriesSet {
         self.series[series].points += 1;
     }
 
-    /// About how many bytes they take in requests.
+    /// About how many bytes they take.
     pub(crate) fn size_hint(&self) -> usize {
-        self.labels.len() + self.samples.len() * 24
+        self.labels.len() + self.samples.len() * size_of::<(u32, Sample)>() + self.others
     }
 
     /// How many series there are.

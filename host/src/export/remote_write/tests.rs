@@ -14,6 +14,7 @@ use prost::Message;
 use super::*;
 use std::collections::BTreeSet;
 
+use crate::config::component::ResourceToTelemetryConfig;
 use crate::export::{Dropped, testing};
 
 /// The receiving side, as Prometheus defines it (prompb/remote.proto and types.proto).
@@ -99,6 +100,8 @@ mod prompb {
 }
 
 const MS: u64 = 1_000_000;
+/// What the labels of resource and scope may take.
+const MAX_SHARED: usize = 64 << 10;
 
 fn text(key: &str, value: &str) -> KeyValue {
     let value = Some(AnyValue { value: Some(Any::StringValue(value.into())) });
@@ -580,18 +583,18 @@ fn steps(exporter: &RemoteWrite, batch: &Batch) -> (Vec<WriteRequest>, Vec<Dropp
 /// Labels of the scope and of a point stand in each of their series.
 #[test]
 fn large_labels_take_their_memory_one_after_the_other() {
-    let large = "x".repeat(100_000);
-    let points = |from: i64| (from..from + 200).map(|n| point(vec![text("id", &n.to_string())], 6, n as f64)).collect();
+    let large = "x".repeat(60_000);
+    let points = |from: i64| (from..from + 400).map(|n| point(vec![text("id", &n.to_string())], 6, n as f64)).collect();
     let delta = sum("delta", 1, vec![point(vec![], 6, 1.0)]);
-    let metrics = vec![gauge("g", points(0)), delta, gauge("h", points(200))];
+    let metrics = vec![gauge("g", points(0)), delta, gauge("h", points(400))];
     let bytes = request(vec![text("service.name", "shop"), text("zone", "a")], metrics);
     let mut tree = ExportMetricsServiceRequest::decode(bytes.as_slice()).expect("a request");
     let scope = &mut tree.resource_metrics[0].scope_metrics[0].scope;
     scope.get_or_insert_default().attributes.push(text("large", &large));
     let config = PrometheusRemoteWriteConfig { send_metadata: true, ..PrometheusRemoteWriteConfig::default() };
-    let (requests, dropped, steps) = steps(&exporter(config), &testing::batch(401, tree.encode_to_vec()));
+    let (requests, dropped, steps) = steps(&exporter(config), &testing::batch(801, tree.encode_to_vec()));
     assert!((3..6).contains(&steps), "{steps}");
-    assert_eq!(requests.iter().map(WriteRequest::items).sum::<u64>(), 400);
+    assert_eq!(requests.iter().map(WriteRequest::items).sum::<u64>(), 800);
     assert_eq!(
         dropped.iter().map(|dropped| (dropped.items, dropped.reason)).collect::<Vec<_>>(),
         [(1, "invalid_temporality")]
@@ -608,7 +611,7 @@ fn large_labels_take_their_memory_one_after_the_other() {
         }
         families.extend(request.metadata.into_iter().map(|one| one.family));
     }
-    assert_eq!(ids, (0..400).map(|n| (n, n)).collect::<Vec<_>>());
+    assert_eq!(ids, (0..800).map(|n| (n, n)).collect::<Vec<_>>());
     assert_eq!(targets, 1, "when all of its resource is translated");
     assert_eq!(families.into_iter().collect::<Vec<_>>(), ["g", "h"]);
 }
@@ -636,6 +639,65 @@ fn a_histogram_whose_series_would_take_too_much_memory_is_dropped() {
     assert!(requests.is_empty());
     assert_eq!((dropped[0].items, dropped[0].reason), (1, "labels_too_large"));
     assert_eq!(dropped[0].detail, "a point of \"h\" would become 1003 series, each with 100043 bytes of labels");
+}
+
+/// Each point costs a look at the labels of its resource and scope.
+#[test]
+fn points_whose_resource_has_very_large_labels_are_dropped() {
+    let config = PrometheusRemoteWriteConfig {
+        resource_to_telemetry_conversion: ResourceToTelemetryConfig {
+            enabled: true,
+            exclude_service_attributes: false,
+        },
+        ..PrometheusRemoteWriteConfig::default()
+    };
+    // The scope's labels are otel_scope_name="lib" and otel_scope_version="1".
+    let of_scope = 15 + 3 + 18 + 1;
+    for (length, fits) in [(MAX_SHARED - of_scope - 5, true), (MAX_SHARED - of_scope - 4, false)] {
+        let resource = vec![text("large", &"x".repeat(length))];
+        let points = vec![point(vec![], 6, 1.0), point(vec![], 7, 1.0)];
+        let bytes = request(resource, vec![gauge("g", points)]);
+        let (requests, dropped, _) = steps(&exporter(config.clone()), &testing::batch(2, bytes));
+        assert_eq!(requests.iter().map(WriteRequest::items).sum::<u64>(), if fits { 2 } else { 0 });
+        let dropped: Vec<_> = dropped.iter().map(|dropped| (dropped.items, dropped.reason)).collect();
+        assert_eq!(dropped, if fits { vec![] } else { vec![(2, "labels_too_large")] });
+    }
+}
+
+/// Tiny points of one series, and tiny exemplars of one point, become many times as large.
+#[test]
+fn very_many_tiny_points_and_exemplars_take_their_memory_one_after_the_other() {
+    let tiny = ExponentialHistogramDataPoint { time_unix_nano: 0, ..Default::default() };
+    let data = ExponentialHistogram { data_points: vec![tiny; 1_000_000], aggregation_temporality: 2 };
+    let metric = Metric { name: "e".into(), data: Some(Data::ExponentialHistogram(data)), ..Default::default() };
+    let bytes = request(vec![], vec![metric]);
+    let exporter = exporter(PrometheusRemoteWriteConfig::default());
+    let (requests, dropped, steps_taken) = steps(&exporter, &testing::batch(1_000_000, bytes));
+    assert_eq!((requests.iter().map(WriteRequest::items).sum::<u64>(), dropped), (1_000_000, vec![]));
+    assert!(steps_taken > 1);
+
+    let many = NumberDataPoint { exemplars: vec![Exemplar::default(); 3_000_000], ..point(vec![], 6, 1.0) };
+    let bytes = request(vec![], vec![gauge("g", vec![many])]);
+    let room = (16 << 20) + 4 * bytes.len();
+    let (requests, _, _) = steps(&exporter, &testing::batch(1, bytes));
+    let plain: usize = requests.iter().map(|request| snap::raw::decompress_len(&request.body).expect("snappy")).sum();
+    assert!(plain <= room + 1_000, "{plain} bytes in a room of {room}");
+}
+
+#[test]
+fn the_exporter_of_2021_has_other_names_if_they_are_asked_for() {
+    let name = |add_metric_suffixes, translation_strategy| {
+        let mut config = crate::config::component::AwsPrometheusRemoteWriteConfig::default().remote_write;
+        config.client.endpoint = crate::config::types::Url::new("http://127.0.0.1:9090/api/v1/write");
+        (config.add_metric_suffixes, config.translation_strategy) = (add_metric_suffixes, translation_strategy);
+        let exporter = RemoteWrite::adot_2021("awsprometheusremotewrite", &config, Authenticator::None).expect("valid");
+        let bytes = request(vec![], vec![sum("sent.bytes", 2, vec![point(vec![], 6, 1.0)])]);
+        let (requests, _, _) = steps(&exporter, &testing::batch(1, bytes));
+        decode(&requests)[0].timeseries[0].labels[0].value.clone()
+    };
+    assert_eq!(name(false, TranslationStrategy::Unset), "sent_bytes");
+    assert_eq!(name(true, TranslationStrategy::Unset), "sent_bytes_total");
+    assert_eq!(name(false, TranslationStrategy::UnderscoreEscapingWithSuffixes), "sent_bytes_total");
 }
 
 /// AMP takes requests of 1 MB, compressed.

@@ -1,7 +1,7 @@
 //! Metrics as time series: which series a data point becomes, with which labels and values.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::rc::Rc;
 
 use sluice_wire::view::{
@@ -21,6 +21,10 @@ use crate::export::text::{as_string, for_tenant, plain_double};
 const ROOM: usize = 16 << 20;
 /// Details of what was dropped from one batch; what more there is counts with the first of the same reason.
 const MAX_DETAILS: usize = 100;
+/// What labels of resource and scope may take together: each point costs a look at all of them.
+const MAX_SHARED_BYTES: usize = 64 << 10;
+/// What each series of a histogram or summary takes beside its labels; a bound in decimals has up to 330 characters.
+const BUCKET_BYTES: usize = series::SERIES_BYTES + 400;
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
 const CUMULATIVE: i32 = 2;
 /// `DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK`.
@@ -99,26 +103,57 @@ struct Family<'a, 'b> {
     name: String,
     /// Labels of target and scope.
     shared: &'b [Label<'a>],
-    resource: &'b Resource<'a>,
+    resource: &'b ResourceLabels<'a>,
+}
+
+/// The attributes of a resource that become labels of its points.
+#[derive(Default)]
+struct ResourceLabels<'a> {
+    attributes: Vec<KeyValue<'a>>,
+    keys: HashSet<&'a str>,
 }
 
 impl<'a> Translator<'a> {
     fn resource(&mut self, metrics: &ResourceMetrics<'a>) {
         let resource = metrics.resource();
-        let target = self.target_labels(&resource);
+        let labels = self.resource_labels(&resource);
+        let of_resource: usize = labels.attributes.iter().map(|a| a.key().len() + as_string(a.value()).len()).sum();
+        let mut shared = self.target_labels(&resource);
+        let of_target = shared.len();
         let mut latest_nanos = 0;
-        for scope in metrics.scope_metrics() {
-            let mut shared = target.clone();
+        for scope in metrics.scope_metrics().filter(|scope| scope.metrics().next().is_some()) {
+            shared.truncate(of_target);
             if self.translation.scope_info {
                 scope_labels(&mut self.names, &mut shared, &scope.scope());
             }
+            let bytes = of_resource + size(&shared);
             for metric in scope.metrics() {
-                latest_nanos = latest_nanos.max(self.metric(&metric, &shared, &resource));
+                let latest = match bytes <= MAX_SHARED_BYTES {
+                    true => self.metric(&metric, &shared, &labels),
+                    false => {
+                        let detail = format!(
+                            "labels of resource and scope of {:?} take {bytes} bytes, at most {MAX_SHARED_BYTES} can be sent",
+                            metric.name()
+                        );
+                        self.drop_all(&metric.data(), "labels_too_large", detail)
+                    }
+                };
+                latest_nanos = latest_nanos.max(latest);
             }
         }
         if self.translation.target_info && self.seen > self.from && self.next.is_none() {
             self.target_info(&resource, latest_nanos);
         }
+    }
+
+    fn resource_labels(&self, resource: &Resource<'a>) -> ResourceLabels<'a> {
+        if !self.translation.resource_labels {
+            return ResourceLabels::default();
+        }
+        let is_taken = |a: &KeyValue<'_>| !self.translation.exclude_service_attributes || !is_identifying(a.key());
+        let attributes: Vec<_> = resource.attributes().filter(is_taken).collect();
+        let keys = attributes.iter().map(|attribute| attribute.key()).collect();
+        ResourceLabels { attributes, keys }
     }
 
     /// `job`, `instance`, external labels and the tenant.
@@ -147,7 +182,7 @@ impl<'a> Translator<'a> {
     }
 
     /// Translates one metric and gives the latest time of its points.
-    fn metric(&mut self, metric: &Metric<'a>, shared: &[Label<'a>], resource: &Resource<'a>) -> u64 {
+    fn metric(&mut self, metric: &Metric<'a>, shared: &[Label<'a>], resource: &ResourceLabels<'a>) -> u64 {
         let data = metric.data();
         let kind = match &data {
             Data::Gauge { .. } => Kind::Gauge,
@@ -314,15 +349,13 @@ impl<'a> Translator<'a> {
         family: &Family<'a, '_>,
         attributes: impl Iterator<Item = KeyValue<'a>>,
     ) -> Option<Vec<Label<'a>>> {
-        let labels = match self.translation.resource_labels {
-            false => self.names.labels(family.shared, attributes),
-            true => {
+        let ResourceLabels { attributes: of_resource, keys } = family.resource;
+        let labels = match of_resource.is_empty() {
+            true => self.names.labels(family.shared, attributes),
+            false => {
                 // A resource attribute replaces the point's own of the same key.
-                let service = self.translation.exclude_service_attributes;
-                let of_resource = |a: &KeyValue<'_>| !service || !is_identifying(a.key());
-                let resource: Vec<_> = family.resource.attributes().filter(of_resource).collect();
-                let own = attributes.filter(|own| resource.iter().all(|attribute| attribute.key() != own.key()));
-                self.names.labels(family.shared, own.chain(resource.iter().copied()))
+                let own = attributes.filter(|own| !keys.contains(own.key()));
+                self.names.labels(family.shared, own.chain(of_resource.iter().copied()))
             }
         };
         let bad_label = |bad: BadLabel| {
@@ -334,8 +367,8 @@ impl<'a> Translator<'a> {
 
     /// Whether so many series of a point fit into memory; if not, the point is dropped.
     fn has_room(&mut self, family: &Family<'a, '_>, labels: &[Label<'a>], series: usize) -> bool {
-        let each = family.name.len() + labels.iter().map(|label| label.name.len() + label.value.len()).sum::<usize>();
-        let has_room = each.saturating_mul(series) <= self.room;
+        let each = family.name.len() + size(labels);
+        let has_room = (each + BUCKET_BYTES).saturating_mul(series) <= self.room;
         if !has_room {
             let name = &family.name;
             let detail = format!("a point of {name:?} would become {series} series, each with {each} bytes of labels");
@@ -361,7 +394,11 @@ impl<'a> Translator<'a> {
         series
     }
 
+    /// Adds an exemplar, unless there is no more room: a point may have any number of them.
     fn exemplar(&mut self, series: usize, exemplar: &Exemplar<'a>) {
+        if self.series.size_hint() > self.room {
+            return;
+        }
         let mut labels = Vec::new();
         let ids = [("trace_id", exemplar.trace_id()), ("span_id", exemplar.span_id())];
         labels.extend(ids.into_iter().filter(|(_, id)| !id.is_empty()).map(|(name, id)| (name, hex::encode(id))));
@@ -446,6 +483,11 @@ fn scope_labels<'a>(names: &mut LabelNames<'a>, labels: &mut Vec<Label<'a>>, sco
 
 fn is_identifying(key: &str) -> bool {
     matches!(key, "service.name" | "service.namespace" | "service.instance.id")
+}
+
+/// What labels take.
+fn size(labels: &[Label<'_>]) -> usize {
+    labels.iter().map(|label| label.name.len() + label.value.len()).sum()
 }
 
 fn points(data: &Data<'_>) -> u64 {

@@ -51,9 +51,33 @@ impl Clock {
     }
 }
 
-/// Whether a reply refuses temporary credentials because their time is over.
+/// Whether a reply refuses temporary credentials because their time is over. The text of a 400 may be anything, such as
+/// telemetry that the destination does not take: there the error's code has to say so.
 pub(super) fn credentials_expired(reply: &Reply) -> bool {
-    reply.status.is_client_error() && EXPIRED_CODES.iter().any(|code| says(reply, code))
+    match reply.status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => EXPIRED_CODES.iter().any(|code| says(reply, code)),
+        status => {
+            let code = error_code(reply).filter(|_| status.is_client_error());
+            code.is_some_and(|code| EXPIRED_CODES.iter().any(|expired| code.starts_with(expired)))
+        }
+    }
+}
+
+/// The error's code: of the header, else of JSON's `__type` or XML's `Code`.
+fn error_code(reply: &Reply) -> Option<String> {
+    let header = reply.headers.get("x-amzn-errortype").and_then(|code| Some(code.to_str().ok()?.to_owned()));
+    let json = || {
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).ok()?;
+        Some(body.get("__type")?.as_str()?.to_owned())
+    };
+    let xml = || {
+        let body = std::str::from_utf8(&reply.body).ok()?.trim_start();
+        let (_, code) = body.split_once("<Code>").filter(|_| body.starts_with('<'))?;
+        Some(code.split('<').next()?.to_owned())
+    };
+    // The namespace of a shape may stand before it.
+    let code = header.or_else(json).or_else(xml)?;
+    Some(code.rsplit('#').next().unwrap_or_default().to_owned())
 }
 
 /// Whether the error's code or message has these words in it.
@@ -125,8 +149,21 @@ mod tests {
         let mut by_header = reply(403, None, "");
         by_header.headers.insert("x-amzn-errortype", HeaderValue::from_static("ExpiredTokenException:http://x"));
         assert!(credentials_expired(&by_header));
-        assert!(credentials_expired(&reply(400, None, "<Code>ExpiredToken</Code>")));
+        by_header.status = StatusCode::BAD_REQUEST;
+        assert!(credentials_expired(&by_header));
+        assert!(credentials_expired(&reply(400, None, "<Error><Code>ExpiredToken</Code></Error>")));
+        let json = r#"{"__type":"com.amazon.coral.service#ExpiredTokenException","message":"it is over"}"#;
+        assert!(credentials_expired(&reply(400, None, json)));
+        assert!(credentials_expired(&reply(403, None, "The security token included in the request is expired")));
         assert!(!credentials_expired(&reply(403, None, "AccessDenied")));
+        // Telemetry that the destination does not take and repeats.
+        for told in [
+            r#"out of order sample: {exception_type="ExpiredTokenException"}"#,
+            r#"{"message":"out of order sample: {x=\"<Code>ExpiredToken</Code>\"}"}"#,
+            r#"{"__type":"ValidationException","message":"ExpiredToken"}"#,
+        ] {
+            assert!(!credentials_expired(&reply(400, None, told)), "{told}");
+        }
         assert!(!credentials_expired(&reply(500, None, "ExpiredToken")));
     }
 }
