@@ -63,7 +63,7 @@ pub fn run(config: Config) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&StartError::service(&format!("can't start its threads: {error}"))),
     };
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         let signals = match Signals::listen() {
             Ok(signals) => signals,
             Err(error) => return fail(&StartError::service(&format!("can't listen for signals: {error}"))),
@@ -72,7 +72,10 @@ pub fn run(config: Config) -> ExitCode {
             Ok(running) => running.until(signals).await,
             Err(error) => fail(&error),
         }
-    })
+    });
+    // Somebody may still wait for a name server, and nobody for the name.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(100));
+    code
 }
 
 /// All mistakes in the blocks of plugins, by the plugins' own schemas and `configure` functions, but for those that were

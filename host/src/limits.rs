@@ -55,6 +55,13 @@ impl Permit {
         taken
     }
 
+    /// A permit for so many bytes more of the same budget, even if it is exhausted: what exists already has to count.
+    #[must_use]
+    pub fn beyond(&self, bytes: usize) -> Self {
+        self.budget.used.fetch_add(bytes, Ordering::Relaxed);
+        Self { budget: self.budget.clone(), bytes, joined: Vec::new() }
+    }
+
     /// Gives back all but so many bytes.
     pub fn shrink_to(&mut self, bytes: usize) {
         let spare = self.bytes.saturating_sub(bytes);
@@ -95,6 +102,16 @@ mod tests {
         permit.shrink_to(4);
         assert_eq!(budget.used_bytes(), 4);
         drop(permit);
+        assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn what_exists_already_counts_beyond_the_limit() {
+        let budget = Budget::new(10);
+        let permit = budget.try_take(8).expect("8 of 10");
+        let beyond = permit.beyond(5);
+        assert_eq!((budget.used_bytes(), budget.try_take(0).is_none()), (13, true));
+        drop((permit, beyond));
         assert_eq!(budget.used_bytes(), 0);
     }
 

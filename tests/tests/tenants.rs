@@ -53,6 +53,24 @@ fn labelled(capture: &Capture) -> BTreeMap<String, usize> {
     records
 }
 
+/// A batch processor before it does not join what came with different headers: it would all be the first sender's.
+#[test]
+fn a_batch_processor_keeps_apart_what_a_later_stage_tells_apart_by_its_header() -> Result<()> {
+    let capture = Capture::start()?;
+    let config = CONFIG
+        .replace("processors:\n", "processors:\n  batch: {timeout: 300ms}\n")
+        .replace("processors: [tenant_label]", "processors: [batch, tenant_label]");
+    let sluice = Sluice::start(&config.replace("{{{capture}}}", &capture.url))?;
+    for (header, records) in [(Some("17"), 3), (Some("initech"), 5), (Some("17"), 7), (None, 11)] {
+        post(&sluice, header, &sample::tenant_request(Signal::Logs, "acme", records))?;
+    }
+    sluice.settle()?;
+    let expected = [("globex", 10), ("initech", 5), ("acme", 11)];
+    assert_eq!(labelled(&capture), expected.map(|(tenant, records)| (tenant.to_owned(), records)).into());
+    sluice.stop()?;
+    Ok(())
+}
+
 #[test]
 fn the_tenant_of_a_header_or_of_the_resources_is_the_labels_and_the_ledgers() -> Result<()> {
     let capture = Capture::start()?;

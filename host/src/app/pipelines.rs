@@ -107,12 +107,16 @@ impl Builder<'_> {
         let mut next = Next::Exporters(FanOut::new(exporters, self.telemetry.clone()));
         let mut stages = Vec::new();
         let mut depth = 0;
+        // Headers that are read behind the processor that comes next on the way to the begin.
+        let mut behind = BTreeSet::new();
         for id in pipeline.processors.iter().rev() {
             match self.config.processors.get(id) {
                 Some(ProcessorConfig::Plugin(plugin)) => stages.insert(0, (id, plugin.as_ref())),
                 Some(ProcessorConfig::Batch(settings)) => {
                     let rest = self.segment(std::mem::take(&mut stages), next, signal)?;
-                    next = self.batcher(id, settings, rest, depth);
+                    behind.extend(rest.headers().cloned());
+                    behind.extend(settings.metadata_keys.iter().map(|key| key.to_ascii_lowercase()));
+                    next = self.batcher(id, settings, &behind, rest, depth);
                     depth += 1;
                 }
                 // It became the budget of the process.
@@ -123,13 +127,22 @@ impl Builder<'_> {
         self.segment(stages, next, signal)
     }
 
-    fn batcher(&mut self, id: &ComponentId, settings: &BatchConfig, rest: Segment, depth: usize) -> Next {
-        self.headers.extend(settings.metadata_keys.iter().map(|key| key.to_ascii_lowercase()));
+    /// A batch processor that keeps requests apart by the headers that it is told to, and by those that somebody behind it
+    /// reads: joined with others, a request would get theirs.
+    fn batcher(
+        &mut self,
+        id: &ComponentId,
+        settings: &BatchConfig,
+        headers: &BTreeSet<String>,
+        rest: Segment,
+        depth: usize,
+    ) -> Next {
+        self.headers.extend(headers.iter().cloned());
         let limits = Limits {
             send_batch_size: settings.send_batch_size.into(),
             send_batch_max_size: settings.send_batch_max_size.into(),
             timeout: settings.timeout.get(),
-            metadata_keys: settings.metadata_keys.clone(),
+            metadata_keys: headers.iter().cloned().collect(),
             metadata_cardinality_limit: settings.metadata_cardinality_limit as usize,
         };
         let rest = Arc::new(rest);

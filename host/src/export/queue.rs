@@ -193,53 +193,27 @@ impl Queue {
         Self { shared, consumers: Mutex::new(consumers) }
     }
 
-    /// Takes a batch, or gives it back if the queue is full or closed.
+    /// Takes these batches, all or none: the parts of a request, which its sender sends again as a whole. With `results`
+    /// gives for each what tells what became of it (`wait_for_result`); one that fails means that the process is going
+    /// down. None if there is no room, or if the queue is closed.
     ///
-    /// # Errors
-    /// The batch. One that is larger than the whole queue is taken when the queue is empty, since it would never fit
-    /// otherwise; the memory budget bounds it.
-    pub fn try_push(&self, batch: Batch) -> Result<(), Batch> {
-        self.shared.try_push(batch, None)
+    /// What is larger than the whole queue is taken when the queue is empty, since it would never fit otherwise; the memory
+    /// budget bounds it.
+    pub fn try_push(&self, batches: &[Batch], results: bool) -> Option<Vec<oneshot::Receiver<Outcome>>> {
+        self.shared.try_push(batches, results)
     }
 
-    /// Takes a batch as soon as there is room for it (`block_on_overflow`). Dropping the future takes nothing.
-    ///
-    /// # Errors
-    /// The batch, once the queue is closed.
-    pub async fn push(&self, batch: Batch) -> Result<(), Batch> {
-        self.push_by(Self::try_push, batch).await
-    }
-
-    /// Takes a batch like `push`; the receiver is that of `try_push_for_result`.
-    ///
-    /// # Errors
-    /// The batch, once the queue is closed.
-    pub async fn push_for_result(&self, batch: Batch) -> Result<oneshot::Receiver<Outcome>, Batch> {
-        self.push_by(Self::try_push_for_result, batch).await
-    }
-
-    async fn push_by<T>(&self, try_push: impl Fn(&Self, Batch) -> Result<T, Batch>, batch: Batch) -> Result<T, Batch> {
-        let mut batch = batch;
+    /// Takes them as soon as there is room (`block_on_overflow`); none once the queue is closed. Dropping the future takes
+    /// nothing.
+    pub async fn push(&self, batches: &[Batch], results: bool) -> Option<Vec<oneshot::Receiver<Outcome>>> {
         loop {
             let space = self.shared.space.notified();
-            match try_push(self, batch) {
-                Ok(taken) => return Ok(taken),
-                Err(back) if self.shared.state().closed => return Err(back),
-                Err(back) => batch = back,
+            let taken = self.shared.try_push(batches, results);
+            if taken.is_some() || self.shared.state().closed {
+                return taken;
             }
             space.await;
         }
-    }
-
-    /// Takes a batch like `try_push`; the receiver tells what became of it (`wait_for_result`). A receiver that fails
-    /// means that the process is going down.
-    ///
-    /// # Errors
-    /// The batch, if the queue is full or closed.
-    pub fn try_push_for_result(&self, batch: Batch) -> Result<oneshot::Receiver<Outcome>, Batch> {
-        let (done, outcome) = oneshot::channel();
-        self.shared.try_push(batch, Some(done))?;
-        Ok(outcome)
     }
 
     /// Tells how full the queue is.
@@ -284,24 +258,32 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn try_push(&self, batch: Batch, done: Option<oneshot::Sender<Outcome>>) -> Result<(), Batch> {
-        let size = size(self.settings.sizer, &batch);
+    fn try_push(&self, batches: &[Batch], results: bool) -> Option<Vec<oneshot::Receiver<Outcome>>> {
+        let size_of = |batch: &Batch| size(self.settings.sizer, batch);
+        let total = batches.iter().map(size_of).fold(0, u64::saturating_add);
         let mut state = self.state();
-        let fits = state.size == 0 || state.size.saturating_add(size) <= self.settings.queue_size;
+        let fits = state.size == 0 || state.size.saturating_add(total) <= self.settings.queue_size;
         if state.closed || !fits {
-            return Err(batch);
+            return None;
         }
-        state.size += size;
-        state.items += batch.items;
-        let items = batch.items;
-        let entry = Entry { batches: vec![batch], done: done.into_iter().collect(), size, items };
-        match &self.settings.gather {
-            Some(settings) => state.gather(entry, settings, Instant::now()),
-            None => state.waiting.push_back(entry),
+        let mut outcomes = Vec::new();
+        for batch in batches {
+            let (size, items) = (size_of(batch), batch.items);
+            state.size += size;
+            state.items += items;
+            let done = results.then(oneshot::channel).map(|(done, outcome)| {
+                outcomes.push(outcome);
+                done
+            });
+            let entry = Entry { batches: vec![batch.clone()], done: done.into_iter().collect(), size, items };
+            match &self.settings.gather {
+                Some(settings) => state.gather(entry, settings, Instant::now()),
+                None => state.waiting.push_back(entry),
+            }
         }
         drop(state);
         self.work.notify_one();
-        Ok(())
+        Some(outcomes)
     }
 
     /// The next batch; none once the queue is closed and empty.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{join_all, select_all};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -12,8 +13,7 @@ use crate::model::{Batch, Refusal, Signal, TenantId};
 use crate::telemetry::metrics::Exported;
 use crate::telemetry::{Entry, Ledger, Telemetry};
 
-/// How long a request of which a part is already in the queue waits for room for the rest, before the sender is told
-/// to send it all again.
+/// How long a request waits for room in a queue that makes senders wait, before the sender is told to send it again.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// When a sender may try again after a full queue.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -56,7 +56,7 @@ impl FanOut {
         }
         let (mut taken, mut full) = (Vec::new(), Vec::new());
         for destination in self.destinations.iter() {
-            match destination.take(&batches, &self.telemetry.ledger).await {
+            match destination.take(&batches).await {
                 Some(results) => {
                     // At once and not in the end, which a sender that goes away does not wait for.
                     if !taken.is_empty() {
@@ -90,26 +90,36 @@ impl FanOut {
 
     /// Hands over a batch that nobody can be asked to send again, and waits for room as long as it takes.
     pub async fn deliver_or_wait(&self, batch: Batch) {
-        let mut taken = 0;
-        let mut full = Vec::new();
-        for destination in self.destinations.iter() {
-            match destination.queue.try_push(batch.clone()) {
-                Ok(()) => taken += 1,
-                Err(_) => full.push(destination),
-            }
-        }
-        if taken > 0 {
-            self.book_copies(std::slice::from_ref(&batch), taken - 1);
-            return self.drop_copies(&[batch], &full);
+        let one = std::slice::from_ref(&batch);
+        let (taken, mut full): (Vec<_>, Vec<_>) =
+            self.destinations.iter().partition(|destination| destination.queue.try_push(one, false).is_some());
+        if !taken.is_empty() {
+            self.book_copies(one, taken.len() as u64 - 1);
+            // Others have it; those whose queue makes senders wait get some time.
+            let late = join_all(full.iter().map(|destination| self.is_taken_late(destination, one))).await;
+            let mut late = late.into_iter();
+            full.retain(|_| !late.next().unwrap_or(false));
+            return self.drop_copies(one, &full);
         }
         // All are full: the first to have room saves the batch.
-        let pushes = full.iter().map(|destination| Box::pin(destination.queue.push(batch.clone())));
-        let (first, index, _) = futures_util::future::select_all(pushes).await;
+        let pushes =
+            full.iter().map(|destination| Box::pin(async { destination.queue.push(one, false).await.is_some() }));
+        let (is_in, index, _) = select_all(pushes).await;
         full.remove(index);
-        match first {
-            Ok(()) => self.drop_copies(&[batch], &full),
-            Err(batch) => self.drop_at_the_end(&batch),
+        match is_in {
+            true => self.drop_copies(one, &full),
+            false => self.drop_at_the_end(&batch),
         }
+    }
+
+    /// Whether a queue that makes senders wait has room for a copy before too long.
+    async fn is_taken_late(&self, destination: &Destination, batch: &[Batch]) -> bool {
+        let is_taken = destination.block_on_overflow
+            && matches!(timeout(PATIENCE, destination.queue.push(batch, false)).await, Ok(Some(_)));
+        if is_taken {
+            self.book_copies(batch, 1);
+        }
+        is_taken
     }
 
     fn book_copies(&self, batches: &[Batch], copies: u64) {
@@ -168,24 +178,12 @@ fn log_untold(failures: &[(&Arc<Destination>, Refusal)]) {
 
 impl Destination {
     /// Takes all parts of a request; none if there is no room. Gives what there is to wait for.
-    async fn take(&self, batches: &[Batch], ledger: &Ledger) -> Option<Vec<oneshot::Receiver<Outcome>>> {
-        let mut results = Vec::new();
-        let mut begun = Begun { ledger, parts: &[] };
-        for (index, batch) in batches.iter().enumerate() {
-            let room = if self.block_on_overflow || index > 0 { PATIENCE } else { Duration::ZERO };
-            if self.wait_for_result {
-                let result = match self.queue.try_push_for_result(batch.clone()) {
-                    Ok(result) => result,
-                    Err(batch) => timeout(room, self.queue.push_for_result(batch)).await.ok()?.ok()?,
-                };
-                results.push(result);
-            } else if let Err(batch) = self.queue.try_push(batch.clone()) {
-                timeout(room, self.queue.push(batch)).await.ok()?.ok()?;
-            }
-            begun.parts = &batches[..=index];
+    async fn take(&self, batches: &[Batch]) -> Option<Vec<oneshot::Receiver<Outcome>>> {
+        let taken = self.queue.try_push(batches, self.wait_for_result);
+        if taken.is_some() || !self.block_on_overflow {
+            return taken;
         }
-        begun.parts = &[];
-        Some(results)
+        timeout(PATIENCE, self.queue.push(batches, self.wait_for_result)).await.ok()?
     }
 
     /// Waits for what became of a request.
@@ -207,21 +205,6 @@ impl Destination {
     /// It may work later.
     fn failed(&self, reason: String) -> Refusal {
         Refusal::Failed { reason: format!("{}: {reason}", self.id), retry_after: RETRY_AFTER }
-    }
-}
-
-/// The parts of a request that are in a queue while the others wait for room. If those don't get there, or the sender
-/// goes away meanwhile, these are copies that nobody counts on.
-struct Begun<'a> {
-    ledger: &'a Ledger,
-    parts: &'a [Batch],
-}
-
-impl Drop for Begun<'_> {
-    fn drop(&mut self) {
-        for batch in self.parts {
-            self.ledger.book(&batch.tenant, batch.signal, Entry::Duplicated, batch.items);
-        }
     }
 }
 

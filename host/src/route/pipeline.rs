@@ -36,6 +36,9 @@ pub enum Next {
     Exporters(FanOut),
 }
 
+/// More items than this take so long that other tasks of the thread go on elsewhere meanwhile.
+const IN_ONE_GO: u64 = 8192;
+
 impl Pipeline {
     /// A pipeline that begins with this segment.
     pub fn new(id: &str, signal: Signal, head: Segment, telemetry: Telemetry) -> Self {
@@ -58,6 +61,11 @@ impl Segment {
         Self { chain, next, telemetry }
     }
 
+    /// Names of the request headers that its stages read.
+    pub fn headers(&self) -> impl Iterator<Item = &String> {
+        self.chain.iter().flat_map(|chain| chain.headers())
+    }
+
     /// Runs the stages and hands on what they leave.
     ///
     /// # Errors
@@ -65,6 +73,10 @@ impl Segment {
     pub async fn consume(&self, batch: Batch) -> Result<(), Refusal> {
         let batches = self.run(batch, |refusal| Entry::Rejected(reason(refusal)))?;
         let mut debt = Debt::new(&self.telemetry.ledger, &batches);
+        if batches.is_empty() {
+            debt.settle();
+            return Ok(()); // nothing is left to wait for room with
+        }
         match &self.next {
             Next::Exporters(fan_out) => {
                 let delivered = fan_out.deliver(batches, &mut debt).await;
@@ -120,7 +132,7 @@ impl Segment {
     fn run(&self, batch: Batch, refused: impl FnOnce(&Refusal) -> Entry) -> Result<Vec<Batch>, Refusal> {
         let Some(chain) = &self.chain else { return Ok(vec![batch]) };
         let (tenant, signal, items) = (batch.tenant.clone(), batch.signal, batch.items);
-        let outcome = chain.run(batch);
+        let outcome = if batch.items > IN_ONE_GO { aside(|| chain.run(batch)) } else { chain.run(batch) };
         outcome.stages.iter().for_each(|stage| self.measure(stage, signal));
         for (stage, name, count) in chain.take_counts() {
             self.telemetry.metrics.plugin_counters.with_label_values(&[stage, &name]).inc_by(count);
@@ -173,6 +185,15 @@ impl Segment {
         for failure in &stage.failures {
             metrics.stage_calls.with_label_values(&[stage.stage.as_str(), failure.kind.as_str()]).inc();
         }
+    }
+}
+
+/// Does work that takes long, if the runtime has other threads for what else there is to do.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    let flavor = tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor());
+    match flavor {
+        Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }
 

@@ -318,7 +318,7 @@ impl Plan {
 
     fn give_back(&self, columns: Columns) {
         let mut idle = lock(&self.idle_columns);
-        if idle.len() < MAX_IDLE_COLUMNS {
+        if idle.len() < MAX_IDLE_COLUMNS && !columns.is_large() {
             idle.push(columns);
         }
     }

@@ -7,7 +7,6 @@
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode};
@@ -24,7 +23,6 @@ const RESCAN: Duration = Duration::from_secs(60);
 /// Keeps chains up to date with the plugin directory, until it is dropped.
 pub struct Reloader {
     hints: Sender<Hint>,
-    thread: Option<JoinHandle<()>>,
     // Sends hints as long as it lives.
     _watcher: Option<RecommendedWatcher>,
 }
@@ -78,8 +76,8 @@ impl Reloader {
             observe: Box::new(observe),
         };
         let thread = std::thread::Builder::new().name("plugin-reload".into());
-        let thread = thread.spawn(move || watched.run(&received))?;
-        Ok(Self { hints, thread: Some(thread), _watcher: watcher })
+        thread.spawn(move || watched.run(&received))?;
+        Ok(Self { hints, _watcher: watcher })
     }
 
     /// Has the directory looked at soon, as after an event.
@@ -91,11 +89,8 @@ impl Reloader {
 
 impl Drop for Reloader {
     fn drop(&mut self) {
+        // The thread ends by itself: it may be compiling, and whoever shuts down has no time for that.
         drop(self.hints.send(Hint::Stop));
-        if let Some(thread) = self.thread.take() {
-            // A panic there was reported when it happened.
-            drop(thread.join());
-        }
     }
 }
 

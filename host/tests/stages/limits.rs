@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sluice::model::{Refusal, Signal};
 use sluice::stage::{Catalog, Chain, FailureKind, StageLimits, StageSpec};
 
-use super::kit::{act, batch, chain, engine, guests, only, spec, texts, try_chain};
+use super::kit::{act, batch, batch_of, chain, engine, guests, only, spec, texts, try_chain};
 
 fn limited(config: Value, limits: StageLimits) -> Option<FailureKind> {
     let outcome = chain(vec![StageSpec { limits, ..spec(config) }]).run(batch(&[&["a", "b"]]));
@@ -60,6 +60,60 @@ fn edits_may_add_as_much_as_the_limit_says() {
     assert_eq!(limited(huge("huge_times_rows", (1 << 19) - overhead + 1), limits.clone()), Some(FailureKind::Answer));
     // An answer that is far too large is not even read.
     assert_eq!(limited(huge("huge", 8 << 20), limits), Some(FailureKind::Trap));
+}
+
+/// A part of a batch that came too late tells enough about the others.
+#[test]
+fn a_stage_without_an_answer_in_time_costs_a_batch_of_many_parts_its_deadline_once() {
+    let limits = StageLimits { timeout_ms: 30, rows: 1, ..Default::default() };
+    let chain = chain(vec![StageSpec { limits, ..spec(act("spin")) }]);
+    let outcome = chain.run(batch(&[&["a", "b", "c", "d", "e", "f", "g", "h"]]));
+    assert_eq!(outcome.stages[0].failures.len(), 2, "one call and its repetition");
+    assert_eq!(only(outcome).items, 8);
+}
+
+/// An attribute can stand in two bytes; what is kept of it takes many times as much.
+#[test]
+fn refuses_more_attributes_than_have_room() {
+    let record = |attributes: usize| {
+        let empty = [0x32, 0].repeat(attributes);
+        let field = |content: Vec<u8>| {
+            let mut bytes = vec![];
+            prost::encoding::encode_key(2, prost::encoding::WireType::LengthDelimited, &mut bytes);
+            prost::encoding::encode_varint(content.len() as u64, &mut bytes);
+            [bytes, content].concat()
+        };
+        let mut resource = field(field(empty));
+        let mut request = vec![0x0a];
+        prost::encoding::encode_varint(resource.len() as u64, &mut request);
+        request.append(&mut resource);
+        batch_of(request, 1)
+    };
+    let limits = StageLimits { memory_mib: 1_024, timeout_ms: 10_000, ..Default::default() };
+    let chain = chain(vec![StageSpec { limits, ..spec(act("entry_out_of_range")) }]);
+    for (attributes, fits) in [(1_000, true), ((1 << 21) + 1, false)] {
+        match chain.run(record(attributes)).result {
+            Ok(batches) => assert!(fits && batches.len() == 1, "{attributes}"),
+            Err(Refusal::Permanent { reason }) => {
+                assert!(!fits, "{attributes}");
+                assert_eq!(reason, "it has more than 2097152 attributes and values of attributes in 1 records");
+            }
+            Err(refusal) => panic!("{refusal}"),
+        }
+    }
+}
+
+/// The permit of what comes out covers what stages added.
+#[test]
+fn what_stages_add_is_taken_from_the_budget() {
+    let budget = sluice::limits::Budget::new(1 << 20);
+    let mut small = batch(&[&["a", "b"]]);
+    small.permit = std::sync::Arc::new(budget.try_take(small.bytes.len()).expect("fits"));
+    let grown = only(chain(vec![spec(json!({ "act": "huge", "number": 100_000 }))]).run(small));
+    assert!(grown.bytes.len() > 100_000);
+    assert_eq!(budget.used_bytes(), grown.bytes.len());
+    drop(grown);
+    assert_eq!(budget.used_bytes(), 0);
 }
 
 #[test]

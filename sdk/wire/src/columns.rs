@@ -110,7 +110,14 @@ pub(crate) struct Entries {
     pub(crate) entries: Vec<Entry>,
     /// The distinct keys.
     pub(crate) keys: Dictionary,
+    /// Whether there were more than [`MAX_ENTRIES`], so that some are missing.
+    pub(crate) is_cut: bool,
 }
+
+/// The most entries that a table has: a sender can put an attribute into two bytes, and an entry takes 32.
+pub const MAX_ENTRIES: usize = 1 << 21;
+/// Buffers of this many entities and entries are not worth keeping for the next request.
+const LARGE: usize = 1 << 19;
 
 impl Columns {
     /// No columns yet.
@@ -188,6 +195,22 @@ impl Columns {
     /// How many entries the attribute table has; 0 if it was not asked for.
     pub fn entries(&self) -> usize {
         self.table.as_ref().map_or(0, Table::len)
+    }
+
+    /// Whether the table lacks entries, since there were more than [`MAX_ENTRIES`].
+    pub fn is_cut(&self) -> bool {
+        matches!(&self.table, Some(Table::Entries(entries)) if entries.is_cut)
+    }
+
+    /// Whether the buffers have become so large that they are better given back than used again.
+    pub fn is_large(&self) -> bool {
+        let entries = |table: &Option<Table>| match table {
+            Some(Table::Entries(entries)) => entries.entries.capacity(),
+            Some(Table::Texts(texts)) => texts.texts().offsets().len(),
+            None => 0,
+        };
+        let entities = self.resource_rows.capacity() + self.scope_rows.capacity() + self.metric_rows.capacity();
+        entries(&self.table) + entries(&self.spare_table) + entities > LARGE
     }
 
     /// One value of the column for the projection's read number `read`, as text; `bytes` are those extracted from.

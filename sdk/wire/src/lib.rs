@@ -28,7 +28,7 @@ mod writer;
 pub mod sample;
 pub mod view;
 
-pub use columns::{Columns, SEPARATOR, SeparatedTexts, TableTexts};
+pub use columns::{Columns, MAX_ENTRIES, SEPARATOR, SeparatedTexts, TableTexts};
 pub use field::{
     Encoding, Field, Intrinsic, Level, Natural, Read, Selector, TableLists, TableRequest, UnknownIntrinsic, ValueKind,
 };

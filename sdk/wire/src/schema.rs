@@ -26,6 +26,8 @@ pub(crate) mod action {
     pub(crate) const NO_TYPE: u8 = 9;
     /// Field number 0.
     pub(crate) const NO_FIELD: u8 = 10;
+    /// The index of a text, a varint: it stands for the whole value, for readers that know it.
+    pub(crate) const INDEX: u8 = 11;
     /// The first message.
     pub(crate) const MESSAGE: u8 = 16;
 }
@@ -37,6 +39,7 @@ pub(crate) type Table = [u8; 128];
 #[derive(Clone, Copy)]
 enum Holds {
     Varint,
+    Index,
     Fixed64,
     Fixed32,
     Text,
@@ -46,7 +49,7 @@ enum Holds {
     Message(u8),
 }
 
-use Holds::{Bytes, Fixed32, Fixed64, Fixed64s, Message, Text, Varint, Varints};
+use Holds::{Bytes, Fixed32, Fixed64, Fixed64s, Index, Message, Text, Varint, Varints};
 
 pub(crate) const TRACES: u8 = 0;
 pub(crate) const METRICS: u8 = 1;
@@ -142,7 +145,7 @@ const ANY_VALUE_FIELDS: &[(u32, Holds)] = &[
     (5, Message(ARRAY)),
     (6, Message(MAP)),
     (7, Bytes),
-    (8, Varint),
+    (8, Index),
 ];
 
 const SPAN_FIELDS: &[(u32, Holds)] = &[
@@ -260,6 +263,7 @@ const fn unknown(key: u32) -> u8 {
 const fn known(holds: Holds, key: u32) -> u8 {
     match (holds, key & 7) {
         (Varint | Varints, 0) => action::VARINT,
+        (Index, 0) => action::INDEX,
         (Fixed64 | Fixed64s, 1) => action::FIXED64,
         (Fixed32, 5) => action::FIXED32,
         (Text, 2) => action::TEXT,

@@ -25,8 +25,9 @@ pub struct Summary {
     pub metrics: u32,
     /// Spans, log records or data points.
     pub records: u32,
-    /// Where a log record has a second body, or a pair a second value. Protobuf joins such values, but some readers of
-    /// OTLP take the last: what a stage saw and did would not be what all of them see.
+    /// Where a log record has a second body, a pair a second value, or a value the index of a text beside something else.
+    /// Protobuf joins such values, but some readers of OTLP take the last, and older ones know no index: what a stage saw
+    /// and did would not be what all of them see.
     pub second_value: Option<u32>,
 }
 
@@ -145,6 +146,8 @@ struct Checker<'a> {
     open: [Open; MAX_OPEN],
     depth: usize,
     values: usize,
+    /// Where the value that is being read starts, until some message in it ends.
+    value_start: usize,
     /// Pairs before it are checked one by one: together they were not plain.
     one_by_one_to: usize,
     count: Count,
@@ -163,6 +166,7 @@ impl<'a> Checker<'a> {
             open: [Open::default(); MAX_OPEN],
             depth: 0,
             values: 0,
+            value_start: usize::MAX,
             one_by_one_to: 0,
             count: Count::default(),
         }
@@ -207,6 +211,13 @@ impl<'a> Checker<'a> {
                 let is_pair = action == action::MESSAGE + schema::KEY_VALUE;
                 if !is_pair || self.values == MAX_VALUE_NESTING || !self.pairs(key, end) {
                     self.enter(action - action::MESSAGE, end)?;
+                }
+            }
+            action::INDEX => {
+                cold_path();
+                self.varint()?;
+                if at != self.value_start || self.at < self.body.len() {
+                    self.count.summary.second_value.get_or_insert(at as u32);
                 }
             }
             action::PACKED64 => {
@@ -336,6 +347,7 @@ impl<'a> Checker<'a> {
             if self.values > MAX_VALUE_NESTING {
                 return Err(WireError { offset: self.at, reason: Reason::TooDeep });
             }
+            self.value_start = self.at;
             if matches!(self.message, schema::KEY_VALUE | schema::LOG_RECORD) {
                 if self.has_value {
                     cold_path();
@@ -359,6 +371,7 @@ impl<'a> Checker<'a> {
 
     fn leave(&mut self) {
         self.values -= usize::from(self.message == schema::ANY_VALUE);
+        self.value_start = usize::MAX;
         self.depth -= 1;
         let open = self.open[self.depth];
         self.body = &self.all[..open.end as usize];

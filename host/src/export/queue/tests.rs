@@ -96,7 +96,7 @@ impl Bench {
     }
 
     fn push(&self, text: &'static str) -> bool {
-        self.queue.try_push(text_batch(text)).is_ok()
+        self.queue.try_push(&[text_batch(text)], false).is_some()
     }
 
     /// Waits for everything to end, and returns when what was sent.
@@ -213,10 +213,10 @@ async fn waits_for_room_if_asked_to() {
     let bench = Bench::taking(Duration::from_secs(5), QueueSettings { queue_size: 1, ..settings() }, []);
     assert!(bench.push("a"));
     let begin = Instant::now();
-    bench.queue.push(text_batch("b")).await.expect("taken");
+    bench.queue.push(&[text_batch("b")], false).await.expect("taken");
     assert_eq!(begin.elapsed(), Duration::from_secs(5));
     bench.finish().await;
-    bench.queue.push(text_batch("c")).await.expect_err("closed");
+    assert!(bench.queue.push(&[text_batch("c")], false).await.is_none(), "closed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -298,19 +298,20 @@ async fn balances_the_ledger_even_if_an_exporter_miscounts() {
 #[tokio::test(start_paused = true)]
 async fn tells_a_waiting_sender_what_became_of_its_batch() {
     let bench = Bench::new(settings(), [failure(), Answer::Refused]);
-    let outcome = bench.queue.try_push_for_result(text_batch("aa,b,-c")).expect("taken").await.expect("outcome");
+    let outcome =
+        bench.queue.try_push(&[text_batch("aa,b,-c")], true).expect("taken").remove(0).await.expect("outcome");
     let expected = Outcome { exported: 1, refused: 2, dropped: 2, given_up: 0, reason: Some("bad".into()) };
     assert_eq!(outcome, expected);
 
     let retry = RetryPolicy { enabled: false, ..settings().retry };
     let bench = Bench::new(QueueSettings { retry, ..settings() }, [failure()]);
-    let outcome = bench.queue.try_push_for_result(text_batch("aa,b")).expect("taken").await.expect("outcome");
+    let outcome = bench.queue.try_push(&[text_batch("aa,b")], true).expect("taken").remove(0).await.expect("outcome");
     let expected = Outcome { exported: 1, given_up: 2, reason: Some("busy".into()), ..Outcome::default() };
     assert_eq!(outcome, expected);
     assert_eq!(bench.queue.health(), Health::Works);
 
     let bench = Bench::new(QueueSettings { retry, ..settings() }, [failure()]);
-    bench.queue.try_push_for_result(text_batch("aa")).expect("taken").await.expect("outcome");
+    bench.queue.try_push(&[text_batch("aa")], true).expect("taken").remove(0).await.expect("outcome");
     assert!(matches!(bench.queue.health(), Health::Fails { .. }), "health tells of it without retries, too");
 }
 
@@ -331,7 +332,7 @@ async fn calls_lost_only_what_nobody_is_told_about() {
     for (fails, reason) in [(true, "retry_disabled"), (false, "shutdown")] {
         let answer = || if fails { failure() } else { Answer::Never };
         let bench = Bench::new(QueueSettings { retry, ..settings() }, [answer()]);
-        let outcome = bench.queue.try_push_for_result(text_batch("aa")).expect("taken");
+        let outcome = bench.queue.try_push(&[text_batch("aa")], true).expect("taken").remove(0);
         bench.queue.drain(Instant::now() + HOUR).await;
         assert_eq!(outcome.await.expect("outcome").given_up, 2);
         expected.push((told, reason));

@@ -72,6 +72,7 @@ impl Grpc {
 
     async fn receive(&self, signal: Signal, request: Request<Incoming>) -> Result<(), Rejection> {
         self.intake.consumer(signal)?;
+        let _held = self.intake.hold(request.headers())?;
         let encoding = encoding(request.headers())?;
         let metadata = self.intake.metadata(request.headers());
         let mut gather = Gather::new(&self.intake.budget, self.max_message_bytes + PREFIX_BYTES)?;

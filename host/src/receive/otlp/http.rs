@@ -149,6 +149,7 @@ impl Http {
         body: &mut Incoming,
     ) -> Result<(), Rejection> {
         self.intake.consumer(signal)?;
+        let _held = self.intake.hold(headers)?;
         let encoding = self.encoding(headers)?;
         let mut gather = Gather::new(&self.intake.budget, self.max_body_bytes)?;
         if let Some(length) = content_length(headers) {

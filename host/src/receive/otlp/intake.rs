@@ -18,6 +18,9 @@ use crate::receive::connection::Phase;
 use crate::receive::counters::{Counters, Transport};
 use crate::receive::rejection::Rejection;
 
+/// How many resources, scopes and metrics of a request may have no records.
+const MOST_EMPTY_CONTAINERS: u64 = 10_000;
+
 /// What both protocols do with a message once it is there.
 pub(super) struct Intake {
     pub(super) budget: Budget,
@@ -61,15 +64,21 @@ impl Intake {
         signal: Signal,
         headers: Vec<(String, String)>,
         bytes: Bytes,
-        permit: Permit,
+        mut permit: Permit,
     ) -> Result<(), Rejection> {
         let consumer = self.consumer(signal)?;
         let summary = sluice_wire::validate(signal, &bytes)
             .and_then(Summary::unambiguous)
             .map_err(|error| Rejection::invalid(declared.explain(signal, &bytes, &error)))?;
+        refuse_empty_containers(&summary)?;
         let items = u64::from(summary.records);
         if items == 0 {
             return Ok(());
+        }
+        // They stay with the batch.
+        let kept: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if !permit.try_grow(kept) {
+            return Err(Rejection::over_budget());
         }
         let batch = Batch {
             signal,
@@ -89,6 +98,12 @@ impl Intake {
         Ok(result?)
     }
 
+    /// A permit for a request's headers, which are there until it is answered.
+    pub(super) fn hold(&self, headers: &HeaderMap) -> Result<Permit, Rejection> {
+        let bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        self.budget.try_take(bytes).ok_or_else(Rejection::over_budget)
+    }
+
     /// Picks the headers that somebody asked for. What is no text in a value stands as U+FFFD: a stage must be able to
     /// tell a value that makes no sense from none.
     pub(super) fn metadata(&self, headers: &HeaderMap) -> Vec<(String, String)> {
@@ -99,6 +114,19 @@ impl Intake {
             }
         }
         kept
+    }
+}
+
+/// A resource, scope or metric without records takes two bytes to send, and many times as much to look at.
+fn refuse_empty_containers(summary: &Summary) -> Result<(), Rejection> {
+    let containers = [summary.resources, summary.scopes, summary.metrics].map(u64::from).iter().sum::<u64>();
+    let most = 3 * u64::from(summary.records) + MOST_EMPTY_CONTAINERS;
+    match containers <= most {
+        true => Ok(()),
+        false => Err(Rejection::invalid(format!(
+            "{containers} resources, scopes and metrics for {} records: at most {MOST_EMPTY_CONTAINERS} may be without any",
+            summary.records
+        ))),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the ledger says of a request in several parts whose sender goes away in the middle.
+//! Requests of several parts, and queues that make senders wait.
 
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -25,42 +25,95 @@ impl Exporter for Gate {
     }
 }
 
-fn destination(id: &str, queue_size: u64, gate: &Arc<Semaphore>, telemetry: &Telemetry) -> Arc<Destination> {
+fn destination(
+    id: &str,
+    queue_size: u64,
+    block_on_overflow: bool,
+    gate: &Arc<Semaphore>,
+    telemetry: &Telemetry,
+) -> Arc<Destination> {
     let queue = QueueConfig { queue_size, ..QueueConfig::default() };
     let report = Arc::new(Booking { exporter: id.to_owned(), telemetry: telemetry.clone() });
     let settings = QueueSettings::new(id, &queue, &RetryConfig::DEFAULT);
     let queue = Queue::start(Gate(Arc::clone(gate)), settings, report);
-    Arc::new(Destination { id: id.to_owned(), queue, block_on_overflow: false, wait_for_result: false })
+    Arc::new(Destination { id: id.to_owned(), queue, block_on_overflow, wait_for_result: false })
 }
 
+/// Two parts of a request.
+fn parts(ledger: &Ledger) -> Vec<Batch> {
+    let parts = ["a", "b"].map(|tenant| Batch { tenant: TenantId::new(tenant), ..batch(3, "bytes") });
+    parts.iter().for_each(|part| ledger.book(&part.tenant, part.signal, Entry::Accepted, part.items));
+    parts.into()
+}
+
+/// What came and what ended as `end`, of both parts.
+fn books(ledger: &Ledger, parts: &[Batch], end: Entry) -> (u64, u64, u64) {
+    let sum = |entry: Entry| parts.iter().map(|part| ledger.count(&part.tenant, part.signal, entry)).sum();
+    (sum(Entry::Accepted), sum(Entry::Duplicated), sum(end))
+}
+
+/// A sender sends all of its request again: parts that were taken would come twice.
 #[tokio::test(start_paused = true)]
-async fn a_sender_that_goes_away_between_the_parts_leaves_a_settled_ledger() {
-    // Queues by their sizes: the last has room for one of the two parts.
-    for sizes in [&[1][..], &[2, 1], &[1, 2]] {
+async fn a_queue_takes_all_parts_of_a_request_or_none() {
+    for (size, is_taken) in [(3, true), (2, false)] {
         let telemetry = Telemetry::new("test").expect("metrics");
         let ledger = &telemetry.ledger;
         let gate = Arc::new(Semaphore::new(0));
-        let queues = sizes.iter().enumerate();
-        let destinations: Vec<_> =
-            queues.map(|(number, size)| destination(&format!("x/{number}"), *size, &gate, &telemetry)).collect();
-        let parts = ["a", "b"].map(|tenant| Batch { tenant: TenantId::new(tenant), ..batch(3, "bytes") });
-        for part in &parts {
-            ledger.book(&part.tenant, part.signal, Entry::Accepted, part.items);
-        }
-        let fan_out = FanOut::new(destinations.clone(), telemetry.clone());
-        let mut debt = Debt::new(ledger, &parts);
-        let delivered = timeout(PATIENCE / 2, fan_out.deliver(parts.to_vec(), &mut debt)).await;
-        assert!(delivered.is_err(), "{sizes:?}: it waits for room");
-        drop(debt);
+        let destination = destination("x", size, false, &gate, &telemetry);
+        assert!(destination.queue.try_push(&[batch(1, "before")], false).is_some());
+        let parts = parts(ledger);
+        let fan_out = FanOut::new(vec![Arc::clone(&destination)], telemetry.clone());
+        let delivered = fan_out.deliver(parts.clone(), &mut Debt::new(ledger, &parts)).await;
+        assert_eq!(delivered.is_ok(), is_taken);
+        assert_eq!(destination.queue.gauges().items, if is_taken { 7 } else { 1 });
         gate.add_permits(100);
-        for destination in &destinations {
+        destination.queue.drain(Instant::now() + PATIENCE).await;
+        let end = if is_taken { Entry::Exported } else { Entry::Rejected("cancelled") };
+        assert_eq!(books(ledger, &parts, end), (6, 0, 6));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sender_that_goes_away_while_it_waits_leaves_nothing_behind() {
+    let telemetry = Telemetry::new("test").expect("metrics");
+    let ledger = &telemetry.ledger;
+    let gate = Arc::new(Semaphore::new(0));
+    let destination = destination("x", 2, true, &gate, &telemetry);
+    assert!(destination.queue.try_push(&[batch(1, "before")], false).is_some());
+    let parts = parts(ledger);
+    let fan_out = FanOut::new(vec![Arc::clone(&destination)], telemetry.clone());
+    let mut debt = Debt::new(ledger, &parts);
+    let delivered = timeout(PATIENCE / 2, fan_out.deliver(parts.clone(), &mut debt)).await;
+    assert!(delivered.is_err(), "it waits for room");
+    drop(debt);
+    gate.add_permits(100);
+    destination.queue.drain(Instant::now() + PATIENCE).await;
+    assert_eq!(books(ledger, &parts, Entry::Rejected("cancelled")), (6, 0, 6));
+    assert_eq!(books(ledger, &parts, Entry::Exported).2, 0);
+}
+
+/// Behind a batch processor, too, where another exporter has the batch.
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_makes_senders_wait_gets_its_copy_late() {
+    for (block_on_overflow, exported, dropped) in [(true, 6, 0), (false, 3, 3)] {
+        let telemetry = Telemetry::new("test").expect("metrics");
+        let ledger = &telemetry.ledger;
+        let gate = Arc::new(Semaphore::new(0));
+        let full = destination("full", 1, block_on_overflow, &gate, &telemetry);
+        let other = destination("other", 10, false, &gate, &telemetry);
+        assert!(full.queue.try_push(&[batch(1, "before")], false).is_some());
+        let part = parts(ledger).remove(0);
+        let fan_out = FanOut::new(vec![Arc::clone(&full), Arc::clone(&other)], telemetry.clone());
+        let opening = async {
+            tokio::time::sleep(PATIENCE / 2).await;
+            gate.add_permits(100);
+        };
+        tokio::join!(fan_out.deliver_or_wait(part.clone()), opening);
+        for destination in [&full, &other] {
             destination.queue.drain(Instant::now() + PATIENCE).await;
         }
-        for part in &parts {
-            let count = |entry| ledger.count(&part.tenant, part.signal, entry);
-            let came = count(Entry::Accepted) + count(Entry::Duplicated);
-            let ended = count(Entry::Exported) + count(Entry::Rejected("cancelled"));
-            assert_eq!((came, ledger.in_flight()), (ended, 0), "{sizes:?}: {}", part.tenant);
-        }
+        let one = std::slice::from_ref(&part);
+        assert_eq!(books(ledger, one, Entry::Exported), (3, 3, exported), "{block_on_overflow}");
+        assert_eq!(books(ledger, one, Entry::Dropped("queue_full")).2, dropped, "{block_on_overflow}");
     }
 }

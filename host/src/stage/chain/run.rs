@@ -2,15 +2,18 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use sluice_wire::{
-    Columns, EditPlan, LiveRows, Part, Summary, TooRepetitive, concat, splice, splice_within, split, validate,
+    Columns, EditPlan, LiveRows, MAX_ENTRIES, Part, Summary, TooRepetitive, concat, splice, splice_within, split,
+    validate,
 };
 
-use super::report::{ChainOutcome, LeftOut, StageFailure, StageReport};
+use super::report::{ChainOutcome, FailureKind, LeftOut, StageFailure, StageReport};
 use super::{Plan, Segment, Stage};
+use crate::limits::Permit;
 use crate::model::{Batch, Context, Refusal, Signal, TenantId};
 use crate::stage::answer::MAX_TENANTS;
 use crate::stage::call::{Call, Verdict};
@@ -32,8 +35,17 @@ pub(super) fn run(plan: &Plan, batch: Batch) -> ChainOutcome {
     let mut run = Run::new(plan, &batch, &mut stages);
     let result = run.batch();
     let left_out = run.left_out;
-    let whole = |pieces: Vec<Piece>| pieces.into_iter().map(|piece| piece.into_batch(&batch)).collect();
-    ChainOutcome { result: result.map(whole), stages, left_out }
+    ChainOutcome { result: result.map(|pieces| batches(batch, pieces)), stages, left_out }
+}
+
+/// The pieces as batches, whose permit covers what stages added, too.
+fn batches(batch: Batch, pieces: Vec<Piece>) -> Vec<Batch> {
+    let bytes: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
+    let added = bytes.saturating_sub(batch.permit.bytes());
+    let beyond = (added > 0).then(|| Arc::new(batch.permit.beyond(added)));
+    let joined = beyond.and_then(|beyond| Permit::join([Arc::clone(&batch.permit), beyond]));
+    let batch = Batch { permit: joined.unwrap_or_else(|| Arc::clone(&batch.permit)), ..batch };
+    pieces.into_iter().map(|piece| piece.into_batch(&batch)).collect()
 }
 
 /// One batch on its way.
@@ -43,8 +55,10 @@ struct Run<'a> {
     received_unix_nano: u64,
     reports: &'a mut [StageReport],
     left_out: BTreeMap<Option<String>, LeftOut>,
-    /// How much tenants' requests may still repeat.
+    /// How much tenants' requests may still repeat, and stages add.
     room: usize,
+    /// Positions of stages that had no answer in time. Other parts of the batch are not made to wait for them.
+    too_slow: BTreeSet<usize>,
 }
 
 /// A request that belongs to one tenant, or to the batch's own.
@@ -75,7 +89,7 @@ impl<'a> Run<'a> {
     fn new(plan: &'a Plan, batch: &'a Batch, reports: &'a mut [StageReport]) -> Self {
         let received_unix_nano = unix_nano(&batch.context);
         let room = ROOM + 4 * batch.bytes.len();
-        Self { plan, batch, received_unix_nano, reports, left_out: BTreeMap::new(), room }
+        Self { plan, batch, received_unix_nano, reports, left_out: BTreeMap::new(), room, too_slow: BTreeSet::new() }
     }
 
     /// Cuts what is too large for one call, and joins what comes out.
@@ -100,8 +114,16 @@ impl<'a> Run<'a> {
         }
         for part in parts {
             let bytes = own(&self.batch.bytes, part.bytes);
+            let (before, room) = (bytes.len(), self.room);
             let piece = Piece { tenant: None, bytes, items: u64::from(part.records) };
             let pieces = self.piece(piece, 0)?;
+            let after: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
+            let repeated = room - self.room;
+            self.room = self.room.saturating_sub(after.saturating_sub(before + repeated));
+            if self.room == 0 {
+                let reason = "what stages add to its records would take too much memory".to_owned();
+                return Err(Refusal::Permanent { reason });
+            }
             tenants.extend(pieces.iter().map(|piece| piece.tenant.clone()));
             if tenants.len() > MAX_TENANTS {
                 return Err(Refusal::Permanent { reason: format!("the batch has more than {MAX_TENANTS} tenants") });
@@ -131,6 +153,13 @@ impl<'a> Run<'a> {
                 }
                 if now.must_settle_for(stage) {
                     now = now.settle(segment);
+                }
+                if now.columns.is_cut() {
+                    let reason = format!(
+                        "it has more than {MAX_ENTRIES} attributes and values of attributes in {} records",
+                        now.columns.rows()
+                    );
+                    return Err(Refusal::Permanent { reason });
                 }
                 self.stage(&mut now, segment, position, first_read, &tenant)?;
                 if now.live.is_empty() {
@@ -185,7 +214,11 @@ impl<'a> Run<'a> {
             received_unix_nano: self.received_unix_nano,
         };
         let failures = report.failures.len();
-        let verdict = if call.is_worth_making() { Some(call.make(report)) } else { None };
+        let verdict = match call.is_worth_making() {
+            true if self.too_slow.contains(&position) => Some(None),
+            true => Some(call.make(report)),
+            false => None,
+        };
         let failed = matches!(verdict, Some(None));
         let done = match verdict {
             None => {
@@ -199,7 +232,12 @@ impl<'a> Run<'a> {
                 }
                 now.apply(verdict, segment, report)
             }
-            Some(None) => now.fail(stage, &live, report),
+            Some(None) => {
+                if report.failures.last().is_some_and(|failure| failure.kind == FailureKind::Timeout) {
+                    self.too_slow.insert(position);
+                }
+                now.fail(stage, &live, report)
+            }
         };
         report.duration += started.elapsed();
         done?;

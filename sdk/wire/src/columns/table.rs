@@ -12,7 +12,7 @@ use crate::validate::MAX_VALUE_NESTING;
 
 use super::pair::{parse_pair, parse_value, plain_key};
 use super::store::Raw;
-use super::{Entries, Slice, Table};
+use super::{Entries, MAX_ENTRIES, Slice, Table};
 
 /// What stands for "no parent".
 pub(crate) const NO_PARENT: u32 = 0;
@@ -100,6 +100,7 @@ impl Table {
             Some(Self::Entries(old)) if !is_of_texts => {
                 old.entries.clear();
                 old.keys.clear();
+                old.is_cut = false;
             }
             _ if is_of_texts => *table = Some(Self::Texts(Arc::default())),
             _ => *table = Some(Self::Entries(Entries::default())),
@@ -130,6 +131,10 @@ impl Table {
 impl Entries {
     #[inline(always)]
     pub(super) fn push(&mut self, bytes: &[u8], new: New, nested: bool) {
+        if self.entries.len() == MAX_ENTRIES {
+            self.is_cut = true;
+            return;
+        }
         let key_code = self.keys.code_in_sequence(bytes, new.key) - 1;
         let Raw { kind, bits } = new.value;
         let entry = Entry {

@@ -309,6 +309,16 @@ fn tells_of_a_second_value_where_there_can_be_one() {
         (vec![field(6, &pair(2))], Some(29)),
         (vec![field(5, &field(6, &field(1, &pair(2))))], Some(33)),
         (vec![field(5, &field(5, &[field(1, &map(b"a")), field(1, &map(b"b"))].concat()))], None),
+        // The index of a text, which older readers don't know: alone, and beside what they would see in its place.
+        (vec![field(5, &[0x40, 0])], None),
+        (vec![field(5, &[0x40, 1]), field(6, &[field(1, b"key"), field(2, &[0x40, 0x80, 1])].concat())], None),
+        (vec![field(5, &[field(1, b"hidden"), vec![0x40, 0]].concat())], Some(16)),
+        (vec![field(5, &[vec![0x40, 0], field(1, b"hidden")].concat())], Some(8)),
+        (vec![field(5, &[field(5, &field(1, b"")), vec![0x40, 0]].concat())], Some(12)),
+        (
+            vec![field(6, &[field(1, b"key"), field(2, &[field(1, b"hidden"), vec![0x40, 0]].concat())].concat())],
+            Some(23),
+        ),
     ];
     for (number, (fields, expected)) in cases.iter().enumerate() {
         let bytes = record(fields);

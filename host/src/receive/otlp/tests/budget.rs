@@ -7,9 +7,9 @@ use super::kit::*;
 const BUDGET_BYTES: usize = 1 << 20;
 const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 
-/// A message of gRPC that takes the whole budget with the five bytes before it.
+/// A message of gRPC that takes the whole budget with the five bytes before it and its headers.
 fn full() -> bytes::Bytes {
-    traces_of(BUDGET_BYTES - 5)
+    traces_of(BUDGET_BYTES - 5 - 500)
 }
 
 /// What a POST of so many bytes ends with.
@@ -26,8 +26,8 @@ async fn a_call_that_is_held_leaves_nothing_to_http() {
     let held = tokio::spawn(async move { export(&mut client, &full()).await });
     running.sink.entered.notified().await;
     let left = BUDGET_BYTES - running.budget.used_bytes();
-    assert!(left < 100, "{left}");
-    assert_eq!(posted(&running, 100).await, 429);
+    assert!(left < 500, "{left}");
+    assert_eq!(posted(&running, 500).await, 429);
     *running.sink.gate.lock().unwrap() = None;
     gate.notify_one();
     assert_eq!(held.await.unwrap().code(), Code::Ok);
@@ -44,10 +44,31 @@ async fn a_post_that_is_held_leaves_nothing_to_grpc() {
     let held = tokio::spawn(async move { post(&address, asked).await });
     running.sink.entered.notified().await;
     let mut client = h2(&running.grpc).await;
-    assert_eq!(export(&mut client, &traces_of(100)).await.code(), Code::ResourceExhausted);
+    assert_eq!(export(&mut client, &traces_of(500)).await.code(), Code::ResourceExhausted);
     *running.sink.gate.lock().unwrap() = None;
     gate.notify_one();
     assert_eq!(held.await.unwrap().status(), 200);
     running.sink.take();
     assert_eq!(export(&mut client, &traces_of(100)).await.code(), Code::Ok, "there is room again");
+}
+
+/// All headers until the request is answered, and those that somebody reads as long as there is the batch.
+#[tokio::test]
+async fn headers_take_their_part_of_the_budget() {
+    let running = Plan { budget_bytes: BUDGET_BYTES, headers: vec!["x-tenant"], ..Plan::default() }.start().await;
+    let (kept, other) = ("k".repeat(10_000), "o".repeat(20_000));
+    let headers = [PROTOBUF, ("x-tenant", kept.as_str()), ("x-other", other.as_str())];
+    let gate = running.sink.hold();
+    let asked = request("/v1/traces", &headers, Chunks::of(traces_of(1_000)));
+    let address = running.http.clone();
+    let held = tokio::spawn(async move { post(&address, asked).await });
+    running.sink.entered.notified().await;
+    let all = 1_000 + 2 * 10_000 + 20_000;
+    assert!((all..all + 500).contains(&running.budget.used_bytes()), "{}", running.budget.used_bytes());
+    *running.sink.gate.lock().unwrap() = None;
+    gate.notify_one();
+    assert_eq!(held.await.unwrap().status(), 200);
+    assert_eq!(running.budget.used_bytes(), 1_000 + "x-tenant".len() + 10_000);
+    running.sink.take();
+    assert_eq!(running.budget.used_bytes(), 0);
 }

@@ -323,3 +323,18 @@ async fn gives_up_a_body_that_does_not_come_within_read_timeout() {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(running.budget.used_bytes(), 0);
 }
+
+/// A resource, scope or metric takes two bytes to send and many more to look at.
+#[tokio::test]
+async fn refuses_very_many_resources_scopes_and_metrics_without_records() {
+    let running = start().await;
+    let empty = |containers: usize| [&traces(1)[..], &[0x0a, 0].repeat(containers)].concat();
+    for (containers, status) in [(10_001, 200), (10_002, 400)] {
+        let response = post(&running.http, request("/v1/traces", &[PROTOBUF], Chunks::of(empty(containers)))).await;
+        assert_eq!(response.status().as_u16(), status, "{containers}");
+        if status == 400 {
+            let reason = "10004 resources, scopes and metrics for 1 records: at most 10000 may be without any";
+            assert!(String::from_utf8_lossy(response.body()).contains(reason), "{:?}", response.body());
+        }
+    }
+}
