@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -15,9 +16,17 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
 }
 
-/// Where cargo puts what it builds.
+/// Where cargo puts what it builds, as an absolute path, whether the environment or cargo's configuration says so.
 pub(crate) fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+    static TARGET: OnceLock<PathBuf> = OnceLock::new();
+    TARGET.get_or_init(|| asked_of_cargo().unwrap_or_else(|| root().join("target"))).clone()
+}
+
+fn asked_of_cargo() -> Option<PathBuf> {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let metadata = cargo.args(["metadata", "--no-deps", "--format-version", "1"]).current_dir(root()).output().ok()?;
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).ok()?;
+    Some(PathBuf::from(metadata.get("target_directory")?.as_str()?))
 }
 
 /// The cargo that runs this.
@@ -41,6 +50,10 @@ fn plain(mut command: Command) -> Command {
         if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.starts_with(prefix)) {
             command.env_remove(&*name);
         }
+    }
+    if std::env::var_os("CARGO_TARGET_DIR").is_some() {
+        // Programs run in directories of their own, where a relative path would mean another place.
+        command.env("CARGO_TARGET_DIR", target());
     }
     command.current_dir(root());
     command

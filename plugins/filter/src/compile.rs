@@ -3,6 +3,7 @@
 use sluice_sdk::Setup;
 
 use crate::context::{Context, Naming};
+use crate::evaluate::parse_network;
 use crate::fields;
 use crate::functions::{self, Function, Gives, Signature};
 use crate::ottl::{Call, Comparison, Condition, Mistake, Operand, Path, Term};
@@ -116,6 +117,11 @@ impl Compiler<'_> {
             let message = format!("ConvertCase supports \"lower\" and \"upper\", not {:?}", text(case));
             return Err(Mistake::new(case.column, message));
         }
+        if signature.function == Function::IsInCidr
+            && let Some(Some(networks)) = arguments.get(1)
+        {
+            known_networks(networks)?;
+        }
         let arguments: Vec<Expression> = arguments
             .iter()
             .flatten()
@@ -153,6 +159,13 @@ impl Compiler<'_> {
 }
 
 /// The text of an operand that was checked to be a literal string.
+/// Networks that are written down can be checked before the first row.
+fn known_networks(networks: &Operand) -> Result<(), Mistake> {
+    let Term::List(items) = &networks.term else { return Ok(()) };
+    let check = |item: &Operand| parse_network(text(item)).map_err(|reason| Mistake::new(item.column, reason));
+    items.iter().filter(|item| matches!(item.term, Term::Text(_))).try_for_each(|item| check(item).map(drop))
+}
+
 fn text(operand: &Operand) -> &str {
     match &operand.term {
         Term::Text(text) => text,

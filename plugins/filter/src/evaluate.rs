@@ -10,6 +10,7 @@ use sluice_sdk::{Batch, Bitmap, Level, ValueKind, log};
 use crate::ottl::Comparison;
 use crate::program::{Atom, Compiled, ErrorMode, Number, Program, Step, Strategy, Test};
 use crate::value::{Fault, holds};
+pub(crate) use calls::parse_network;
 use columns::Loaded;
 use truth::Truth;
 

@@ -1,12 +1,13 @@
 //! Rewrites a pattern from Go's syntax to that of the host's regex engine, where the two differ.
 //!
 //! Both come from RE2 and agree on nearly everything. What differs: in Go `\d`, `\w`, `\s` and `\b` know ASCII only;
-//! `\Q..\E` quotes; `[` and `&` are plain characters inside a class; a `{` that starts no repetition is a plain
-//! character; `\<` is one too.
+//! `\Q..\E` quotes; `[` and `&` are plain characters inside a class, and `--` is no difference of two; a `{` that starts
+//! no repetition is a plain character; `\<` is one too.
 
 /// Translates a pattern.
 pub(crate) fn from_go(pattern: &str) -> String {
-    let mut writer = Writer { rest: pattern, out: String::with_capacity(pattern.len() + 16), class: false };
+    let mut writer =
+        Writer { rest: pattern, out: String::with_capacity(pattern.len() + 16), class: false, place: Place::First };
     while let Some(next) = writer.rest.chars().next() {
         writer.step(next);
     }
@@ -18,10 +19,29 @@ struct Writer<'a> {
     out: String,
     /// Whether we stand inside brackets.
     class: bool,
+    /// Where in a range, there.
+    place: Place,
+}
+
+/// What comes next inside brackets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A member, perhaps the first of a range.
+    First,
+    /// A hyphen, if the member before it is the first of a range.
+    Hyphen,
+    /// The last of a range.
+    Last,
 }
 
 impl Writer<'_> {
     fn step(&mut self, next: char) {
+        if self.class && next == '-' {
+            return self.hyphen();
+        }
+        if self.class {
+            self.place = if self.place == Place::Last { Place::First } else { Place::Hyphen };
+        }
         match next {
             '\\' => self.escape(),
             '[' if self.class => self.bracket_in_class(),
@@ -47,14 +67,25 @@ impl Writer<'_> {
         self.rest = &self.rest[length..];
     }
 
+    /// Between two members it makes a range; elsewhere it is a member itself.
+    fn hyphen(&mut self) {
+        if self.place == Place::Hyphen && !self.rest[1..].starts_with(']') {
+            self.place = Place::Last;
+            return self.copy(1);
+        }
+        self.place = if self.place == Place::Last { Place::First } else { Place::Hyphen };
+        self.replace(1, "\\-");
+    }
+
     fn open_class(&mut self) {
-        self.class = true;
+        (self.class, self.place) = (true, Place::First);
         self.copy(1);
         if self.rest.starts_with('^') {
             self.copy(1);
         }
         // A bracket in first place is a member of the class.
         if self.rest.starts_with(']') {
+            self.place = Place::Hyphen;
             self.replace(1, "\\]");
         }
     }
@@ -62,13 +93,19 @@ impl Writer<'_> {
     fn bracket_in_class(&mut self) {
         let named = self.rest.starts_with("[:").then(|| self.rest.find(":]")).flatten();
         match named {
-            Some(end) => self.copy(end + 2),
+            Some(end) => {
+                self.place = Place::First;
+                self.copy(end + 2);
+            }
             None => self.replace(1, "\\["),
         }
     }
 
     fn escape(&mut self) {
         let Some(kind) = self.rest[1..].chars().next() else { return self.copy(1) };
+        if matches!(kind, 'd' | 'w' | 's' | 'D' | 'W' | 'S' | 'p' | 'P') {
+            self.place = Place::First; // several characters begin no range
+        }
         let (inside, outside) = match kind {
             'd' => ("0-9", "[0-9]"),
             'w' => ("0-9A-Za-z_", "[0-9A-Za-z_]"),
@@ -126,6 +163,16 @@ mod tests {
             (r"^/health(z)?$", r"^/health(z)?$"),
             (r"\d+\.\d{2,3}", r"[0-9]+\.[0-9]{2,3}"),
             (r"[\d.]+", r"[0-9.]+"),
+            (r"^[+--]$", r"^[+-\-]$"),
+            (r"[a-z0-9--]", r"[a-z0-9\-\-]"),
+            (r"[%--/]", r"[%-\-/]"),
+            (r"[--/]", r"[\--/]"),
+            (r"[^-a]", r"[^\-a]"),
+            (r"[a-]", r"[a\-]"),
+            (r"[a-c-e]", r"[a-c\-e]"),
+            (r"[\d-x]", r"[0-9\-x]"),
+            (r"[[:alpha:]-]", r"[[:alpha:]\-]"),
+            (r"[]-a]-[\--\.]", r"[\]-a]-[\--\.]"),
             (r"[^\w]", r"[^0-9A-Za-z_]"),
             (r"[^\D]", r"[^[^0-9]]"),
             (r"\bGET\b", r"(?-u:\b)GET(?-u:\b)"),

@@ -247,7 +247,10 @@ impl Config {
             && self.ignored_keys.is_empty()
             && self.ignored_key_patterns.is_empty();
         let surprises = [
-            (keeps_none, "allow_all_keys is false and allowed_keys is empty: every attribute is removed"),
+            (
+                keeps_none,
+                "allow_all_keys is false and allowed_keys is empty: every attribute but a summary's is removed",
+            ),
             (
                 self.allow_all_keys && !self.allowed_keys.is_empty(),
                 "allowed_keys has no effect: allow_all_keys keeps all attributes",

@@ -301,6 +301,19 @@ fn write_label(key: &str, batch: &Batch, assignment: &Assignment, tenants: &Tena
         }
     }
     write_label_of_rows(key, batch, assignment, tenants, outcome);
+    remove_label_of_nobody(key, batch, assignment, outcome);
+}
+
+/// A resource without rows is nobody's: the label that its sender wrote must not make it somebody's.
+fn remove_label_of_nobody(key: &str, batch: &Batch, assignment: &Assignment, outcome: &mut Outcome) {
+    let is_nobodys = |resource: &usize| batch.resource_rows(*resource).is_empty();
+    let mut nobodys = (0..assignment.resources.len()).filter(is_nobodys).peekable();
+    if nobodys.peek().is_none() {
+        return;
+    }
+    let mut resources = Bitmap::new(batch.resources(), false);
+    nobodys.for_each(|resource| resources.set(resource));
+    outcome.remove(Field::resource(key), resources);
 }
 
 fn write_label_of_rows(

@@ -125,6 +125,19 @@ fn labels_resources_and_splits_by_them() {
     assert_eq!(testing::counter("unknown_tenant_rows"), 3);
 }
 
+/// Else its attributes would come to whomever the label names.
+#[test]
+fn a_resource_without_records_has_nobodys_label() {
+    let resources = vec![
+        (json!({"tenant": "a"}), vec![json!({"id": 1})]),
+        (json!({"tenant": "a", "tenant.id": "b", "note": "x"}), vec![]),
+        (json!({"note": "y"}), vec![]),
+    ];
+    let processed = process(json!({"sources": [{"from": "resource", "key": "tenant"}]}), &resources, &[]).unwrap();
+    let expected = owned(&[("a", &["[tenant.id=a tenant=a]", "id=1", "[note=x tenant=a]", "[note=y]"])]);
+    assert_eq!(partitions(&processed), expected);
+}
+
 #[test]
 fn asks_the_sources_in_order() {
     let resources = vec![(json!({"r": "res"}), vec![json!({"id": 1})]), (json!({}), vec![json!({"id": 2})])];

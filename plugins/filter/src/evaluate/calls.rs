@@ -167,19 +167,26 @@ fn parse_address(text: &str) -> Option<IpAddr> {
     text.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
+/// The address and the bits of a network such as `10.0.0.0/8`.
+///
+/// # Errors
+/// Says that it is none.
+pub(crate) fn parse_network(network: &str) -> Result<(IpAddr, u32), String> {
+    let parse = || {
+        let (base, bits) = network.split_once('/')?;
+        let (base, bits): (IpAddr, u32) = (base.parse().ok()?, bits.parse().ok()?);
+        (bits <= if base.is_ipv4() { 32 } else { 128 }).then_some((base, bits))
+    };
+    parse().ok_or_else(|| format!("{network:?} is no network; write it as 10.0.0.0/8"))
+}
+
 fn contains_address(network: &str, address: IpAddr) -> Result<bool, Fault> {
-    let bad = || Fault::new(format!("{network:?} is no network; write it as 10.0.0.0/8"));
-    let (base, bits) = network.split_once('/').ok_or_else(bad)?;
-    let base: IpAddr = base.parse().map_err(|_| bad())?;
-    let bits: u32 = bits.parse().map_err(|_| bad())?;
+    let (base, bits) = parse_network(network).map_err(Fault::new)?;
     let (base, address, width) = match (base, address) {
         (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(u32::from(a)), u128::from(u32::from(b)), 32),
         (IpAddr::V6(a), IpAddr::V6(b)) => (u128::from(a), u128::from(b), 128),
         _ => return Ok(false),
     };
-    if bits > width {
-        return Err(bad());
-    }
     Ok((base ^ address).checked_shr(width - bits).unwrap_or(0) == 0)
 }
 

@@ -51,6 +51,11 @@ fn names_the_condition_and_the_column() {
             "column 19: ConvertCase supports \"lower\" and \"upper\", not \"snake\"",
         ),
         (
+            "IsInCIDR(name, [\"10.0.0.0/8\", \"10.0.0.1\"])",
+            "column 31: \"10.0.0.1\" is no network; write it as 10.0.0.0/8",
+        ),
+        ("IsInCIDR(name, [\"::1/129\"])", "column 17: \"::1/129\" is no network; write it as 10.0.0.0/8"),
+        (
             "kind == SPAN_KIND_SERVR",
             "column 9: unknown symbol SPAN_KIND_SERVR for spans, did you mean `SPAN_KIND_SERVER`?",
         ),

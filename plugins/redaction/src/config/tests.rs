@@ -14,7 +14,7 @@ fn removes_everything_by_default() {
 #[test]
 fn warns_of_what_is_hardly_meant() {
     let cases = [
-        ("{}", "every attribute is removed"),
+        ("{}", "every attribute but a summary's is removed"),
         (r#"{"allow_all_keys":true,"allowed_keys":["a"]}"#, "allowed_keys has no effect"),
         (r#"{"allow_all_keys":true,"hmac_key":"k","hash_function":"md5"}"#, "hmac_key has no effect"),
         (r#"{"allow_all_keys":true,"summary":"INFO"}"#, "summary is none of silent, info and debug"),
