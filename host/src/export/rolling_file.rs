@@ -195,12 +195,16 @@ fn put(file: &mut File, bytes: &[u8], mut write: impl FnMut(&mut File, &[u8]) ->
     };
     let torn = (bytes.len() - rest.len()) as u64;
     if torn > 0 {
-        // Half a record would make those behind it unreadable.
-        let length = file.metadata()?.len().saturating_sub(torn);
-        file.set_len(length)?;
-        file.seek(SeekFrom::Start(length))?;
+        // Half a record would make those behind it unreadable. A pipe can't be cut back; the first error says why it ends.
+        let _ = cut_back(file, torn);
     }
     Err(error)
+}
+
+fn cut_back(file: &mut File, bytes: u64) -> io::Result<u64> {
+    let length = file.metadata()?.len().saturating_sub(bytes);
+    file.set_len(length)?;
+    file.seek(SeekFrom::Start(length))
 }
 
 /// `mode` is for a file that is created; one that exists keeps its own.

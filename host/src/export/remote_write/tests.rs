@@ -15,6 +15,7 @@ use super::*;
 use std::collections::BTreeSet;
 
 use crate::config::component::ResourceToTelemetryConfig;
+use crate::export::testing::server::{self, Server};
 use crate::export::{Dropped, testing};
 
 /// The receiving side, as Prometheus defines it (prompb/remote.proto and types.proto).
@@ -698,6 +699,25 @@ fn the_exporter_of_2021_has_other_names_if_they_are_asked_for() {
     assert_eq!(name(false, TranslationStrategy::Unset), "sent_bytes");
     assert_eq!(name(true, TranslationStrategy::Unset), "sent_bytes_total");
     assert_eq!(name(false, TranslationStrategy::UnderscoreEscapingWithSuffixes), "sent_bytes_total");
+}
+
+/// As the specification of remote write 1.0 wants them; AMP refuses others.
+#[tokio::test]
+async fn requests_say_what_they_are() {
+    let server = Server::start(|_| server::reply(200, "")).await;
+    let mut config = PrometheusRemoteWriteConfig::default();
+    config.client.endpoint = crate::config::types::Url::new(server.uri("/api/v1/remote_write").to_string());
+    let exporter = RemoteWrite::new("prometheusremotewrite", &config, Authenticator::None).expect("valid");
+    let bytes = request(vec![], vec![gauge("g", vec![point(vec![], 6, 1.0)])]);
+    let (mut requests, _, _) = steps(&exporter, &testing::batch(1, bytes));
+    assert_eq!(exporter.send(requests.remove(0)).await.delivered, 1);
+    let seen = server.one();
+    let header = |name| seen.header(name).to_owned();
+    assert_eq!((seen.head.method.as_str(), seen.head.uri.path()), ("POST", "/api/v1/remote_write"));
+    assert_eq!(header("content-type"), "application/x-protobuf");
+    assert_eq!(header("content-encoding"), "snappy");
+    assert_eq!(header("x-prometheus-remote-write-version"), "0.1.0");
+    assert!(header("user-agent").starts_with("sluice/"), "{}", header("user-agent"));
 }
 
 /// AMP takes requests of 1 MB, compressed.
