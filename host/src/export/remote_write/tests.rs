@@ -677,7 +677,7 @@ fn very_many_tiny_points_and_exemplars_take_their_memory_one_after_the_other() {
     assert_eq!((requests.iter().map(WriteRequest::items).sum::<u64>(), dropped), (400_000, vec![]));
     assert!(steps_taken > 1);
 
-    let many = NumberDataPoint { exemplars: vec![Exemplar::default(); 3_000_000], ..point(vec![], 6, 1.0) };
+    let many = NumberDataPoint { exemplars: vec![Exemplar::default(); 2_500_000], ..point(vec![], 6, 1.0) };
     let bytes = request(vec![], vec![gauge("g", vec![many])]);
     let room = (16 << 20) + 4 * bytes.len();
     let (requests, _, _) = steps(&exporter, &testing::batch(1, bytes));
