@@ -10,6 +10,8 @@ mod setup;
 mod shell;
 mod test;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -39,8 +41,19 @@ enum Task {
     Parts,
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().task {
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line, and no backtrace even where RUST_BACKTRACE asks for one: it says what to do.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
         Task::Build => build::run().map(drop),
         Task::Demo(args) => demo::run(&args),
         Task::Test(args) => test::run(&args),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::StartError;
 use crate::config::component::{PrometheusRemoteWriteConfig, RemoteWriteQueueConfig};
@@ -162,6 +163,7 @@ impl Starting<'_> {
             queue: Queue::start(exporter, settings, report),
             block_on_overflow: queue.block_on_overflow,
             wait_for_result: queue.wait_for_result || !queue.enabled,
+            was_late: AtomicBool::new(false),
             id,
         })
     }

@@ -143,7 +143,11 @@ impl Builder<'_> {
             send_batch_max_size: settings.send_batch_max_size.into(),
             timeout: settings.timeout.get(),
             metadata_keys: headers.iter().cloned().collect(),
-            metadata_cardinality_limit: settings.metadata_cardinality_limit as usize,
+            // It is a limit for keys that somebody asked for; memory bounds the others.
+            metadata_cardinality_limit: match settings.metadata_keys.is_empty() {
+                true => usize::MAX,
+                false => settings.metadata_cardinality_limit as usize,
+            },
         };
         let rest = Arc::new(rest);
         let next = move |batch| {

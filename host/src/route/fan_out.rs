@@ -1,6 +1,7 @@
 //! The end of a pipeline: hands every batch to the queue of every exporter, so that a full queue stalls no other.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::{join_all, select_all};
@@ -28,6 +29,8 @@ pub struct Destination {
     pub block_on_overflow: bool,
     /// Whether a sender waits until the destination has answered.
     pub wait_for_result: bool,
+    /// Whether the last wait for room behind a batch processor was in vain, so that there is no other before there is room.
+    pub was_late: AtomicBool,
 }
 
 /// The exporters of one pipeline.
@@ -93,6 +96,7 @@ impl FanOut {
         let one = std::slice::from_ref(&batch);
         let (taken, mut full): (Vec<_>, Vec<_>) =
             self.destinations.iter().partition(|destination| destination.queue.try_push(one, false).is_some());
+        taken.iter().for_each(|destination| destination.was_late.store(false, Ordering::Relaxed));
         if !taken.is_empty() {
             self.book_copies(one, taken.len() as u64 - 1);
             // Others have it; those whose queue makes senders wait get some time.
@@ -114,8 +118,11 @@ impl FanOut {
 
     /// Whether a queue that makes senders wait has room for a copy before too long.
     async fn is_taken_late(&self, destination: &Destination, batch: &[Batch]) -> bool {
-        let is_taken = destination.block_on_overflow
-            && matches!(timeout(PATIENCE, destination.queue.push(batch, false)).await, Ok(Some(_)));
+        if !destination.block_on_overflow || destination.was_late.load(Ordering::Relaxed) {
+            return false;
+        }
+        let is_taken = matches!(timeout(PATIENCE, destination.queue.push(batch, false)).await, Ok(Some(_)));
+        destination.was_late.store(!is_taken, Ordering::Relaxed);
         if is_taken {
             self.book_copies(batch, 1);
         }

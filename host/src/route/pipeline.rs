@@ -1,8 +1,10 @@
 //! A pipeline: segments of stages, separated by batchers, that end in a fan-out.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use super::fan_out::{Debt, FanOut};
 use crate::batch::BatchHandle;
@@ -38,6 +40,9 @@ pub enum Next {
 
 /// More items than this take so long that other tasks of the thread go on elsewhere meanwhile.
 const IN_ONE_GO: u64 = 8192;
+/// One such batch for each core: others wait, since each takes memory to work with.
+static LARGE_BATCHES: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
 
 impl Pipeline {
     /// A pipeline that begins with this segment.
@@ -71,7 +76,7 @@ impl Segment {
     /// # Errors
     /// Refuses what a stage refuses, and everything when no exporter has room. What is refused is booked as such.
     pub async fn consume(&self, batch: Batch) -> Result<(), Refusal> {
-        let batches = self.run(batch, |refusal| Entry::Rejected(reason(refusal)))?;
+        let batches = self.run(batch, |refusal| Entry::Rejected(reason(refusal))).await?;
         let mut debt = Debt::new(&self.telemetry.ledger, &batches);
         if batches.is_empty() {
             debt.settle();
@@ -99,7 +104,7 @@ impl Segment {
     /// dropped, with its reason in the log.
     pub async fn consume_or_wait(&self, batch: Batch) {
         let (tenant, signal, items) = (batch.tenant.clone(), batch.signal, batch.items);
-        let batches = match self.run(batch, |refusal| Entry::Dropped(lost(refusal))) {
+        let batches = match self.run(batch, |refusal| Entry::Dropped(lost(refusal))).await {
             Ok(batches) => batches,
             Err(refusal) => {
                 tracing::error!(
@@ -129,10 +134,16 @@ impl Segment {
     }
 
     /// Runs the stages and books what they did; `refused` says as what to book a batch that one of them refused.
-    fn run(&self, batch: Batch, refused: impl FnOnce(&Refusal) -> Entry) -> Result<Vec<Batch>, Refusal> {
+    async fn run(&self, batch: Batch, refused: impl FnOnce(&Refusal) -> Entry) -> Result<Vec<Batch>, Refusal> {
         let Some(chain) = &self.chain else { return Ok(vec![batch]) };
         let (tenant, signal, items) = (batch.tenant.clone(), batch.signal, batch.items);
-        let outcome = if batch.items > IN_ONE_GO { aside(|| chain.run(batch)) } else { chain.run(batch) };
+        let outcome = match items {
+            ..=IN_ONE_GO => chain.run(batch),
+            _ => {
+                let _turn = LARGE_BATCHES.acquire().await;
+                aside(|| chain.run(batch))
+            }
+        };
         outcome.stages.iter().for_each(|stage| self.measure(stage, signal));
         for (stage, name, count) in chain.take_counts() {
             self.telemetry.metrics.plugin_counters.with_label_values(&[stage, &name]).inc_by(count);

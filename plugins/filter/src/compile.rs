@@ -158,7 +158,6 @@ impl Compiler<'_> {
     }
 }
 
-/// The text of an operand that was checked to be a literal string.
 /// Networks that are written down can be checked before the first row.
 fn known_networks(networks: &Operand) -> Result<(), Mistake> {
     let Term::List(items) = &networks.term else { return Ok(()) };
@@ -166,6 +165,7 @@ fn known_networks(networks: &Operand) -> Result<(), Mistake> {
     items.iter().filter(|item| matches!(item.term, Term::Text(_))).try_for_each(|item| check(item).map(drop))
 }
 
+/// The text of an operand that was checked to be a literal string.
 fn text(operand: &Operand) -> &str {
     match &operand.term {
         Term::Text(text) => text,

@@ -300,8 +300,11 @@ impl Bulk<'_> {
         for record in records {
             let number = self.seen;
             self.seen += 1;
-            if number >= self.from && self.next.is_none() {
+            if number >= self.from {
                 write(self, number, &record);
+            }
+            if self.next.is_some() {
+                break;
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::receive::connection::Phase;
 use crate::receive::counters::{Counters, Transport};
 use crate::receive::rejection::Rejection;
 
-/// How many resources, scopes and metrics of a request may have no records.
+/// How many resources, scopes and metrics a request may have beside three for each record.
 const MOST_EMPTY_CONTAINERS: u64 = 10_000;
 
 /// What both protocols do with a message once it is there.
@@ -124,7 +124,8 @@ fn refuse_empty_containers(summary: &Summary) -> Result<(), Rejection> {
     match containers <= most {
         true => Ok(()),
         false => Err(Rejection::invalid(format!(
-            "{containers} resources, scopes and metrics for {} records: at most {MOST_EMPTY_CONTAINERS} may be without any",
+            "{containers} resources, scopes and metrics for {} records: at most three for each and {MOST_EMPTY_CONTAINERS} \
+             are taken",
             summary.records
         ))),
     }

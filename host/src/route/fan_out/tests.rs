@@ -36,7 +36,13 @@ fn destination(
     let report = Arc::new(Booking { exporter: id.to_owned(), telemetry: telemetry.clone() });
     let settings = QueueSettings::new(id, &queue, &RetryConfig::DEFAULT);
     let queue = Queue::start(Gate(Arc::clone(gate)), settings, report);
-    Arc::new(Destination { id: id.to_owned(), queue, block_on_overflow, wait_for_result: false })
+    Arc::new(Destination {
+        id: id.to_owned(),
+        queue,
+        block_on_overflow,
+        wait_for_result: false,
+        was_late: AtomicBool::new(false),
+    })
 }
 
 /// Two parts of a request.
@@ -90,6 +96,27 @@ async fn a_sender_that_goes_away_while_it_waits_leaves_nothing_behind() {
     destination.queue.drain(Instant::now() + PATIENCE).await;
     assert_eq!(books(ledger, &parts, Entry::Rejected("cancelled")), (6, 0, 6));
     assert_eq!(books(ledger, &parts, Entry::Exported).2, 0);
+}
+
+/// One that stays full is waited for once and not for each batch, which would keep the others waiting.
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_stays_full_is_waited_for_once() {
+    let telemetry = Telemetry::new("test").expect("metrics");
+    let gates = [0, 100].map(|open| Arc::new(Semaphore::new(open)));
+    let dead = destination("dead", 1, true, &gates[0], &telemetry);
+    let alive = destination("alive", 100, false, &gates[1], &telemetry);
+    assert!(dead.queue.try_push(&[batch(1, "before")], false).is_some());
+    let fan_out = FanOut::new(vec![Arc::clone(&dead), Arc::clone(&alive)], telemetry.clone());
+    let begun = Instant::now();
+    for _ in 0..10 {
+        fan_out.deliver_or_wait(batch(1, "x")).await;
+    }
+    assert_eq!(begun.elapsed(), PATIENCE);
+    gates[0].add_permits(100);
+    tokio::time::sleep(PATIENCE).await;
+    // There was room again, so it is worth waiting again.
+    fan_out.deliver_or_wait(batch(1, "x")).await;
+    assert!(!dead.was_late.load(Ordering::Relaxed));
 }
 
 /// Behind a batch processor, too, where another exporter has the batch.

@@ -41,7 +41,7 @@ pub(super) fn run(plan: &Plan, batch: Batch) -> ChainOutcome {
 /// The pieces as batches, whose permit covers what stages added, too.
 fn batches(batch: Batch, pieces: Vec<Piece>) -> Vec<Batch> {
     let bytes: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
-    let added = bytes.saturating_sub(batch.permit.bytes());
+    let added = bytes.saturating_sub(batch.bytes.len());
     let beyond = (added > 0).then(|| Arc::new(batch.permit.beyond(added)));
     let joined = beyond.and_then(|beyond| Permit::join([Arc::clone(&batch.permit), beyond]));
     let batch = Batch { permit: joined.unwrap_or_else(|| Arc::clone(&batch.permit)), ..batch };

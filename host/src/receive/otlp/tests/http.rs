@@ -333,7 +333,8 @@ async fn refuses_very_many_resources_scopes_and_metrics_without_records() {
         let response = post(&running.http, request("/v1/traces", &[PROTOBUF], Chunks::of(empty(containers)))).await;
         assert_eq!(response.status().as_u16(), status, "{containers}");
         if status == 400 {
-            let reason = "10004 resources, scopes and metrics for 1 records: at most 10000 may be without any";
+            let reason =
+                "10004 resources, scopes and metrics for 1 records: at most three for each and 10000 are taken";
             assert!(String::from_utf8_lossy(response.body()).contains(reason), "{:?}", response.body());
         }
     }
