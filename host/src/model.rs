@@ -47,6 +47,14 @@ impl Batch {
         })
     }
 
+    /// The same batch with a permit that covers so many bytes more.
+    #[must_use]
+    pub fn with_permit_for(self, added_bytes: usize) -> Self {
+        let beyond = (added_bytes > 0).then(|| Arc::new(self.permit.beyond(added_bytes)));
+        let joined = beyond.and_then(|beyond| Permit::join([Arc::clone(&self.permit), beyond]));
+        Self { permit: joined.unwrap_or_else(|| Arc::clone(&self.permit)), ..self }
+    }
+
     /// Slices of at most so many items and bytes, each cut between records; 0 is no limit. A record that is larger
     /// stands alone.
     pub fn cut(self, max_items: u64, max_bytes: u64) -> Vec<Self> {

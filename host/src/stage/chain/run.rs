@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -13,7 +12,6 @@ use sluice_wire::{
 
 use super::report::{ChainOutcome, FailureKind, LeftOut, StageFailure, StageReport};
 use super::{Plan, Segment, Stage};
-use crate::limits::Permit;
 use crate::model::{Batch, Context, Refusal, Signal, TenantId};
 use crate::stage::answer::MAX_TENANTS;
 use crate::stage::call::{Call, Verdict};
@@ -42,9 +40,7 @@ pub(super) fn run(plan: &Plan, batch: Batch) -> ChainOutcome {
 fn batches(batch: Batch, pieces: Vec<Piece>) -> Vec<Batch> {
     let bytes: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
     let added = bytes.saturating_sub(batch.bytes.len());
-    let beyond = (added > 0).then(|| Arc::new(batch.permit.beyond(added)));
-    let joined = beyond.and_then(|beyond| Permit::join([Arc::clone(&batch.permit), beyond]));
-    let batch = Batch { permit: joined.unwrap_or_else(|| Arc::clone(&batch.permit)), ..batch };
+    let batch = batch.with_permit_for(added);
     pieces.into_iter().map(|piece| piece.into_batch(&batch)).collect()
 }
 
