@@ -221,17 +221,24 @@ fn one_tenant_for_all_rows_costs_no_copy() {
     assert_eq!((passed.tenant.as_str(), passed.bytes.as_ptr()), ("x", batch.bytes.as_ptr()));
 }
 
+/// So many log records of a resource with an attribute of so many bytes; `k` of each record is its number.
+fn of_large_resource(bytes: usize, records: usize) -> Batch {
+    let mut logs = LogsWriter::new();
+    logs.resource_logs(|resource| {
+        resource.resource(|resource| resource.attribute("large", |value| value.text(&"x".repeat(bytes))));
+        resource.scope_logs(|scope| {
+            for number in 0..records {
+                scope.log_record(|record| record.attribute("k", |value| value.text(&number.to_string())));
+            }
+        });
+    });
+    batch_of(logs.finish(), records as u64)
+}
+
 /// Each piece repeats its resource. A request of which they would take very much memory is refused before any stage sees it.
 #[test]
 fn refuses_very_many_tiny_records_of_a_large_resource() {
-    let of = |records: usize| {
-        let mut logs = LogsWriter::new();
-        logs.resource_logs(|resource| {
-            resource.resource(|resource| resource.attribute("large", |value| value.text(&"x".repeat(400_000))));
-            resource.scope_logs(|scope| (0..records).for_each(|_| scope.log_record(|_| {})));
-        });
-        batch_of(logs.finish(), records as u64)
-    };
+    let of = |records| of_large_resource(400_000, records);
     let limits = StageLimits { rows: 100, ..spec(act("nothing")).limits };
     let chain = chain(vec![StageSpec { limits, ..spec(act("drop_even")) }]);
     let cut = chain.run(of(1_000));
@@ -246,18 +253,7 @@ fn refuses_very_many_tiny_records_of_a_large_resource() {
 /// Each tenant's request repeats the resource, and all parts of a batch share the room for that.
 #[test]
 fn refuses_a_large_resource_of_very_many_tenants() {
-    let of = |tenants: usize| {
-        let mut logs = LogsWriter::new();
-        logs.resource_logs(|resource| {
-            resource.resource(|resource| resource.attribute("large", |value| value.text(&"x".repeat(100_000))));
-            resource.scope_logs(|scope| {
-                for tenant in 0..tenants {
-                    scope.log_record(|record| record.attribute("k", |value| value.text(&tenant.to_string())));
-                }
-            });
-        });
-        batch_of(logs.finish(), tenants as u64)
-    };
+    let of = |tenants| of_large_resource(100_000, tenants);
     for rows in [8_192, 50] {
         let limits = StageLimits { rows, ..spec(act("nothing")).limits };
         let chain = chain(vec![StageSpec { limits, ..spec(act("partition")) }]);
