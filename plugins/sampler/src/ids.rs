@@ -24,12 +24,19 @@ impl Drawn {
     pub(crate) fn from_ids(policy: &Policy, ids: BytesColumn<'_>) -> Self {
         let mut drawn = Self { values: Vec::with_capacity(ids.len()), missing: Vec::new() };
         if let Some(ids) = ids.arrays::<16>() {
-            match policy.hashes() {
-                true => drawn.values.extend(policy.hash.hash_ids(ids).into_iter().map(Randomness::from_hash)),
-                false => drawn.values.extend(ids.iter().map(Randomness::from_trace_id)),
+            let may_miss = if policy.hashes() {
+                let hashes = policy.hash.hash_ids(ids);
+                drawn.values.extend(hashes.iter().copied().map(Randomness::from_hash));
+                // The ids themselves need another look only if one may be zeros.
+                hashes.contains(&policy.hash.hash(&NO_ID))
+            } else {
+                drawn.values.extend(ids.iter().map(Randomness::from_trace_id));
+                true
+            };
+            if may_miss {
+                let zeros = (0..).zip(ids).filter(|(_, id)| **id == NO_ID);
+                drawn.missing.extend(zeros.map(|(row, _)| row));
             }
-            let zeros = ids.iter().enumerate().filter(|(_, id)| **id == NO_ID);
-            drawn.missing.extend(zeros.map(|(row, _)| row as u32));
             return drawn;
         }
         for row in 0..ids.len() {

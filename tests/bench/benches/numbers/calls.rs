@@ -39,8 +39,9 @@ pub(crate) fn measure(bench: &Bench) {
         testing::reset();
         let native = in_turn.other / ITEMS as f64;
         print(&format!("{name} native, per span"), native, "ns", Bounds::NONE);
-        let goal = Bounds::goal((1.5 * native).max(ALWAYS_ALLOWED_NS));
-        print(&format!("{name} in WASM, per span"), in_turn.one / ITEMS as f64, "ns", goal);
+        let at_most = |times: f64| (times * native).max(ALWAYS_ALLOWED_NS);
+        let bounds = Bounds::new(at_most(2.0), at_most(1.5));
+        print(&format!("{name} in WASM, per span"), in_turn.one / ITEMS as f64, "ns", bounds);
         print(&format!("{name} in WASM, of native"), in_turn.ratio, "x", Bounds::new(2.0, 1.5));
     }
 }
