@@ -12,9 +12,6 @@ use crate::splice::{Mark, Out};
 
 /// What a length may grow by when a message is filled in anew: a `u32` takes five bytes.
 const LENGTH_SLACK: usize = 5;
-/// What pieces may take together beside four times the request. Beyond it nothing is cut any more: else a large resource
-/// with very many tiny records would become many times as large, since each piece repeats it.
-const ROOM: usize = 64 << 20;
 
 /// A piece of a request, itself a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +22,14 @@ pub struct Piece<'a> {
     pub bytes: Cow<'a, [u8]>,
 }
 
+/// How many bytes the requests that are made of one may take together: four times its own and 64 MiB. Each repeats the
+/// resources of its records, so without a bound a large resource with very many tiny records would become many times as
+/// large.
+pub const fn room_for_parts(bytes: usize) -> usize {
+    const REPEATED: usize = 64 << 20;
+    bytes.saturating_mul(4).saturating_add(REPEATED)
+}
+
 /// Joins requests of one signal into one. An export request is a list of resources, so that is concatenation.
 pub fn concat(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
@@ -32,8 +37,8 @@ pub fn concat(parts: &[&[u8]]) -> Vec<u8> {
 
 /// Splits a validated request into pieces with at most `max_records` records and at most `max_bytes` bytes; 0 means no
 /// limit. Records keep their order and are never split: one that is too large stands alone. What a resource, scope or
-/// metric says about itself is repeated in every piece that has records of it; once pieces take four times the request and
-/// 64 MiB, all that is left is the last one, whatever the limits.
+/// metric says about itself is repeated in every piece that has records of it; once pieces take [`room_for_parts`], all
+/// that is left is the last one, whatever the limits.
 ///
 /// A request within the limits comes back as it is. There is always at least one piece.
 pub fn split(signal: Signal, bytes: &[u8], max_records: usize, max_bytes: usize) -> Vec<Piece<'_>> {
@@ -48,7 +53,7 @@ pub fn split(signal: Signal, bytes: &[u8], max_records: usize, max_bytes: usize)
         opened: 0,
         marks: Vec::new(),
         pieces: Vec::new(),
-        room: ROOM + 4 * bytes.len(),
+        room: room_for_parts(bytes.len()),
     };
     let records = count(bytes, schema::request(signal), 0, bytes.len());
     if records <= splitter.max_records && bytes.len() <= splitter.max_bytes {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use sluice_wire::{
-    Columns, EditPlan, LiveRows, MAX_ENTRIES, Part, Summary, TooRepetitive, concat, splice, splice_within, split,
-    validate,
+    Columns, EditPlan, LiveRows, MAX_ENTRIES, Part, Summary, TooRepetitive, concat, room_for_parts, splice,
+    splice_within, split, validate,
 };
 
 use super::report::{ChainOutcome, FailureKind, LeftOut, StageFailure, StageReport};
@@ -20,8 +20,6 @@ use crate::stage::declared::Writes;
 
 /// A sender whose batch a stage rejected tries again after this time; by then somebody may have repaired the stage.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// What the requests of a batch's tenants may repeat of its resources, beside four times the batch.
-const ROOM: usize = 64 << 20;
 
 /// Runs a batch through all stages of a plan.
 pub(super) fn run(plan: &Plan, batch: Batch) -> ChainOutcome {
@@ -84,7 +82,7 @@ struct Tenants {
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, batch: &'a Batch, reports: &'a mut [StageReport]) -> Self {
         let received_unix_nano = unix_nano(&batch.context);
-        let room = ROOM + 4 * batch.bytes.len();
+        let room = room_for_parts(batch.bytes.len());
         Self { plan, batch, received_unix_nano, reports, left_out: BTreeMap::new(), room, too_slow: BTreeSet::new() }
     }
 
