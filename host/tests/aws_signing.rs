@@ -38,7 +38,8 @@ async fn sends() {
         sts_region: text("sts_region"),
         web_identity_token_file: text("token_file").map(PathBuf::from),
     });
-    let signer = Signer::new(SignerSettings { region: text("region"), service: text("service"), assume_role });
+    let signer =
+        Signer::new("sigv4auth", SignerSettings { region: text("region"), service: text("service"), assume_role });
     let signing =
         HttpClient::new("exporters::x", &HttpClientConfig::default(), Authenticator::SigV4(signer)).expect("client");
     let uri: Uri = text("url").expect("url").parse().expect("address");

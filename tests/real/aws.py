@@ -277,7 +277,8 @@ class State:
     def seen_page(self):
         sessions = [
             {"role": role.role_arn, "session_name": role.session_name, "external_id": role.external_id,
-             "access_key": role.access_key_id} for role in roles()
+             "access_key": role.access_key_id, "secret": role.secret_access_key, "token": role.session_token}
+            for role in roles()
         ]
         return {"requests": self.seen, "sessions": sessions}
 

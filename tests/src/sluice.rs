@@ -13,6 +13,7 @@ use crate::{ports, web};
 
 /// The line that says that data may come.
 pub const READY: &str = "Everything is ready. Begin running and processing data.";
+const IN_FLIGHT: &str = "sluice_ledger_in_flight_items";
 
 /// A running Sluice with a directory of its own.
 pub struct Sluice {
@@ -95,7 +96,9 @@ impl Sluice {
     /// # Errors
     /// Returns what the connection says.
     pub fn metrics(&self) -> Result<String> {
-        Ok(web::get(&format!("http://127.0.0.1:{}/metrics", self.port("metrics")))?.body)
+        let answer = web::get(&format!("http://127.0.0.1:{}/metrics", self.port("metrics")))?;
+        ensure!(answer.status == 200, "the metrics page has status {}: {}", answer.status, answer.body);
+        Ok(answer.body)
     }
 
     /// The sum of all samples of a metric whose labels contain these.
@@ -186,13 +189,15 @@ fn samples<'a>(page: &'a str, name: &'a str, labels: &'a [(&str, &str)]) -> impl
 }
 
 /// Whether nothing is in flight for any tenant and signal, and what left one tenant came to another one. Sums would hide
-/// that items of one tenant ended as another one's.
+/// that items of one tenant ended as another one's. Whoever has accepted anything says so.
 fn is_settled(page: &str) -> bool {
     let moved = |signal: &str, outcome: &str| -> f64 {
         samples(page, "sluice_ledger_items", &[("signal", signal), ("outcome", outcome)]).sum()
     };
     ["traces", "metrics", "logs"].iter().all(|signal| moved(signal, "moved_in") == moved(signal, "moved_out"))
-        && samples(page, "sluice_ledger_in_flight_items", &[]).all(|items| items == 0.0)
+        && samples(page, IN_FLIGHT, &[]).all(|items| items == 0.0)
+        && samples(page, IN_FLIGHT, &[]).count()
+            >= samples(page, "sluice_ledger_items", &[("outcome", "accepted")]).count()
 }
 
 /// The binary under test: `SLUICE_BIN`, or the workspace's own, built now.
@@ -237,6 +242,8 @@ mod tests {
             (in_flight("a", "logs", 3) + &in_flight("b", "logs", 0), false),
             (in_flight("a", "logs", 3) + &in_flight("b", "logs", -3), false),
             (in_flight("a", "logs", 3) + &in_flight("a", "traces", -3), false),
+            (moved("accepted", "logs", 2), false),
+            (moved("accepted", "logs", 2) + &in_flight("a", "logs", 0), true),
             (moved("moved_in", "logs", 2) + &moved("moved_out", "logs", 2), true),
             (moved("moved_in", "logs", 2), false),
             (moved("moved_in", "logs", 2) + &moved("moved_out", "traces", 2), false),

@@ -184,9 +184,16 @@ fn trouble(sluice: &Sluice) -> Result<String> {
     found.with_context(|| sluice.log())
 }
 
-/// No log may show what signs.
-fn assert_no_secrets(aws: &Aws, log: &str) {
-    assert!(!log.contains(aws.text("secret")), "the secret key is in the log");
+/// No log may show what signs: the user's key, and those of sessions with their tokens.
+fn assert_no_secrets(aws: &Aws, log: &str) -> Result<()> {
+    assert!(!log.contains(aws.text("secret")), "the user's secret key is in the log");
+    for session in aws.seen()?.1 {
+        for key in ["secret", "token"] {
+            let secret = session[key].as_str().with_context(|| key.to_owned())?;
+            assert!(!log.contains(secret), "the {key} of a session is in the log");
+        }
+    }
+    Ok(())
 }
 
 #[test]
@@ -218,7 +225,7 @@ fn a_role_is_assumed_and_its_signatures_hold() -> Result<()> {
     web::eventually("health without complaints", Duration::from_secs(10), || {
         Ok(health(&sluice)?.1["degraded"].is_null().then_some(()))
     })?;
-    assert_no_secrets(&aws, &sluice.stop()?);
+    assert_no_secrets(&aws, &sluice.stop()?)?;
     Ok(())
 }
 
@@ -235,7 +242,7 @@ fn the_configuration_of_2021_signs_as_its_role() -> Result<()> {
     let name = sessions[0]["session_name"].as_str().unwrap_or_default();
     assert!(name.starts_with("aws-otel-collector-"), "{name}");
     assert_eq!(sluice.ledger("exported")?, ITEMS as u64);
-    assert_no_secrets(&aws, &sluice.stop()?);
+    assert_no_secrets(&aws, &sluice.stop()?)?;
     Ok(())
 }
 
@@ -260,7 +267,7 @@ fn documents_and_templates_for_opensearch_are_signed() -> Result<()> {
         }
     }
     assert_eq!(sluice.ledger("exported")?, 2 * ITEMS as u64);
-    assert_no_secrets(&aws, &sluice.stop()?);
+    assert_no_secrets(&aws, &sluice.stop()?)?;
     Ok(())
 }
 
@@ -296,7 +303,7 @@ fn what_was_changed_on_the_way_is_refused_and_booked() -> Result<()> {
     let log = sluice.stop()?;
     // What is like it shortly after is counted, not logged.
     assert!(log.contains("XAmzContentSHA256Mismatch"), "the destination's reason is not in the log\n{log}");
-    assert_no_secrets(&aws, &log);
+    assert_no_secrets(&aws, &log)?;
     Ok(())
 }
 
@@ -362,7 +369,7 @@ fn every_place_of_the_credential_chain_is_asked() -> Result<()> {
         };
         assert_eq!((&request["access_key"], &request["session_token"]), (&json!(expected), &json!(session.is_some())));
         assert_eq!(sluice.ledger("exported")?, ITEMS as u64);
-        assert_no_secrets(&aws, &sluice.stop()?);
+        assert_no_secrets(&aws, &sluice.stop()?)?;
     }
     Ok(())
 }
@@ -406,7 +413,7 @@ fn sts_refusals_are_shown_and_the_data_is_given_up_in_time() -> Result<()> {
         assert_eq!(dropped(&sluice, "retries_exhausted")?, ITEMS as f64);
         let log = sluice.stop()?;
         assert!(log.contains(reason), "{log}");
-        assert_no_secrets(&aws, &log);
+        assert_no_secrets(&aws, &log)?;
     }
     let (requests, sessions) = aws.seen()?;
     assert!(requests.is_empty() && sessions.is_empty(), "{requests:#?} {sessions:#?}");

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::{self, ComponentId, Config, ConfigError, PluginConfig, PluginMistake, ProcessorConfig};
+use crate::config::{
+    self, ComponentId, Config, ConfigError, PipelineConfig, PipelineId, PluginConfig, PluginMistake, ProcessorConfig,
+};
 use crate::model::Signal;
 use crate::stage::{
     Catalog, Chain, Engine, EngineConfig, EngineError, OnError, Plugin, StageConfigError, StageLimits, StageSpec,
@@ -49,7 +51,7 @@ fn check_one(
     signals.retain(|signal| match plugin.descriptor().takes(*signal) {
         Ok(()) => true,
         Err(message) => {
-            errors.push(block.error("", &message));
+            errors.push(block.error("", &(message + &pipelines_of(config, id, *signal))));
             false
         }
     });
@@ -78,6 +80,17 @@ fn signals_of(config: &Config, id: &ComponentId, plugin: &Plugin) -> BTreeSet<Si
     let used: BTreeSet<Signal> =
         pipelines.filter(|(_, pipeline)| pipeline.processors.contains(id)).map(|(id, _)| id.signal()).collect();
     if used.is_empty() { plugin.descriptor().signals.iter().copied().collect() } else { used }
+}
+
+/// Which pipelines of a signal name a processor, as the end of a message.
+fn pipelines_of(config: &Config, processor: &ComponentId, signal: Signal) -> String {
+    let pipelines = config.service.pipelines.iter();
+    let names = |(id, pipeline): (&PipelineId, &PipelineConfig)| {
+        let is_there = id.signal() == signal && pipeline.processors.contains(processor);
+        is_there.then(|| format!("service::pipelines::{id}"))
+    };
+    let named: Vec<String> = pipelines.filter_map(names).collect();
+    format!(" (remove it from {})", named.join(" and "))
 }
 
 /// The schemas of all plugins that the configuration names, and which of them can't be had.

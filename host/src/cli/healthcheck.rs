@@ -13,6 +13,9 @@ pub(super) enum HealthError {
     /// Nobody answers.
     #[error("no answer: {0}")]
     Io(#[from] io::Error),
+    /// Somebody is there and takes too long.
+    #[error("no answer within {0:?}")]
+    Late(Duration),
     /// What answers does not speak HTTP.
     #[error("the answer is not HTTP")]
     NotHttp,
@@ -26,7 +29,14 @@ const MAX_ANSWER_BYTES: u64 = 1024;
 
 /// Asks; fine is only the status 200.
 pub(super) fn ask(endpoint: &str, timeout: Duration) -> Result<(), HealthError> {
-    let deadline = Instant::now() + timeout;
+    let is_late = |error: &io::Error| matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut);
+    ask_until(endpoint, Instant::now() + timeout).map_err(|error| match error {
+        HealthError::Io(error) if is_late(&error) => HealthError::Late(timeout),
+        other => other,
+    })
+}
+
+fn ask_until(endpoint: &str, deadline: Instant) -> Result<(), HealthError> {
     let address: http::Uri = endpoint.parse().map_err(|error| HealthError::Address(format!("not a URL: {error}")))?;
     if address.scheme_str() != Some("http") {
         return Err(HealthError::Address("must start with http://".into()));
@@ -123,6 +133,7 @@ mod tests {
     fn gives_up_at_the_deadline() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = format!("http://{}/", listener.local_addr().expect("an address"));
-        assert!(matches!(ask(&endpoint, Duration::from_millis(50)), Err(HealthError::Io(_))));
+        let error = ask(&endpoint, Duration::from_millis(50)).expect_err("nobody answers");
+        assert_eq!(error.to_string(), "no answer within 50ms");
     }
 }

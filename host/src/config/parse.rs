@@ -210,7 +210,13 @@ impl Builder {
         let place = self.place(scan.marker());
         let line = text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
         let indent = &line[..line.len() - line.trim_start().len()];
-        let hint = if indent.contains('\t') { "; tabs can't indent in YAML, use spaces" } else { "" };
+        let hint = if indent.contains('\t') {
+            "; tabs can't indent in YAML, use spaces"
+        } else if scan.info().contains("quoted scalar") {
+            "; is a quotation mark missing here, or in a line before?"
+        } else {
+            ""
+        };
         error(place, format!("not valid YAML: {}{hint}", scan.info()))
     }
 

@@ -52,7 +52,7 @@ pub struct StageLimits {
     /// Size of the component's file. Default: 32MiB.
     pub binary: ByteSize,
     /// Most rows in one call; a larger batch is given in parts. Default: 8192.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub rows: u32,
 }
 
@@ -132,18 +132,23 @@ impl Check for PluginsConfig {
 }
 
 impl Check for StageLimits {
+    /// The bounds are those of the stage engine, which has other names and units for them.
     fn check(&self, findings: &mut Findings) {
-        const LARGEST_MEMORY: ByteSize = ByteSize::from_mib(4096);
-        if self.memory > LARGEST_MEMORY {
-            findings.error("memory", format!("{} is more than {LARGEST_MEMORY}", self.memory));
-        }
-        if self.deadline < Duration::from_millis(1) {
-            findings.error("deadline", format!("{} is less than 1ms, the shortest possible", self.deadline));
-        }
-        for (key, size) in [("memory", self.memory), ("output", self.output), ("binary", self.binary)] {
+        const SHORTEST: Duration = Duration::from_millis(1);
+        const LONGEST: Duration = Duration::from_secs(60);
+        let sizes = [("memory", self.memory, 1_024), ("output", self.output, 1_024), ("binary", self.binary, 256)];
+        for (key, size, most) in sizes {
+            let most = ByteSize::from_mib(most);
             if size.bytes() == 0 || !size.bytes().is_multiple_of(ByteSize::from_mib(1).bytes()) {
                 findings.error(key, format!("{size} is not a whole number of MiB, 1MiB or more"));
+            } else if size > most {
+                findings.error(key, format!("{size} is more than {most}, the most possible"));
             }
+        }
+        if self.deadline < SHORTEST {
+            findings.error("deadline", format!("{} is less than {SHORTEST}, the shortest possible", self.deadline));
+        } else if self.deadline > LONGEST {
+            findings.error("deadline", format!("{} is more than {LONGEST}, the longest possible", self.deadline));
         }
     }
 }

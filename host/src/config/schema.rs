@@ -341,10 +341,11 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Says of a key that it changes nothing, unless its value asks for what happens anyway.
+    /// Says of a key that it changes nothing, unless its value asks for what happens anyway or is the default.
     fn check_effect(&mut self, node: &Node, key_place: &Place, schema: &Value, path: &str) {
         let Some(reason) = schema.get("x-no-effect").and_then(Value::as_str) else { return };
-        if node.is_null() || schema.get("x-unless") == Some(&node.to_json()) {
+        let value = node.to_json();
+        if node.is_null() || ["x-unless", "default"].iter().any(|key| schema.get(*key) == Some(&value)) {
             return;
         }
         self.report.warn(Some(key_place), path, format!("has no effect: {reason}"));

@@ -193,9 +193,9 @@ impl Default for MetricsConfig {
 pub enum MetricsLevel {
     /// Nothing is exposed.
     None,
-    /// Counters.
+    /// The same as normal.
     Basic,
-    /// Counters and histograms.
+    /// All metrics.
     Normal,
     /// The same as normal.
     Detailed,

@@ -125,6 +125,7 @@ pub(crate) type Source = Box<dyn Fn() -> Loading + Send + Sync>;
 pub(crate) type Loading = Pin<Box<dyn Future<Output = Result<Credentials, String>> + Send>>;
 
 struct Shared {
+    name: String,
     settings: SignerSettings,
     /// `AWS_REGION`, as it was at the start.
     default_region: Option<String>,
@@ -165,15 +166,17 @@ impl SignerSettings {
 }
 
 impl Signer {
-    /// Starts to get credentials on the current runtime, and returns at once.
-    pub fn new(settings: SignerSettings) -> Self {
+    /// Starts to get credentials on the current runtime, and returns at once. The log calls it by its name, the id of its
+    /// extension or exporter.
+    pub fn new(name: &str, settings: SignerSettings) -> Self {
         let source = credentials::source(&settings);
-        Self::with_source(settings, source)
+        Self::with_source(name, settings, source)
     }
 
-    pub(crate) fn with_source(settings: SignerSettings, source: Source) -> Self {
+    pub(crate) fn with_source(name: &str, settings: SignerSettings, source: Source) -> Self {
         let default_region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|name| std::env::var(name).ok());
         let shared = Arc::new(Shared {
+            name: name.to_owned(),
             settings,
             default_region: default_region.filter(|region| !region.is_empty()),
             credentials: watch::Sender::new(Held { credentials: None, status: SignerStatus::Starting }),

@@ -224,7 +224,7 @@ fn answers_to(plugin: &Plugin, name: &str) -> bool {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let failed = |error: io::Error| LoadError::Invalid(format!("it can't be read: {error}"));
+    let failed = |error: io::Error| LoadError::Unreadable(error.to_string());
     let file = fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     file.take(MAX_COMPONENT_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;

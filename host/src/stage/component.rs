@@ -90,8 +90,11 @@ impl Descriptor {
     /// # Errors
     /// Says that it can't.
     pub fn takes(&self, signal: Signal) -> Result<(), String> {
-        let can = self.signals.contains(&signal);
-        can.then_some(()).ok_or_else(|| format!("stage {:?} can't process {}", self.name, signal.name()))
+        if self.signals.contains(&signal) {
+            return Ok(());
+        }
+        let taken: Vec<&str> = self.signals.iter().map(|signal| signal.name()).collect();
+        Err(format!("stage {:?} can't process {}; it takes {}", self.name, signal.name(), taken.join(" and ")))
     }
 }
 
@@ -139,6 +142,9 @@ pub enum LoadError {
         /// The most that is allowed.
         limit_bytes: u64,
     },
+    /// There is no such file, or it is not to be read.
+    #[error("it can't be read: {0}")]
+    Unreadable(String),
     /// It is no component, or half of one.
     #[error("it is no valid WebAssembly component: {0}")]
     Invalid(String),

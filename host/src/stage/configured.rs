@@ -49,8 +49,8 @@ impl Configured {
     ) -> Result<Self, Vec<Mistake>> {
         let whole = |message: String| vec![Mistake { path: String::new(), message }];
         if plugin.size_bytes() > limits.component_bytes() {
-            let limit = limits.component_mib;
-            return Err(whole(format!("the plugin's {} bytes exceed component_mib: {limit}", plugin.size_bytes())));
+            let (size, limit) = (plugin.size_bytes(), limits.component_mib);
+            return Err(whole(format!("the plugin's file has {size} bytes, its limit (limits::binary) is {limit}MiB")));
         }
         let failed = |error: CallError| whole(format!("the plugin could not be configured: {error}"));
         let mut instance = Instance::start(&plugin.engine, &plugin.pre, &shared, &limits).map_err(failed)?;

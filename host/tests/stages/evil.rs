@@ -43,8 +43,9 @@ fn survives_calls_that_do_not_come_back() {
 }
 
 #[test]
-fn offers_no_files_and_no_host_function_at_the_wrong_time() {
+fn offers_no_files_no_environment_and_no_host_function_at_the_wrong_time() {
     check(act("read_file"), FailureKind::Panic, "reading a file gave Err(");
+    check(act("read_environment"), FailureKind::Panic, "there are 0 variables and 0 arguments");
     check(act("pattern_in_process"), FailureKind::Trap, "outside of configure");
     check(act("unknown_pattern"), FailureKind::Trap, "pattern 99");
     check(act("bad_table_text"), FailureKind::Trap, "table entry 4294967295 of 4");

@@ -117,5 +117,8 @@ fn patterns(key: &str, list: &[String], setup: &mut Setup, errors: &mut ConfigEr
 
 /// Compiles a translated pattern; a mistake is explained in terms of what the user wrote, if possible.
 fn compile(written: &str, translated: &str, setup: &mut Setup) -> Result<Pattern, String> {
-    setup.regex(translated).map_err(|message| setup.regex(written).err().unwrap_or(message))
+    setup.regex(translated).map_err(|message| {
+        let message = setup.regex(written).err().unwrap_or(message);
+        format!("{message} (pattern {written:?})")
+    })
 }

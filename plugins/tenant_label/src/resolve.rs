@@ -46,7 +46,9 @@ impl Resolver {
             let pattern = setup.regex(&rule.regex).and_then(|_| setup.regex(&format!("^(?:{})$", rule.regex)));
             match (pattern, Template::read(&rule.tenant, &rule.regex)) {
                 (Ok(pattern), Ok(template)) => rules.push((pattern, template)),
-                (Err(message), _) => errors.push(format!("rules[{i}].regex"), message),
+                (Err(message), _) => {
+                    errors.push(format!("rules[{i}].regex"), format!("{message} (pattern {:?})", rule.regex));
+                }
                 (_, Err(message)) => errors.push(format!("rules[{i}].tenant"), message),
             }
         }

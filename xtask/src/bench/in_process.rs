@@ -1,6 +1,6 @@
 //! The functions by themselves: times beside their goals.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::table::Table;
 use crate::shell;
@@ -9,6 +9,7 @@ use crate::shell;
 pub(crate) fn measure() -> Result<Table> {
     shell::step("measuring in process");
     let text = shell::output(shell::cargo().args(["bench", "--workspace", "--bench", "numbers"]))?;
+    ensure!(text.contains('\t'), "the benchmark `numbers` printed no number");
     let mut table = Table::new("In process, medians, 1,000 items a batch unless it says otherwise");
     for line in text.lines() {
         let fields: Vec<&str> = line.split('\t').collect();

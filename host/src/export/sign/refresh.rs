@@ -38,7 +38,7 @@ pub(super) async fn run(shared: Arc<Shared>, source: Source) {
         let wait = match result {
             Ok(credentials) => {
                 if failures.take().is_some() {
-                    tracing::info!("aws credentials are there again");
+                    tracing::info!(signer = shared.name, "aws credentials are there again");
                 }
                 let expires = credentials.expiry();
                 let held = Held { credentials: Some(credentials), status: SignerStatus::Ready { expires } };
@@ -52,7 +52,8 @@ pub(super) async fn run(shared: Arc<Shared>, source: Source) {
                     Decision::Wait(wait) => wait,
                     Decision::Disabled | Decision::TooOld => RETRY.max_interval,
                 };
-                tracing::warn!(reason, retry_in_seconds = wait.as_secs_f64(), "aws credentials can't be had");
+                let retry_in_seconds = wait.as_secs_f64();
+                tracing::warn!(signer = shared.name, reason, retry_in_seconds, "aws credentials can't be had");
                 fail(&shared, reason);
                 wait
             }

@@ -44,7 +44,7 @@ fn settings() -> SignerSettings {
 }
 
 fn signer(script: impl IntoIterator<Item = Next>) -> Signer {
-    Signer::with_source(settings(), source(script).0)
+    Signer::with_source("sigv4auth", settings(), source(script).0)
 }
 
 const HOUR: Option<Duration> = Some(Duration::from_secs(3600));
@@ -120,7 +120,7 @@ async fn looks_again_at_credentials_that_never_expire() {
 #[tokio::test(start_paused = true)]
 async fn stops_asking_when_nobody_signs_any_more() {
     let (source, asked) = source((0..100).map(|_| Next::Fails("down")));
-    let signer = Signer::with_source(settings(), source);
+    let signer = Signer::with_source("sigv4auth", settings(), source);
     let clone = signer.clone();
     tokio::time::sleep(Duration::from_secs(10)).await;
     drop(signer);
@@ -141,7 +141,7 @@ async fn says_what_it_does_not_know_about_the_destination() {
             service: service.map(str::to_owned),
             assume_role: None,
         };
-        Signer::with_source(settings, source([Next::Key("k", None)]).0)
+        Signer::with_source("sigv4auth", settings, source([Next::Key("k", None)]).0)
     };
     let scope = |signer: &Signer, uri: &'static str| {
         let scope = signer.scope(&Uri::from_static(uri));
@@ -160,7 +160,7 @@ async fn never_shows_a_secret() {
     let role =
         AssumeRole { arn: "arn:aws:iam::1:role/r".into(), external_id: Some("hidden".into()), ..AssumeRole::default() };
     let settings = SignerSettings { assume_role: Some(role), ..settings() };
-    let signer = Signer::with_source(settings, source([Next::Key("id", HOUR)]).0);
+    let signer = Signer::with_source("sigv4auth", settings, source([Next::Key("id", HOUR)]).0);
     key(&signer).await.expect("signed");
     let shown = format!("{signer:?} {:?}", Authenticator::SigV4(signer.clone()));
     assert!(!shown.contains("very-secret") && !shown.contains("hidden"), "{shown}");

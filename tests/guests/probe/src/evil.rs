@@ -56,6 +56,7 @@ impl Probe {
             Act::Unreachable => unreachable(),
             Act::Exit => std::process::exit(3),
             Act::ReadFile => read_file(),
+            Act::ReadEnvironment => read_environment(),
             Act::Print => (0..10_000).for_each(|i| println!("line {i} {}", "x".repeat(1_000))),
             Act::PatternInProcess => drop(Pattern::compile_now("a")),
             _ => {}
@@ -175,6 +176,12 @@ fn eat_memory(mebibytes: usize) {
 fn unreachable() {
     #[cfg(target_family = "wasm")]
     core::arch::wasm32::unreachable();
+}
+
+fn read_environment() {
+    let variables: Vec<(String, String)> = std::env::vars().collect();
+    let arguments: Vec<String> = std::env::args().collect();
+    panic!("there are {} variables and {} arguments", variables.len(), arguments.len());
 }
 
 fn read_file() {

@@ -120,6 +120,7 @@ pub enum Act {
     BadTableText,
     TooMuchText,
     ReadFile,
+    ReadEnvironment,
     Exit,
     Print,
     TooManyPatterns,
