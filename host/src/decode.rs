@@ -18,6 +18,12 @@ pub enum DecodeError {
         /// The limit.
         limit_bytes: usize,
     },
+    /// The result would not fit into the memory budget if nothing else were there.
+    #[error("{what} takes more than the whole memory budget; raise memory_limiter's limit_mib, or send less at once")]
+    OverWholeBudget {
+        /// What is too large.
+        what: &'static str,
+    },
     /// The memory budget has no room for the result.
     #[error("the memory budget is exhausted")]
     OverBudget,

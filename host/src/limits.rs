@@ -15,8 +15,8 @@ pub struct Budget {
 pub struct Permit {
     budget: Budget,
     bytes: usize,
-    /// Permits of what was joined into one; they end with it.
-    joined: Vec<Arc<Permit>>,
+    /// The permit for what was there before something was added; it ends with this one.
+    before: Option<Arc<Permit>>,
 }
 
 impl Budget {
@@ -27,7 +27,7 @@ impl Budget {
 
     /// Takes a permit, unless the budget is exhausted.
     pub fn try_take(&self, bytes: usize) -> Option<Permit> {
-        let mut permit = Permit { budget: self.clone(), bytes: 0, joined: Vec::new() };
+        let mut permit = Permit { budget: self.clone(), bytes: 0, before: None };
         permit.try_grow(bytes).then_some(permit)
     }
 
@@ -55,11 +55,16 @@ impl Permit {
         taken
     }
 
+    /// Whether so many bytes more could ever be taken.
+    pub fn could_grow(&self, bytes: usize) -> bool {
+        self.bytes().saturating_add(bytes) <= self.budget.limit_bytes
+    }
+
     /// A permit for so many bytes more of the same budget, even if it is exhausted: what exists already has to count.
     #[must_use]
     pub fn beyond(&self, bytes: usize) -> Self {
         self.budget.used.fetch_add(bytes, Ordering::Relaxed);
-        Self { budget: self.budget.clone(), bytes, joined: Vec::new() }
+        Self { budget: self.budget.clone(), bytes, before: None }
     }
 
     /// Gives back all but so many bytes.
@@ -71,14 +76,15 @@ impl Permit {
 
     /// How many bytes it covers.
     pub fn bytes(&self) -> usize {
-        self.bytes + self.joined.iter().map(|part| part.bytes()).sum::<usize>()
+        self.bytes + self.before.as_ref().map_or(0, |before| before.bytes())
     }
 
-    /// One permit that covers what several cover, and keeps them until it ends. None of none.
-    pub fn join(parts: impl IntoIterator<Item = Arc<Permit>>) -> Option<Arc<Permit>> {
-        let joined: Vec<_> = parts.into_iter().collect();
-        let budget = joined.first()?.budget.clone();
-        Some(Arc::new(Self { budget, bytes: 0, joined }))
+    /// A permit that covers so many bytes more than another one, and keeps it until it ends.
+    #[must_use]
+    pub fn extended(before: &Arc<Self>, bytes: usize) -> Arc<Self> {
+        let mut permit = before.beyond(bytes);
+        permit.before = Some(Arc::clone(before));
+        Arc::new(permit)
     }
 }
 
@@ -116,12 +122,13 @@ mod tests {
     }
 
     #[test]
-    fn a_joined_permit_keeps_its_parts_until_it_ends() {
+    fn an_extended_permit_keeps_what_was_before_until_it_ends() {
         let budget = Budget::new(10);
-        let parts = [3, 4].map(|bytes| Arc::new(budget.try_take(bytes).expect("7 of 10")));
-        let joined = Permit::join(parts).expect("two parts");
-        assert_eq!((joined.bytes(), budget.used_bytes()), (7, 7));
-        drop(joined);
+        let before = Arc::new(budget.try_take(3).expect("3 of 10"));
+        let extended = Permit::extended(&before, 4);
+        drop(before);
+        assert_eq!((extended.bytes(), budget.used_bytes()), (7, 7));
+        drop(extended);
         assert_eq!(budget.used_bytes(), 0);
     }
 }

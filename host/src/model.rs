@@ -27,9 +27,17 @@ pub struct Batch {
     pub permit: Arc<Permit>,
 }
 
+/// What a batch takes beside its bytes and headers: itself, its context and permit, its place in a queue. A request may
+/// have one record of some bytes, and there may be very many of them.
+pub const BATCH_OVERHEAD_BYTES: usize = 512;
+
 impl Batch {
-    /// One batch out of several of one signal and tenant, in their order. The permits of all of them live as long as
-    /// it does. None of none.
+    /// What a batch with these bytes takes.
+    fn footprint(&self, bytes: &Bytes) -> usize {
+        bytes.len() + self.context.header_bytes() + BATCH_OVERHEAD_BYTES
+    }
+
+    /// One batch out of several of one signal and tenant, in their order: a copy, with a permit of its own. None of none.
     pub fn join(mut parts: Vec<Self>) -> Option<Self> {
         if parts.len() < 2 {
             return parts.pop();
@@ -39,24 +47,25 @@ impl Batch {
         let received = parts.iter().map(|part| part.context.received).min()?;
         Some(Self {
             signal: first.signal,
-            bytes,
             items: parts.iter().map(|part| part.items).sum(),
             tenant: first.tenant.clone(),
             context: Arc::new(Context { received, headers: first.context.headers.clone() }),
-            permit: Permit::join(parts.iter().map(|part| Arc::clone(&part.permit)))?,
+            permit: Arc::new(first.permit.beyond(first.footprint(&bytes))),
+            bytes,
         })
     }
 
     /// The same batch with a permit that covers so many bytes more.
     #[must_use]
     pub fn with_permit_for(self, added_bytes: usize) -> Self {
-        let beyond = (added_bytes > 0).then(|| Arc::new(self.permit.beyond(added_bytes)));
-        let joined = beyond.and_then(|beyond| Permit::join([Arc::clone(&self.permit), beyond]));
-        Self { permit: joined.unwrap_or_else(|| Arc::clone(&self.permit)), ..self }
+        match added_bytes {
+            0 => self,
+            _ => Self { permit: Permit::extended(&self.permit, added_bytes), ..self },
+        }
     }
 
     /// Slices of at most so many items and bytes, each cut between records; 0 is no limit. A record that is larger
-    /// stands alone.
+    /// stands alone. Each slice is a copy with a permit of its own: one that stays for long keeps no other's memory.
     pub fn cut(self, max_items: u64, max_bytes: u64) -> Vec<Self> {
         let within = |size: u64, max: u64| max == 0 || size <= max;
         if within(self.items, max_items) && within(self.bytes.len() as u64, max_bytes) {
@@ -66,7 +75,8 @@ impl Batch {
         let pieces = sluice_wire::split(self.signal, &self.bytes, limit(max_items), limit(max_bytes));
         let slice = |piece: sluice_wire::Piece<'_>| {
             let bytes = Bytes::from(piece.bytes.into_owned());
-            Self { bytes, items: u64::from(piece.records), ..self.clone() }
+            let permit = Arc::new(self.permit.beyond(self.footprint(&bytes)));
+            Self { bytes, items: u64::from(piece.records), permit, ..self.clone() }
         };
         pieces.into_iter().map(slice).collect()
     }
@@ -107,6 +117,13 @@ pub struct Context {
     pub received: SystemTime,
     /// Headers (gRPC metadata) that some stage reads: lower-case names and values, nothing else.
     pub headers: Vec<(String, String)>,
+}
+
+impl Context {
+    /// What the headers take.
+    pub fn header_bytes(&self) -> usize {
+        self.headers.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
 }
 
 /// Why a step did not take a batch. The batch is still the sender's.

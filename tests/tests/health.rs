@@ -1,6 +1,10 @@
 //! What orchestrators see of a process: `sluice healthcheck` and the health page while it runs, drains, and is gone.
 
+use std::fs::File;
+use std::io::Write;
+use std::net::TcpStream;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use anyhow::Result;
 use sluice_tests::capture::Manner;
@@ -18,6 +22,66 @@ service:
   extensions: [health_check, health_check/own]
   pipelines: {logs: {receivers: [otlp], exporters: [otlphttp]}}
 ";
+
+/// A peer that asks again and again and reads nothing has its time.
+#[test]
+fn peers_that_read_nothing_do_not_keep_the_page_for_themselves() -> Result<()> {
+    let capture = Capture::start()?;
+    let sluice = Sluice::start(&CONFIG.replace("DESTINATION", &capture.url))?;
+    let ask = "GET / HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2_000);
+    let mut peers = Vec::new();
+    for _ in 0..MAX_PAGE_CONNECTIONS {
+        let mut peer = TcpStream::connect(("127.0.0.1", sluice.port("plain")))?;
+        peer.set_write_timeout(Some(Duration::from_millis(50)))?;
+        while peer.write_all(ask.as_bytes()).is_ok() {}
+        peers.push(peer);
+    }
+    let plain = sluice.port("plain").to_string();
+    let healthy = web::eventually("the page", Duration::from_secs(30), || {
+        Ok(healthcheck(&["--timeout", "2", "--port", &plain])?.status.success().then_some(()))
+    });
+    healthy?;
+    drop(peers);
+    sluice.stop()?;
+    Ok(())
+}
+
+/// Whoever runs it may have closed its standard error, or the disk behind it is full.
+#[test]
+fn a_log_that_cannot_be_written_ends_nothing() -> Result<()> {
+    let (http, health) = (free_port(), free_port());
+    let config = format!(
+        "yaml:{{receivers: {{otlp: {{protocols: {{http: {{endpoint: '127.0.0.1:{http}'}}}}}}}}, exporters: {{debug: }}, \
+         extensions: {{health_check: {{endpoint: '127.0.0.1:{health}'}}}}, \
+         service: {{extensions: [health_check], telemetry: {{metrics: {{level: none}}}}, \
+         pipelines: {{logs: {{receivers: [otlp], exporters: [debug]}}}}}}}}"
+    );
+    let mut command = Command::new(sluice_tests::sluice::binary()?);
+    let mut process =
+        command.args(["--config", &config]).stderr(File::options().write(true).open("/dev/full")?).spawn()?;
+    let health = format!("http://127.0.0.1:{health}/");
+    let ready = web::eventually("health", Duration::from_secs(30), || {
+        anyhow::ensure!(process.try_wait()?.is_none(), "it has ended");
+        Ok(web::get(&health).is_ok_and(|page| page.status == 200).then_some(()))
+    });
+    let url = format!("http://127.0.0.1:{http}/v1/logs");
+    let sent = ready.and_then(|()| web::post(&url, "application/x-protobuf", &sample::request(Signal::Logs, 3)));
+    // SIGHUP ends nothing, SIGTERM all.
+    for signal in ["-HUP", "-TERM"] {
+        Command::new("kill").args([signal, &process.id().to_string()]).status()?;
+        std::thread::sleep(Duration::from_millis(200));
+        if signal == "-HUP" {
+            assert!(process.try_wait()?.is_none(), "it goes on after SIGHUP");
+        }
+    }
+    let status = process.wait()?;
+    assert_eq!(sent?.status, 200);
+    assert_eq!(status.code(), Some(0));
+    Ok(())
+}
+
+/// How many connections a page has at most.
+const MAX_PAGE_CONNECTIONS: usize = 64;
 
 fn healthcheck(arguments: &[&str]) -> Result<Output> {
     Ok(Command::new(sluice_tests::sluice::binary()?).arg("healthcheck").args(arguments).output()?)

@@ -75,6 +75,33 @@ fn a_dead_destination_costs_the_others_nothing_when_the_process_stops() -> Resul
     Ok(())
 }
 
+/// What one pipeline has no room for, others have: the sender is not told to send it again to all of them.
+#[test]
+fn a_full_queue_of_one_pipeline_costs_the_other_pipelines_nothing() -> Result<()> {
+    let captures = [Capture::start()?, Capture::start()?];
+    let alive = |name: &str, capture: &Capture| {
+        format!("otlphttp/{name}: {{endpoint: '{}', compression: none}}\n  ", capture.url)
+    };
+    let dead = "otlphttp/b: {endpoint: 'http://127.0.0.1:1', sending_queue: {queue_size: 1}}";
+    let exporters = alive("a", &captures[0]) + &alive("c", &captures[1]) + dead;
+    let pipelines = "  shutdown_timeout: 500ms\n  pipelines:\n    \
+                     logs/a: {receivers: [otlp], exporters: [otlphttp/a]}\n    \
+                     logs/b: {receivers: [otlp], exporters: [otlphttp/b]}\n    \
+                     logs/c: {receivers: [otlp], exporters: [otlphttp/c]}\n";
+    let sluice = Sluice::start(&(config(&exporters) + pipelines))?;
+    for _ in 0..8 {
+        send(&sluice, Signal::Logs, 5)?;
+    }
+    let rejected = sluice.ledger("rejected")?;
+    let error = sluice.end().expect_err("one exporter has nowhere to send").to_string();
+    assert!(rejected >= 30, "{rejected} of 40 for a queue of one batch\n{error}");
+    for capture in &captures {
+        assert_eq!(capture.take("/v1/logs").len(), 8, "{error}");
+    }
+    assert!(error.contains("refused what other pipelines have pipeline=logs/b items=5"), "{error}");
+    Ok(())
+}
+
 #[test]
 fn a_batch_processor_that_waits_for_a_full_queue_costs_other_exporters_nothing() -> Result<()> {
     let capture = Capture::start()?;

@@ -23,6 +23,8 @@ pub type Pages = Arc<dyn Fn(&str) -> Option<Response<Bytes>> + Send + Sync>;
 const MAX_CONNECTIONS: usize = 64;
 /// A probe that has not sent its request by then is cut off.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Whoever asks and does not read the answer must not keep others out.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A page server that listens.
 pub struct PageServer {
@@ -31,12 +33,20 @@ pub struct PageServer {
 }
 
 impl PageServer {
-    /// Listens on an address.
+    /// Listens on an address; without a host on all of the machine.
     ///
     /// # Errors
     /// Returns the system's reason, such as an address in use.
     pub async fn bind(endpoint: &str, pages: Pages) -> std::io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(endpoint).await?, pages })
+        let listener = match endpoint.strip_prefix(':') {
+            None => TcpListener::bind(endpoint).await?,
+            Some(port) => match TcpListener::bind(format!("[::]:{port}")).await {
+                Ok(listener) => listener,
+                // A machine without IPv6.
+                Err(_) => TcpListener::bind(format!("0.0.0.0:{port}")).await?,
+            },
+        };
+        Ok(Self { listener, pages })
     }
 
     /// Where it listens.
@@ -63,12 +73,11 @@ impl PageServer {
             let pages = Arc::clone(&self.pages);
             tokio::spawn(async move {
                 let service = service_fn(move |request| answer(Arc::clone(&pages), request));
-                let served = hyper::server::conn::http1::Builder::new()
+                let connection = hyper::server::conn::http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(HEADER_TIMEOUT)
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await;
-                if let Err(error) = served {
+                    .serve_connection(TokioIo::new(stream), service);
+                if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
                     tracing::debug!(%error, "page connection ended");
                 }
                 drop(permit);

@@ -144,9 +144,9 @@ impl Builder<'_> {
             timeout: settings.timeout.get(),
             metadata_keys: headers.iter().cloned().collect(),
             // It is a limit for keys that somebody asked for; memory bounds the others.
-            metadata_cardinality_limit: match settings.metadata_keys.is_empty() {
-                true => usize::MAX,
-                false => settings.metadata_cardinality_limit as usize,
+            metadata_cardinality_limit: match settings.metadata_cardinality_limit {
+                limit if limit > 0 && !settings.metadata_keys.is_empty() => limit as usize,
+                _ => usize::MAX,
             },
         };
         let rest = Arc::new(rest);

@@ -2,15 +2,16 @@
 //!
 //! An OTLP export request is a repeated field, so requests joined are one request; cutting is slicing at items.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+use crate::limits::Permit;
 use crate::model::{Batch, Refusal, TenantId};
 
 /// When a batch is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Send as soon as so many items are there; 0 sends by time only.
+    /// Send as soon as so many items are there; 0 sends at once.
     pub send_batch_size: u64,
     /// Never more than so many items; 0 means any number.
     pub send_batch_max_size: u64,
@@ -47,7 +48,16 @@ pub enum Trigger {
 pub struct Batcher {
     limits: Limits,
     open: HashMap<Key, Open>,
+    /// When their time has come. There may be very many, and none is looked at before.
+    due: BTreeMap<Due, Key>,
+    opened: u64,
 }
+
+/// When the time of a batch has come, and the how many-th it is.
+type Due = (Instant, u64);
+
+/// What an open batch takes beside what is in it.
+const OPEN_BYTES: usize = 1024;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -58,13 +68,14 @@ struct Key {
 struct Open {
     parts: Vec<Batch>,
     items: u64,
-    due: Instant,
+    due: Due,
+    _permit: Permit,
 }
 
 impl Batcher {
     /// Starts with nothing.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, open: HashMap::new() }
+        Self { limits, open: HashMap::new(), due: BTreeMap::new(), opened: 0 }
     }
 
     /// Takes a batch and gives back what is full now.
@@ -80,32 +91,40 @@ impl Batcher {
         {
             return Err(Refusal::Permanent { reason: "too many batcher metadata-value combinations".into() });
         }
-        let due = now + self.limits.timeout;
-        let open = self.open.entry(key.clone()).or_insert_with(|| Open { parts: Vec::new(), items: 0, due });
+        let open = self.open(&key, &batch, now);
         open.items += batch.items;
         open.parts.push(batch);
-        let full = self.limits.send_batch_size > 0 && open.items >= self.limits.send_batch_size;
-        if self.limits.timeout.is_zero() {
-            return Ok(self.close(&key, Trigger::Timeout));
+        let items = open.items;
+        if self.limits.timeout.is_zero() || self.limits.send_batch_size == 0 {
+            return Ok(self.close(&key, Trigger::Size));
         }
-        Ok(if full { self.close_full(&key, now) } else { Vec::new() })
+        Ok(if items >= self.limits.send_batch_size { self.close_full(&key, now) } else { Vec::new() })
+    }
+
+    fn open(&mut self, key: &Key, first: &Batch, now: Instant) -> &mut Open {
+        self.open.entry(key.clone()).or_insert_with(|| {
+            self.opened += 1;
+            let due = (now + self.limits.timeout, self.opened);
+            self.due.insert(due, key.clone());
+            Open { parts: Vec::new(), items: 0, due, _permit: first.permit.beyond(OPEN_BYTES) }
+        })
     }
 
     /// Gives back what has waited long enough.
     pub fn poll(&mut self, now: Instant) -> Vec<(Batch, Trigger)> {
-        let due: Vec<Key> = self.open.iter().filter(|(_, o)| o.due <= now).map(|(key, _)| key.clone()).collect();
+        let due: Vec<Key> = self.due.range(..=(now, u64::MAX)).map(|(_, key)| key.clone()).collect();
         due.iter().flat_map(|key| self.close(key, Trigger::Timeout)).collect()
     }
 
     /// Gives back everything.
     pub fn drain(&mut self) -> Vec<(Batch, Trigger)> {
-        let all: Vec<Key> = self.open.keys().cloned().collect();
+        let all: Vec<Key> = self.due.values().cloned().collect();
         all.iter().flat_map(|key| self.close(key, Trigger::Timeout)).collect()
     }
 
     /// When `poll` will have something to give, unless more comes in.
     pub fn next_due(&self) -> Option<Instant> {
-        self.open.values().map(|open| open.due).min()
+        self.due.first_key_value().map(|((due, _), _)| *due)
     }
 
     /// How many combinations of metadata values and tenants there are now; without keys of metadata at least one.
@@ -124,6 +143,7 @@ impl Batcher {
 
     fn close(&mut self, key: &Key, trigger: Trigger) -> Vec<(Batch, Trigger)> {
         let Some(open) = self.open.remove(key) else { return Vec::new() };
+        self.due.remove(&open.due);
         let cut = |batch: Batch| batch.cut(self.limits.send_batch_max_size, 0);
         Batch::join(open.parts).map(cut).into_iter().flatten().map(|batch| (batch, trigger)).collect()
     }
@@ -134,8 +154,9 @@ impl Batcher {
         let rest =
             out.pop_if(|(last, _)| last.items < self.limits.send_batch_size && self.limits.send_batch_max_size > 0);
         if let Some((rest, _)) = rest {
-            let open = Open { items: rest.items, parts: vec![rest], due: now + self.limits.timeout };
-            self.open.insert(key.clone(), open);
+            let open = self.open(key, &rest, now);
+            open.items = rest.items;
+            open.parts.push(rest);
         }
         out
     }

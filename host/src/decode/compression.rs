@@ -160,6 +160,9 @@ fn zstd(body: &[u8], limit_bytes: usize, permit: &mut Permit) -> Result<Vec<u8>,
     let hint = size.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
     // With the whole result in one buffer there is no window; otherwise the frame says how large that is.
     let window = if hint.is_some() { 0 } else { zstd_window(body) };
+    if !permit.could_grow(window) {
+        return Err(DecodeError::OverWholeBudget { what: "the window of the decompressed body" });
+    }
     if !permit.try_grow(window) {
         return Err(DecodeError::OverBudget);
     }
@@ -199,7 +202,7 @@ fn snappy(body: &[u8], limit_bytes: usize, permit: &mut Permit) -> Result<Vec<u8
     if size > limit_bytes {
         return Err(room.too_large());
     }
-    room.expect(size)?;
+    room.reserve(size)?;
     room.out.resize(size, 0);
     snap::raw::Decoder::new().decompress(body, &mut room.out).map_err(|error| invalid("snappy", error))?;
     room.finish()

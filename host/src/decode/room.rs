@@ -20,9 +20,10 @@ impl<'p> Room<'p> {
         Self { out: Vec::new(), what, limit_bytes, permit }
     }
 
-    /// Allocates what will probably be needed, as far as the limit goes.
+    /// Allocates what will probably be needed, as far as the limit goes; nothing if the whole budget would not do.
     pub(super) fn expect(&mut self, bytes: usize) -> Result<(), DecodeError> {
-        self.allocate(bytes.min(self.limit_bytes) + SLACK_BYTES)
+        let capacity = bytes.min(self.limit_bytes) + SLACK_BYTES;
+        if self.permit.could_grow(capacity) { self.allocate(capacity) } else { Ok(()) }
     }
 
     /// Makes room for so many bytes more.
@@ -35,7 +36,8 @@ impl<'p> Room<'p> {
         if self.out.len() > self.limit_bytes || needed > most {
             return Err(self.too_large());
         }
-        self.allocate(needed.max(self.out.capacity() * 2).min(most))
+        let ample = needed.max(self.out.capacity() * 2).min(most);
+        self.allocate(if self.permit.could_grow(ample - self.out.capacity()) { ample } else { needed })
     }
 
     /// Ends the output, unless it went past the limit; gives back memory where much was left over.
@@ -56,7 +58,11 @@ impl<'p> Room<'p> {
     }
 
     fn allocate(&mut self, capacity: usize) -> Result<(), DecodeError> {
-        if !self.permit.try_grow(capacity.saturating_sub(self.out.capacity())) {
+        let more = capacity.saturating_sub(self.out.capacity());
+        if !self.permit.could_grow(more) {
+            return Err(DecodeError::OverWholeBudget { what: self.what });
+        }
+        if !self.permit.try_grow(more) {
             return Err(DecodeError::OverBudget);
         }
         self.out.reserve_exact(capacity - self.out.len());

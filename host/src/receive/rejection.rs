@@ -134,7 +134,7 @@ impl From<DecodeError> for Rejection {
     fn from(error: DecodeError) -> Self {
         match error {
             DecodeError::Invalid(reason) => Self::invalid(reason),
-            DecodeError::TooLarge { .. } => Self::TooLarge(error.to_string()),
+            DecodeError::TooLarge { .. } | DecodeError::OverWholeBudget { .. } => Self::TooLarge(error.to_string()),
             DecodeError::OverBudget => Self::over_budget(),
         }
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
 use super::fan_out::{Debt, FanOut};
@@ -140,7 +140,10 @@ impl Segment {
         let outcome = match items {
             ..=IN_ONE_GO => chain.run(batch),
             _ => {
+                // A sender may go away while it waits.
+                let mut debt = Debt::new(&self.telemetry.ledger, std::slice::from_ref(&batch));
                 let _turn = LARGE_BATCHES.acquire().await;
+                debt.settle();
                 aside(|| chain.run(batch))
             }
         };
@@ -234,18 +237,31 @@ impl Pipelines {
         Self(pipelines.into())
     }
 
-    /// Hands the batch to each pipeline. It is accepted when all have it: a sender that is told to try again gives
-    /// it to all of them again.
+    /// Hands the batch to each pipeline, whatever the others say. Where one has no room and another has the batch, it is
+    /// accepted, and the copy of the first is lost, as with the exporters of one pipeline: a sender that is told to try
+    /// again gives it to all of them again.
     ///
     /// # Errors
-    /// The first refusal.
+    /// The refusal of a pipeline, rather one after which it makes sense to try again.
     pub async fn consume(&self, batch: Batch) -> Result<(), Refusal> {
-        let [pipelines @ .., last] = &*self.0 else {
-            return Err(Refusal::Busy { reason: "no pipeline".into(), retry_after: Duration::from_secs(1) });
-        };
-        for pipeline in pipelines {
-            pipeline.consume(batch.clone()).await?;
+        if let [pipeline] = &*self.0 {
+            return pipeline.consume(batch).await;
         }
-        last.consume(batch).await
+        let results = join_all(self.0.iter().map(|pipeline| pipeline.consume(batch.clone()))).await;
+        let is_taken = results.iter().any(Result::is_ok);
+        let mut refusals = Vec::new();
+        for (pipeline, result) in self.0.iter().zip(results) {
+            match result {
+                Err(Refusal::Busy { reason, .. }) if is_taken => {
+                    tracing::error!(pipeline = %pipeline.id, items = batch.items, reason, "refused what other pipelines have");
+                }
+                result => refusals.extend(result.err()),
+            }
+        }
+        let again = refusals.iter().position(|refusal| !matches!(refusal, Refusal::Permanent { .. }));
+        match again {
+            Some(again) => Err(refusals.swap_remove(again)),
+            None => refusals.into_iter().next().map_or(Ok(()), Err),
+        }
     }
 }

@@ -14,7 +14,8 @@ use crate::config::{LogEncoding, LogLevel, LogsConfig};
 const LIBRARIES: &str = "warn,aws_config::meta=off,aws_config::profile::credentials=off,aws_config::sts=off,\
                          aws_config::web_identity_token=off";
 
-/// Starts logging. A second call changes nothing, so that tests can each start it.
+/// Starts logging. What can't be written is lost in silence: reporting it would end the process where that is standard
+/// error itself. A second call changes nothing, so that tests can each start it.
 pub fn init(config: &LogsConfig) {
     let level = match config.level {
         LogLevel::Debug => "debug",
@@ -24,7 +25,7 @@ pub fn init(config: &LogsConfig) {
     };
     let filter = EnvFilter::new(format!("{LIBRARIES},sluice={level}"));
     let (writer, problems) = writer(&config.output_paths);
-    let builder = fmt().with_env_filter(filter).with_writer(writer).with_target(false);
+    let builder = fmt().with_env_filter(filter).with_writer(writer).with_target(false).log_internal_errors(false);
     let builder = builder.with_ansi(config.output_paths.is_empty() && std::io::stderr().is_terminal());
     let started = match config.encoding {
         LogEncoding::Console => builder.try_init(),
@@ -39,7 +40,8 @@ pub fn init(config: &LogsConfig) {
 
 /// Shows warnings on standard error for a command that ends at once, whatever the configuration says about logging.
 pub fn init_for_command() {
-    let builder = fmt().with_env_filter(EnvFilter::new(LIBRARIES)).with_writer(std::io::stderr);
+    let builder =
+        fmt().with_env_filter(EnvFilter::new(LIBRARIES)).with_writer(std::io::stderr).log_internal_errors(false);
     // It fails only when logging runs already.
     drop(builder.without_time().with_target(false).with_ansi(std::io::stderr().is_terminal()).try_init());
 }

@@ -68,7 +68,15 @@ fn never_sends_more_than_the_maximum_and_keeps_the_rest() {
 fn without_a_timeout_everything_goes_at_once() {
     let mut batcher = Batcher::new(Limits { timeout: Duration::ZERO, ..limits(10, 10) });
     let out = batcher.push(batch(12, &[]), Instant::now()).expect("taken");
-    assert_eq!(shown(&out), [(10, Trigger::Timeout), (2, Trigger::Timeout)]);
+    assert_eq!(shown(&out), [(10, Trigger::Size), (2, Trigger::Size)]);
+}
+
+#[test]
+fn without_a_size_everything_goes_at_once() {
+    let mut batcher = Batcher::new(limits(0, 10));
+    let out = batcher.push(batch(12, &[]), Instant::now()).expect("taken");
+    assert_eq!(shown(&out), [(10, Trigger::Size), (2, Trigger::Size)]);
+    assert_eq!(batcher.next_due(), None);
 }
 
 #[test]
@@ -86,13 +94,31 @@ fn keeps_tenants_and_metadata_apart() {
 }
 
 #[test]
-fn the_memory_of_what_was_joined_is_held_until_it_has_gone() {
-    let budget = Budget::new(100);
-    let mut batcher = Batcher::new(limits(2, 0));
-    let part = || Batch { permit: Arc::new(budget.try_take(40).expect("room")), ..batch(1, &[]) };
-    batcher.push(part(), Instant::now()).expect("taken");
+fn the_memory_of_what_waits_is_held_until_it_has_gone() {
+    let budget = Budget::new(1 << 20);
+    let mut batcher = Batcher::new(limits(3, 0));
+    let part = || Batch { permit: Arc::new(budget.try_take(1 << 16).expect("room")), ..batch(1, &[]) };
+    for waiting in 1..=2 {
+        batcher.push(part(), Instant::now()).expect("taken");
+        assert_eq!(budget.used_bytes(), (waiting << 16) + OPEN_BYTES);
+    }
     let out = batcher.push(part(), Instant::now()).expect("taken");
-    assert_eq!(budget.used_bytes(), 80);
+    assert_eq!(budget.used_bytes(), out[0].0.bytes.len() + crate::model::BATCH_OVERHEAD_BYTES);
     drop(out);
+    assert_eq!(budget.used_bytes(), 0);
+}
+
+/// What is left over by the maximum waits for more, again and again; it must not keep what went out.
+#[test]
+fn what_is_left_over_holds_no_memory_but_its_own() {
+    let budget = Budget::new(1 << 24);
+    let mut batcher = Batcher::new(limits(10, 10));
+    let first_due = Instant::now() + Duration::from_millis(200);
+    for round in 1..=10_000 {
+        let part = Batch { permit: Arc::new(budget.try_take(1 << 12).expect("room")), ..batch(11, &[]) };
+        drop(batcher.push(part, first_due - Duration::from_millis(100)).expect("taken"));
+        assert!(budget.used_bytes() < 1 << 14, "{} bytes in round {round}", budget.used_bytes());
+    }
+    assert_eq!(shown(&batcher.drain()).iter().map(|(items, _)| items).sum::<u64>(), 10_000 % 10);
     assert_eq!(budget.used_bytes(), 0);
 }

@@ -16,7 +16,7 @@ pub struct BatchConfig {
     /// How long the first item of a batch waits at most. 0 sends everything at once, split by
     /// `send_batch_max_size`. Default: 200ms.
     pub timeout: Duration,
-    /// A batch with so many spans, log records or data points is sent at once. 0 leaves it to the timeout.
+    /// A batch with so many spans, log records or data points is sent. 0 sends everything at once, whatever the timeout.
     /// Default: 8192.
     pub send_batch_size: u32,
     /// A batch with more items is split. 0, the default, never splits; otherwise at least `send_batch_size`. Each piece
@@ -24,8 +24,7 @@ pub struct BatchConfig {
     pub send_batch_max_size: u32,
     /// Request headers by whose values batches are kept apart. Default: none.
     pub metadata_keys: Vec<String>,
-    /// Most combinations of those values; data beyond is refused. Default: 1000.
-    #[schemars(range(min = 1))]
+    /// Most combinations of those values; data beyond is refused. 0 is no limit. Default: 1000.
     pub metadata_cardinality_limit: u32,
 }
 

@@ -78,6 +78,6 @@ pub struct TlsServerConfig {
     pub min_version: TlsVersion,
     /// Highest version to speak. Default: 1.3.
     pub max_version: Option<TlsVersion>,
-    /// How often the files are looked at for a newer certificate. 0, the default, looks once a minute.
+    /// How often the files are looked at for a newer certificate. 0, the default, looks every ten seconds.
     pub reload_interval: Duration,
 }

@@ -77,7 +77,16 @@ fn asks_the_budget_before_it_allocates() {
     let plain = text();
     for encoding in ALL {
         for body in [compress(encoding, &plain), compress_streaming(encoding, &plain)] {
-            assert_eq!(run(encoding, &body, 1 << 20, plain.len() / 2), Err(DecodeError::OverBudget), "{encoding:?}");
+            // It may fit later, when others have given back what they hold.
+            let budget = Budget::new(64 << 20);
+            let mut permit = budget.try_take(0).expect("empty");
+            let _held = budget.try_take((64 << 20) - plain.len() / 2).expect("all but that");
+            let result = decompress(encoding, &body, 1 << 20, &mut permit);
+            assert_eq!(result, Err(DecodeError::OverBudget), "{encoding:?}");
+            // Or never.
+            let result = run(encoding, &body, 1 << 20, plain.len() / 2);
+            assert!(matches!(result, Err(DecodeError::OverWholeBudget { .. })), "{encoding:?}: {result:?}");
+            assert_eq!(run(encoding, &body, 64 << 20, 32 << 20), Ok(plain.clone()), "{encoding:?}");
         }
     }
 }
@@ -167,7 +176,8 @@ fn refuses_a_zstd_window_beyond_eight_mebibytes() {
         writer.finish().expect("memory")
     };
     assert_eq!(run(Encoding::Zstd, &frame(23), 1 << 20, 64 << 20), Ok(b"x".to_vec()));
-    assert_eq!(run(Encoding::Zstd, &frame(23), 1 << 20, 8 << 20), Err(DecodeError::OverBudget));
+    let never = DecodeError::OverWholeBudget { what: "the window of the decompressed body" };
+    assert_eq!(run(Encoding::Zstd, &frame(23), 1 << 20, (8 << 20) - 1), Err(never));
     assert!(matches!(run(Encoding::Zstd, &frame(24), 1 << 20, 64 << 20), Err(DecodeError::Invalid(_))));
 }
 

@@ -306,7 +306,7 @@ impl<'de> DeserializeSeed<'de> for Value<'_, '_> {
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
         match self.field.shape {
             Shape::Repeated => json.deserialize_any(Elements { encoder: self.encoder, field: self.field }),
-            _ => json.deserialize_any(One { encoder: self.encoder, field: self.field, packed: false }),
+            _ => One { encoder: self.encoder, field: self.field, packed: false }.read(json),
         }
     }
 }
@@ -368,7 +368,7 @@ impl<'de> DeserializeSeed<'de> for Element<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
-        json.deserialize_any(One { encoder: self.encoder, field: self.field, packed: self.packed })
+        One { encoder: self.encoder, field: self.field, packed: self.packed }.read(json)
     }
 }
 
@@ -399,6 +399,13 @@ impl One<'_, '_> {
         self.encoder.delimited(self.field.number, bytes)
     }
 
+    fn read<'de, D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        match self.field.kind {
+            Kind::Text => json.deserialize_option(Text(self)),
+            _ => json.deserialize_any(self),
+        }
+    }
+
     fn is_number(&self) -> bool {
         !matches!(self.field.kind, Kind::Text | Kind::Id(_) | Kind::Base64 | Kind::Bool | Kind::Message(_))
     }
@@ -409,6 +416,38 @@ impl One<'_, '_> {
         }
         Err(E::custom(format_args!("{literal} is not {}", expected(self.field.kind))))
     }
+}
+
+/// Reads text as bytes, since text that was cut in the middle of a pair of surrogates, as JavaScript cuts it, is none
+/// otherwise. As in the collector, half a pair stands for U+FFFD.
+struct Text<'e, 'p>(One<'e, 'p>);
+
+impl<'de> Visitor<'de> for Text<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    fn visit_none<E: Error>(self) -> Result<(), E> {
+        self.0.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
+        json.deserialize_bytes(self.0)
+    }
+}
+
+/// The text that bytes of JSON stand for, with U+FFFD for each half of a pair of surrogates; none if they are no text.
+fn without_surrogates(bytes: &[u8]) -> Option<String> {
+    let mut bytes = bytes.to_vec();
+    for at in 0..bytes.len().saturating_sub(2) {
+        // In UTF-8 nothing else begins like that; U+FFFD is as long.
+        if let [0xed, 0xa0..=0xbf, 0x80..=0xbf] = bytes[at..at + 3] {
+            bytes[at..at + 3].copy_from_slice("\u{fffd}".as_bytes());
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 impl<'de> Visitor<'de> for One<'_, '_> {
@@ -451,6 +490,18 @@ impl<'de> Visitor<'de> for One<'_, '_> {
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
         self.literal(Literal::Float(value))
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<(), E> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.visit_str(text),
+            Err(_) => {
+                // Its copy, before it is made.
+                self.encoder.room(bytes.len())?;
+                let text = without_surrogates(bytes).ok_or_else(|| E::custom("the text is not valid UTF-8"))?;
+                self.visit_str(&text)
+            }
+        }
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {

@@ -426,10 +426,10 @@ fn says_where_and_what_is_wrong() {
         (span(r#""startTimeUnixNano":"18446744073709551616""#), "startTimeUnixNano: a string of 20 bytes is not an"),
         (span(r#""startTimeUnixNano":1.5"#), "startTimeUnixNano: 1.5 is not an unsigned 64-bit integer"),
         (span(r#""startTimeUnixNano":"""#), "startTimeUnixNano: a string of 0 bytes is not an unsigned"),
-        (span(r#""name":5"#), "name: 5 is not a string"),
-        (span(r#""name":{}"#), "name: an object is not a string"),
+        (span(r#""name":5"#), "name: invalid type: integer `5`, expected a string"),
+        (span(r#""name":{}"#), "name: invalid type: map, expected a string"),
         (span(r#""name":[]"#), "name: an array is not a string"),
-        (span(r#""name":true"#), "name: true is not a string"),
+        (span(r#""name":true"#), "name: invalid type: boolean `true`, expected a string"),
         (span(r#""attributes":{}"#), "attributes: invalid type: map, expected an array (of KeyValue)"),
         (span(r#""attributes":"secret""#), "attributes: invalid type: string, expected an array (of KeyValue)"),
         (span(r#""attributes":[1]"#), "attributes[0]: 1 is not KeyValue"),
@@ -510,6 +510,26 @@ fn says_where_a_value_far_inside_is_in_few_words() {
     );
 }
 
+/// JavaScript cuts text in the middle of a pair of surrogates, and the collector takes what is left.
+#[test]
+fn half_a_pair_of_surrogates_is_a_replacement_character() {
+    for (written, expected) in [
+        (r"cut \ud83d", "cut \u{fffd}"),
+        (r"\udc00\ud800x", "\u{fffd}\u{fffd}x"),
+        (r"\ud83d\ude00 whole", "\u{1f600} whole"),
+        ("\u{d7ff}\u{e000}", "\u{d7ff}\u{e000}"),
+    ] {
+        let document = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"name":"{written}"}}]}}]}}]}}"#);
+        let bytes = translate(Signal::Traces, &document).expect("accepted");
+        let request = <ExportTraceServiceRequest as prost::Message>::decode(bytes.as_ref()).expect("a request");
+        assert_eq!(request.resource_spans[0].scope_spans[0].spans[0].name, expected);
+    }
+    let document = [br#"{"resourceSpans":[{"schemaUrl":""#.as_slice(), b"\xc3", br#""}]}"#].concat();
+    let mut permit = Budget::new(1 << 20).try_take(0).expect("empty");
+    let refused = to_protobuf(Signal::Traces, &document, 1 << 20, &mut permit).expect_err("no text");
+    assert!(refused.to_string().contains("not valid UTF-8"), "{refused}");
+}
+
 #[test]
 fn stops_at_its_limit_and_at_the_budget() {
     let counts = vec!["0"; 1000].join(",");
@@ -528,7 +548,9 @@ fn stops_at_its_limit_and_at_the_budget() {
     assert_eq!(with(size, 1 << 20), Ok(size));
     let too_large = DecodeError::TooLarge { what: "the request in protobuf", limit_bytes: size - 1 };
     assert_eq!(with(size - 1, 1 << 20), Err(too_large));
-    assert_eq!(with(1 << 20, 4000), Err(DecodeError::OverBudget));
+    let never = DecodeError::OverWholeBudget { what: "the request in protobuf" };
+    assert_eq!(with(1 << 20, size - 1), Err(never));
+    assert_eq!(with(size, size + 16), Ok(size), "what is not needed is not asked for");
 }
 
 /// The names in the descriptors of opentelemetry-proto are the oracle.

@@ -1,8 +1,8 @@
 //! Cross-origin requests, for telemetry from browsers.
 
 use ::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use ::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -71,7 +71,7 @@ impl Cors {
         if let Some(origin) = self.allowed_origin(request.headers())
             && allowed
         {
-            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            allow(origin, headers);
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
             if let Some(wanted) = wanted {
                 headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
@@ -87,7 +87,7 @@ impl Cors {
     pub(super) fn grant(&self, request: &HeaderMap, response: &mut HeaderMap) {
         response.append(VARY, HeaderValue::from_static("Origin"));
         if let Some(origin) = self.allowed_origin(request) {
-            response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            allow(origin, response);
             if let Some(exposed) = &self.exposed {
                 response.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed.clone());
             }
@@ -109,6 +109,14 @@ impl Cors {
                 .map(|name| name.trim().to_ascii_lowercase())
                 .all(|name| name.is_empty() || ALWAYS.contains(&name.as_str()) || self.headers.contains(&name))
     }
+}
+
+/// Allows an origin, and requests with credentials: browsers send beacons with them. With `*` they are not to be had.
+fn allow(origin: HeaderValue, headers: &mut HeaderMap) {
+    if origin != "*" {
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
 }
 
 impl Origin {

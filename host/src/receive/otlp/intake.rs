@@ -12,7 +12,7 @@ use super::Deps;
 use super::unreadable::Declared;
 use crate::decode::compression::{self, Encoding};
 use crate::limits::{Budget, Permit};
-use crate::model::{Batch, Context, Refusal, Signal, TenantId};
+use crate::model::{BATCH_OVERHEAD_BYTES, Batch, Context, Refusal, Signal, TenantId};
 use crate::receive::Consume;
 use crate::receive::connection::Phase;
 use crate::receive::counters::{Counters, Transport};
@@ -20,6 +20,11 @@ use crate::receive::rejection::Rejection;
 
 /// How many resources, scopes and metrics a request may have beside three for each record.
 const MOST_EMPTY_CONTAINERS: u64 = 10_000;
+
+/// What a request takes while it is under way, beside its headers and its body: its stream and its task.
+pub(super) const REQUEST_BYTES: usize = 8 << 10;
+/// What a header takes beside its name and value; in HTTP/2 it may come as a single byte.
+const HEADER_BYTES: usize = 100;
 
 /// What both protocols do with a message once it is there.
 pub(super) struct Intake {
@@ -75,9 +80,9 @@ impl Intake {
         if items == 0 {
             return Ok(());
         }
+        let context = Context { received: SystemTime::now(), headers };
         // They stay with the batch.
-        let kept: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if !permit.try_grow(kept) {
+        if !permit.try_grow(context.header_bytes() + BATCH_OVERHEAD_BYTES) {
             return Err(Rejection::over_budget());
         }
         let batch = Batch {
@@ -85,7 +90,7 @@ impl Intake {
             bytes,
             items,
             tenant: TenantId::default(),
-            context: Arc::new(Context { received: SystemTime::now(), headers }),
+            context: Arc::new(context),
             permit: Arc::new(permit),
         };
         let result = consumer.consume(batch).await;
@@ -98,9 +103,10 @@ impl Intake {
         Ok(result?)
     }
 
-    /// A permit for a request's headers, which are there until it is answered.
+    /// A permit for a request and its headers, which are there until it is answered.
     pub(super) fn hold(&self, headers: &HeaderMap) -> Result<Permit, Rejection> {
-        let bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let texts: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let bytes = REQUEST_BYTES + texts + headers.len() * HEADER_BYTES;
         self.budget.try_take(bytes).ok_or_else(Rejection::over_budget)
     }
 

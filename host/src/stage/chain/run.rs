@@ -12,7 +12,7 @@ use sluice_wire::{
 
 use super::report::{ChainOutcome, FailureKind, LeftOut, StageFailure, StageReport};
 use super::{Plan, Segment, Stage};
-use crate::model::{Batch, Context, Refusal, Signal, TenantId};
+use crate::model::{BATCH_OVERHEAD_BYTES, Batch, Context, Refusal, Signal, TenantId};
 use crate::stage::answer::MAX_TENANTS;
 use crate::stage::call::{Call, Verdict};
 use crate::stage::component::{Drops, OnError};
@@ -37,7 +37,8 @@ pub(super) fn run(plan: &Plan, batch: Batch) -> ChainOutcome {
 /// The pieces as batches, whose permit covers what stages added, too.
 fn batches(batch: Batch, pieces: Vec<Piece>) -> Vec<Batch> {
     let bytes: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
-    let added = bytes.saturating_sub(batch.bytes.len());
+    let more = pieces.len().saturating_sub(1) * BATCH_OVERHEAD_BYTES;
+    let added = (bytes + more).saturating_sub(batch.bytes.len());
     let batch = batch.with_permit_for(added);
     pieces.into_iter().map(|piece| piece.into_batch(&batch)).collect()
 }

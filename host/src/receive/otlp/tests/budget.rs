@@ -3,13 +3,18 @@
 use tonic::Code;
 
 use super::kit::*;
+use crate::model::BATCH_OVERHEAD_BYTES;
+use crate::receive::otlp::intake::REQUEST_BYTES;
 
 const BUDGET_BYTES: usize = 1 << 20;
 const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
 
+/// What headers of a request take at most here.
+const HEADERS: usize = 2_000;
+
 /// A message of gRPC that takes the whole budget with the five bytes before it and its headers.
 fn full() -> bytes::Bytes {
-    traces_of(BUDGET_BYTES - 5 - 500)
+    traces_of(BUDGET_BYTES - REQUEST_BYTES - BATCH_OVERHEAD_BYTES - 5 - HEADERS)
 }
 
 /// What a POST of so many bytes ends with.
@@ -26,7 +31,7 @@ async fn a_call_that_is_held_leaves_nothing_to_http() {
     let held = tokio::spawn(async move { export(&mut client, &full()).await });
     running.sink.entered.notified().await;
     let left = BUDGET_BYTES - running.budget.used_bytes();
-    assert!(left < 500, "{left}");
+    assert!(left < HEADERS, "{left}");
     assert_eq!(posted(&running, 500).await, 429);
     *running.sink.gate.lock().unwrap() = None;
     gate.notify_one();
@@ -63,12 +68,12 @@ async fn headers_take_their_part_of_the_budget() {
     let address = running.http.clone();
     let held = tokio::spawn(async move { post(&address, asked).await });
     running.sink.entered.notified().await;
-    let all = 1_000 + 2 * 10_000 + 20_000;
-    assert!((all..all + 500).contains(&running.budget.used_bytes()), "{}", running.budget.used_bytes());
+    let all = 1_000 + 2 * 10_000 + 20_000 + REQUEST_BYTES + BATCH_OVERHEAD_BYTES;
+    assert!((all..all + HEADERS).contains(&running.budget.used_bytes()), "{}", running.budget.used_bytes());
     *running.sink.gate.lock().unwrap() = None;
     gate.notify_one();
     assert_eq!(held.await.unwrap().status(), 200);
-    assert_eq!(running.budget.used_bytes(), 1_000 + "x-tenant".len() + 10_000);
+    assert_eq!(running.budget.used_bytes(), 1_000 + "x-tenant".len() + 10_000 + BATCH_OVERHEAD_BYTES);
     running.sink.take();
     assert_eq!(running.budget.used_bytes(), 0);
 }

@@ -14,6 +14,7 @@ use tonic::Code;
 use tonic_types::StatusExt;
 
 use super::kit::*;
+use crate::model::BATCH_OVERHEAD_BYTES;
 use crate::model::{Refusal, Signal};
 use crate::receive::counters::{Cause, Transport};
 
@@ -47,7 +48,7 @@ async fn passes_the_bytes_of_all_signals_on_unchanged() {
         assert_eq!(answer.headers["content-type"], "application/grpc");
         let batch = running.sink.take().remove(0);
         assert_eq!((batch.signal, batch.items, batch.bytes.as_ref()), (signal, items, message.as_slice()));
-        assert_eq!(batch.permit.bytes(), message.len());
+        assert_eq!(batch.permit.bytes(), message.len() + BATCH_OVERHEAD_BYTES);
         assert_eq!(running.counters.of(Transport::Grpc, signal).accepted.get(), items);
     }
     assert_eq!(running.budget.used_bytes(), 0, "dropping the batches gave everything back");
@@ -213,11 +214,11 @@ async fn over_the_budget_it_asks_to_try_again_and_recovers() {
     let mut client = h2(&running.grpc).await;
     let message = traces_of(600 << 10);
     assert_eq!(export(&mut client, &message).await.code(), Code::Ok);
-    assert_eq!(running.budget.used_bytes(), message.len());
+    assert_eq!(running.budget.used_bytes(), message.len() + BATCH_OVERHEAD_BYTES);
     let answer = export(&mut client, &message).await;
     assert_eq!((answer.code(), answer.text()), (Code::ResourceExhausted, "the memory budget is exhausted"));
     assert!(answer.status.unwrap().get_details_retry_info().is_some());
-    assert_eq!(running.budget.used_bytes(), message.len(), "the refused message holds nothing");
+    assert_eq!(running.budget.used_bytes(), message.len() + BATCH_OVERHEAD_BYTES, "the refused message holds nothing");
     assert_eq!(running.counters.of(Transport::Grpc, Signal::Traces).rejected(Cause::Budget).get(), 1);
     running.sink.take();
     assert_eq!(export(&mut client, &message).await.code(), Code::Ok, "there is room again");

@@ -11,6 +11,7 @@ use tonic_types::pb;
 
 use super::kit::*;
 use crate::config::types::{self, CorsConfig, Secret};
+use crate::model::BATCH_OVERHEAD_BYTES;
 use crate::model::{Refusal, Signal};
 use crate::receive::counters::{Cause, Transport};
 
@@ -215,7 +216,7 @@ async fn over_the_budget_it_refuses_before_the_body_has_come() {
     let response = post(&running.http, stalled).await;
     assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(response.headers()["retry-after"], "1");
-    assert_eq!(running.budget.used_bytes(), body.len());
+    assert_eq!(running.budget.used_bytes(), body.len() + BATCH_OVERHEAD_BYTES);
     running.sink.take();
     let accepted = post(&running.http, request("/v1/traces", &[PROTOBUF], Chunks::of(body))).await;
     assert_eq!(accepted.status(), StatusCode::OK);
@@ -253,10 +254,13 @@ async fn serves_browsers_and_adds_configured_headers() {
     let response = post(&running.http, preflight).await;
     assert_eq!(response.status(), StatusCode::NO_CONTENT);
     assert_eq!(response.headers()["access-control-allow-methods"], "POST");
+    assert_eq!(response.headers()["access-control-allow-credentials"], "true", "beacons have credentials");
     for (origin, granted) in [("https://a.test.com", true), ("https://evil.com", false)] {
         let response = post(&running.http, request("/v1/traces", &[JSON, ("origin", origin)], Chunks::of("{}"))).await;
         assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(response.headers().contains_key("access-control-allow-origin"), granted);
+        for name in ["access-control-allow-origin", "access-control-allow-credentials"] {
+            assert_eq!(response.headers().contains_key(name), granted, "{name}");
+        }
         assert_eq!(response.headers()["x-served-by"], "sluice");
     }
 }
