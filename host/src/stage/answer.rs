@@ -141,15 +141,17 @@ impl Asked<'_> {
             }
             types::Edit::Mask(types::Mask { entries, starts, ends, replacement }) => {
                 let entries = self.entries(entries)?;
-                growth.add(entries.len() as u64, replacement.len())?;
-                answer.edited += distinct_neighbours(&entries);
+                let distinct = distinct_neighbours(&entries);
+                growth.add_all(distinct, lengthening(&starts, &ends, &replacement))?;
+                answer.edited += distinct;
                 Ok(answer.plan.mask(self.columns, self.bytes, &entries, &starts, &ends, &replacement))
             }
             types::Edit::MaskField(types::MaskField { field, entities, starts, ends, replacement }) => {
                 let field = self.writable(field)?;
                 let entities = self.originals(field.level, entities)?;
-                growth.add(entities.len() as u64, replacement.len())?;
-                answer.edited += distinct_neighbours(&entities);
+                let distinct = distinct_neighbours(&entities);
+                growth.add_all(distinct, lengthening(&starts, &ends, &replacement))?;
+                answer.edited += distinct;
                 let (columns, bytes) = (self.columns, self.bytes);
                 Ok(answer.plan.mask_field(columns, bytes, &field, &entities, &starts, &ends, &replacement))
             }
@@ -354,6 +356,12 @@ fn key_len(field: &Field) -> usize {
         Selector::Attribute(key) => key.len(),
         Selector::Intrinsic(_) => 0,
     }
+}
+
+/// By how many bytes a replacement of these ranges makes texts longer at most.
+fn lengthening(starts: &[u32], ends: &[u32], replacement: &str) -> usize {
+    let covered = starts.iter().zip(ends).map(|(start, end)| end.saturating_sub(*start) as usize);
+    covered.map(|covered| replacement.len().saturating_sub(covered)).sum()
 }
 
 /// How many different numbers there are in a list in which equal ones stand together.

@@ -120,7 +120,7 @@ impl Pattern {
                 unchecked = 0;
             }
             unchecked += offsets[piece.end] - offsets[piece.start];
-            self.find_in_piece(haystack, piece, selects, &mut found);
+            self.find_in_piece(haystack, piece, selects, bounds, &mut found)?;
         }
         bounds.check(found.values.len())?;
         Ok(found)
@@ -150,17 +150,23 @@ impl Pattern {
         haystack: &Haystack,
         values: Range<usize>,
         selects: impl Fn(usize) -> bool,
+        bounds: Bounds,
         found: &mut Found,
-    ) {
+    ) -> Result<(), Overrun> {
+        let mut check = Often::default();
         let selects = |value: usize| selects(value) && haystack.is_live(value);
         if !self.whole_column {
             for value in values.filter(|value| selects(*value)) {
                 let number = haystack.number(value);
                 let text = haystack.value(value);
-                let matches = self.regex.find_iter(text).filter(|m| is_between_characters(text, m.start(), m.end()));
-                matches.for_each(|m| found.push(number, m.start(), m.end()));
+                for m in self.regex.find_iter(text) {
+                    check.after_match(bounds, found)?;
+                    if is_between_characters(text, m.start(), m.end()) {
+                        found.push(number, m.start(), m.end());
+                    }
+                }
             }
-            return;
+            return Ok(());
         }
         let mut value = values.start;
         let texts = haystack.texts();
@@ -169,6 +175,7 @@ impl Pattern {
         let text = &texts.bytes()[start..end];
         let mut from = 0;
         while let Some(m) = self.find_at(text, from) {
+            check.after_match(bounds, found)?;
             value = value_at(offsets, start + m.start, value);
             if selects(value) {
                 let base = offsets[value] as usize - start;
@@ -176,6 +183,7 @@ impl Pattern {
             }
             from = m.end;
         }
+        Ok(())
     }
 
     /// The next match of a pattern that is safe across values; it is never empty.
@@ -200,6 +208,25 @@ fn mistake(error: &regex_syntax::Error) -> String {
 /// Whether a match is one in text: bytes have empty matches within characters, too.
 fn is_between_characters(text: &[u8], start: usize, end: usize) -> bool {
     start < end || text.get(start).is_none_or(|byte| byte & 0xC0 != 0x80)
+}
+
+/// Looks at the bounds once for so many matches, wherever they are: a single value may have very many, and for some
+/// patterns each search goes through all that is left of it.
+#[derive(Default)]
+struct Often(u32);
+
+impl Often {
+    const MATCHES: u32 = 64;
+
+    #[inline]
+    fn after_match(&mut self, bounds: Bounds, found: &Found) -> Result<(), Overrun> {
+        self.0 += 1;
+        if self.0 < Self::MATCHES {
+            return Ok(());
+        }
+        self.0 = 0;
+        bounds.check(found.values.len())
+    }
 }
 
 impl Bounds {

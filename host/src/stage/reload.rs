@@ -4,7 +4,8 @@
 //! contents are told apart by their hash. So half-written files, editors that rename, and the symbolic links that
 //! Kubernetes swaps need no special treatment: what is no plugin yet is refused, and the next event brings the rest.
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -23,8 +24,6 @@ const RESCAN: Duration = Duration::from_secs(60);
 /// Keeps chains up to date with the plugin directory, until it is dropped.
 pub struct Reloader {
     hints: Sender<Hint>,
-    // Sends hints as long as it lives.
-    _watcher: Option<RecommendedWatcher>,
 }
 
 /// What a look at the directory led to.
@@ -43,9 +42,19 @@ enum Hint {
     Stop,
 }
 
+/// The directory, and what sends hints about it.
+struct Watch {
+    directory: PathBuf,
+    hints: Sender<Hint>,
+    watcher: Option<RecommendedWatcher>,
+    /// Device and inode of what is watched: a symbolic link may lead elsewhere meanwhile.
+    watched: Option<(u64, u64)>,
+}
+
 /// The chains to keep up to date, and what was already said about them.
 struct Watched {
     catalog: Catalog,
+    watch: Option<Watch>,
     chains: Vec<Weak<Chain>>,
     /// How long the directory must be quiet before it is read.
     quiet: Duration,
@@ -67,9 +76,9 @@ impl Reloader {
         observe: impl Fn(&Reload) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (hints, received) = mpsc::channel();
-        let watcher = catalog.directory().and_then(|directory| watch(directory, hints.clone()));
         let mut watched = Watched {
             catalog: catalog.clone(),
+            watch: catalog.directory().map(|directory| Watch::new(directory, hints.clone())),
             chains: chains.iter().map(Arc::downgrade).collect(),
             quiet,
             refused: Vec::new(),
@@ -77,7 +86,7 @@ impl Reloader {
         };
         let thread = std::thread::Builder::new().name("plugin-reload".into());
         thread.spawn(move || watched.run(&received))?;
-        Ok(Self { hints, _watcher: watcher })
+        Ok(Self { hints })
     }
 
     /// Has the directory looked at soon, as after an event.
@@ -110,6 +119,9 @@ impl Watched {
                 },
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(Hint::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if let Some(watch) = &mut self.watch {
+                watch.renew();
             }
             let reload = self.look();
             if reload != Reload::default() {
@@ -160,6 +172,25 @@ impl Reload {
     }
 }
 
+impl Watch {
+    fn new(directory: &Path, hints: Sender<Hint>) -> Self {
+        // Without a slash at its end, behind which a symbolic link is not seen as one.
+        let directory = directory.components().collect();
+        let mut watch = Self { directory, hints, watcher: None, watched: None };
+        watch.renew();
+        watch
+    }
+
+    /// Watches what the path leads to now.
+    fn renew(&mut self) {
+        let now = self.directory.metadata().ok().map(|directory| (directory.dev(), directory.ino()));
+        if now != self.watched {
+            self.watcher = watch(&self.directory, self.hints.clone());
+            self.watched = now;
+        }
+    }
+}
+
 fn watch(directory: &Path, hints: Sender<Hint>) -> Option<RecommendedWatcher> {
     let hint = move |event: notify::Result<notify::Event>| {
         // Reading is an event, too, but the end of writing is what counts. An error may hide anything, so it is a hint.
@@ -173,6 +204,7 @@ fn watch(directory: &Path, hints: Sender<Hint>) -> Option<RecommendedWatcher> {
         watcher.watch(directory, RecursiveMode::NonRecursive)?;
         // If the directory is a symbolic link, whoever swaps it does so in the directory around it.
         if let Some(around) = directory.parent().filter(|_| directory.is_symlink()) {
+            let around = if around.as_os_str().is_empty() { Path::new(".") } else { around };
             watcher.watch(around, RecursiveMode::NonRecursive)?;
         }
         Ok(watcher)

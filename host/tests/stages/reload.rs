@@ -116,6 +116,29 @@ fn takes_the_symbolic_links_that_kubernetes_swaps() {
 }
 
 #[test]
+fn follows_a_directory_that_is_a_symbolic_link() {
+    for slash in ["", "/"] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        for number in [1, 2] {
+            fs::create_dir(path(&number.to_string())).unwrap();
+            fs::write(path(&number.to_string()).join("s.wasm"), version(number)).unwrap();
+        }
+        symlink("1", path("current")).unwrap();
+        let watched = watch(&path(&format!("current{slash}")));
+        assert!(watched.runs(1));
+        symlink("2", path("new")).unwrap();
+        fs::rename(path("new"), path("current")).unwrap();
+        assert_eq!(watched.next().changes.len(), 1);
+        assert!(watched.runs(2));
+        // What happens behind the new link is seen, too.
+        fs::write(path("2/s.wasm"), version(3)).unwrap();
+        assert_eq!(watched.next().changes.len(), 1);
+        assert!(watched.runs(3));
+    }
+}
+
+#[test]
 fn a_bad_file_changes_nothing_and_is_reported_once() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("s.wasm");

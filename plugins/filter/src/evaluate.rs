@@ -23,20 +23,19 @@ pub(crate) struct Failed(pub(crate) String);
 /// # Errors
 /// If a condition can't be evaluated and `error_mode` is `propagate`.
 pub(crate) fn kept(program: &Program, batch: &Batch) -> Result<Bitmap, Failed> {
-    let evaluation = Evaluation::new(program, batch);
-    let mut alive = Bitmap::new(batch.rows(), true);
+    let mut evaluation = Evaluation::new(program, batch);
     let mut failed = None;
     for step in &program.steps {
-        if alive.is_clear() {
+        if evaluation.alive.is_clear() {
             break;
         }
-        let mut dropped = evaluation.dropped(step, &alive, &mut failed);
+        let mut dropped = evaluation.dropped(step, &mut failed);
         dropped.not();
-        alive.and(&dropped);
+        evaluation.alive.and(&dropped);
     }
     match failed {
-        Some(failed) if program.refuses_empty || !alive.is_clear() => Err(failed),
-        _ => Ok(alive),
+        Some(failed) if program.refuses_empty || !evaluation.alive.is_clear() => Err(failed),
+        _ => Ok(evaluation.alive),
     }
 }
 
@@ -44,19 +43,21 @@ pub(crate) fn kept(program: &Program, batch: &Batch) -> Result<Bitmap, Failed> {
 pub(crate) struct Evaluation<'b> {
     batch: &'b Batch,
     slots: Vec<Loaded<'b>>,
+    /// The rows that earlier steps left.
+    alive: Bitmap,
 }
 
 impl<'b> Evaluation<'b> {
     fn new(program: &'b Program, batch: &'b Batch) -> Self {
         let types = program.slots.metric_type().map(|handle| batch.s64(handle));
         let slots = program.slots.iter().map(|slot| Loaded::new(slot, types, batch)).collect();
-        Self { batch, slots }
+        Self { batch, slots, alive: Bitmap::new(batch.rows(), true) }
     }
 
     /// The rows for which any condition of a step is true. Notes the first failure that is not tolerated; the rows
     /// where it is are not asked any more.
-    fn dropped(&self, step: &'b Step, alive: &Bitmap, failed: &mut Option<Failed>) -> Bitmap {
-        let mut open = alive.clone();
+    fn dropped(&self, step: &'b Step, failed: &mut Option<Failed>) -> Bitmap {
+        let mut open = self.alive.clone();
         let mut dropped = Bitmap::new(self.batch.rows(), false);
         for condition in &step.conditions {
             let truth = self.test(&condition.test);

@@ -1,8 +1,6 @@
 //! The text form of values that are no text, as the Collector writes it (`AsString` of its pdata): numbers as in
 //! JSON, arrays and maps as JSON with sorted keys.
 
-use std::collections::BTreeMap;
-
 use sluice_sdk::{Batch, Table, Texts, ValueKind};
 
 /// Writes values of one batch.
@@ -33,8 +31,8 @@ impl<'a> TextForms<'a> {
             ValueKind::Double => double(self.table.double(i).unwrap_or_default()),
             ValueKind::Array | ValueKind::Map => {
                 let mut json = String::new();
-                // A number that JSON does not have leaves nothing of the whole, there as here.
-                self.write_json(i, &mut json).map(|()| json).unwrap_or_default()
+                self.write_json(i, &mut json);
+                json
             }
             ValueKind::Bytes | ValueKind::Empty | ValueKind::Absent => String::new(),
         }
@@ -45,10 +43,15 @@ impl<'a> TextForms<'a> {
     }
 
     /// Nesting ends at the 64 levels that the host accepts, and so does the recursion.
-    fn write_json(&self, i: usize, json: &mut String) -> Option<()> {
+    ///
+    /// All that an exporter may write stands in it, though JSON and the Collector have no such thing: each member of a map
+    /// that has a key twice, and numbers that are none.
+    fn write_json(&self, i: usize, json: &mut String) {
         match self.table.kind(i) {
             ValueKind::Text => write_string(self.text(i), json),
-            ValueKind::Double if !self.table.double(i).is_some_and(f64::is_finite) => return None,
+            ValueKind::Double if !self.table.double(i).is_some_and(f64::is_finite) => {
+                write_string(&self.of(i as u32), json);
+            }
             ValueKind::Boolean | ValueKind::Integer | ValueKind::Double => json.push_str(&self.of(i as u32)),
             ValueKind::Bytes => json.push_str("\"\""),
             ValueKind::Empty | ValueKind::Absent => json.push_str("null"),
@@ -56,25 +59,23 @@ impl<'a> TextForms<'a> {
                 json.push('[');
                 for (at, element) in children(self.table, i).enumerate() {
                     json.push_str(if at == 0 { "" } else { "," });
-                    self.write_json(element, json)?;
+                    self.write_json(element, json);
                 }
                 json.push(']');
             }
             ValueKind::Map => {
-                // Of members with the same key the last one counts.
-                let members: BTreeMap<&str, usize> =
-                    children(self.table, i).map(|member| (self.table.key(member), member)).collect();
+                let mut members: Vec<usize> = children(self.table, i).collect();
+                members.sort_by_key(|member| self.table.key(*member));
                 json.push('{');
-                for (at, (key, member)) in members.into_iter().enumerate() {
+                for (at, member) in members.into_iter().enumerate() {
                     json.push_str(if at == 0 { "" } else { "," });
-                    write_string(key, json);
+                    write_string(self.table.key(member), json);
                     json.push(':');
-                    self.write_json(member, json)?;
+                    self.write_json(member, json);
                 }
                 json.push('}');
             }
         }
-        Some(())
     }
 }
 

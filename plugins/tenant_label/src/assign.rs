@@ -181,7 +181,8 @@ impl<'a> Tenants<'a> {
 
     /// Splits the batch among the tenants that have rows.
     fn partition(self, batch: &Batch, assignment: &Assignment, outcome: &mut Outcome) {
-        if self.in_use() == 1 {
+        // Which resources without rows are not the one tenant's, only codes can tell.
+        if self.in_use() == 1 && assignment.resources.iter().all(Option::is_some) {
             if let Some((name, _)) = self.names.into_iter().find(|(_, used)| *used) {
                 outcome.belongs_to(name);
             }

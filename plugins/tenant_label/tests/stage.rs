@@ -125,17 +125,20 @@ fn labels_resources_and_splits_by_them() {
     assert_eq!(testing::counter("unknown_tenant_rows"), 3);
 }
 
-/// Else its attributes would come to whomever the label names.
+/// Else its attributes would come to whomever the label names, or to the only tenant that has records.
 #[test]
-fn a_resource_without_records_has_nobodys_label() {
+fn a_resource_without_records_is_nobodys() {
     let resources = vec![
         (json!({"tenant": "a"}), vec![json!({"id": 1})]),
         (json!({"tenant": "a", "tenant.id": "b", "note": "x"}), vec![]),
         (json!({"note": "y"}), vec![]),
     ];
-    let processed = process(json!({"sources": [{"from": "resource", "key": "tenant"}]}), &resources, &[]).unwrap();
-    let expected = owned(&[("a", &["[tenant.id=a tenant=a]", "id=1", "[note=x tenant=a]", "[note=y]"])]);
-    assert_eq!(partitions(&processed), expected);
+    let config = |partition: bool| json!({"sources": [{"from": "resource", "key": "tenant"}], "partition": partition});
+    let processed = process(config(true), &resources, &[]).unwrap();
+    assert_eq!(partitions(&processed), owned(&[("a", &["[tenant.id=a tenant=a]", "id=1"])]));
+    let labelled = process(config(false), &resources, &[]).unwrap();
+    let expected = ["[tenant.id=a tenant=a]", "id=1", "[note=x tenant=a]", "[note=y]"];
+    assert_eq!(lines(&labelled.bytes), expected);
 }
 
 #[test]

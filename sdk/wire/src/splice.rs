@@ -37,7 +37,8 @@ pub struct Part<'a> {
 ///
 /// What no edit concerns is copied as it is, unknown fields included; a request that no edit concerns at all is not
 /// even copied. Metrics, scopes and resources that lost all of their records go. Those that had none before stay, unless
-/// what they stand in goes into several parts: nobody knows whose they are.
+/// what they stand in goes into several parts, or there is a partition and they are resources: nobody knows whose they
+/// are, not even if all records go into one part.
 pub fn splice<'a>(bytes: &'a [u8], columns: &Columns, plan: &EditPlan) -> Vec<Part<'a>> {
     let mut unlimited = usize::MAX;
     splice_within(&mut unlimited, bytes, columns, plan).unwrap_or_default()
@@ -54,7 +55,7 @@ pub fn splice_within<'a>(
     columns: &Columns,
     plan: &EditPlan,
 ) -> Result<Vec<Part<'a>>, TooRepetitive> {
-    if let Some(whole) = unchanged(bytes, plan) {
+    if let Some(whole) = unchanged(bytes, columns, plan) {
         return Ok(whole);
     }
     let mut splicer = Splicer::new(bytes, columns, plan, *room);
@@ -68,8 +69,9 @@ pub fn splice_within<'a>(
 pub struct TooRepetitive;
 
 /// The request as it is, if all of it goes into one part and nothing changes.
-fn unchanged<'a>(bytes: &'a [u8], plan: &EditPlan) -> Option<Vec<Part<'a>>> {
-    if plan.edits() || plan.keep.is_some() {
+fn unchanged<'a>(bytes: &'a [u8], columns: &Columns, plan: &EditPlan) -> Option<Vec<Part<'a>>> {
+    let has_nobodys = || columns.resource_rows().windows(2).any(|rows| rows[0] == rows[1]);
+    if plan.edits() || plan.keep.is_some() || (plan.partition.is_some() && has_nobodys()) {
         return None;
     }
     let code = sole_part(plan)?;
@@ -166,7 +168,7 @@ impl<'a, 'p> Splicer<'a, 'p> {
             metric: 0,
             row: 0,
             sets: Default::default(),
-            sole,
+            sole: sole.filter(|_| plan.partition.is_none()),
             stamps: vec![0; parts],
             stamp: 0,
             room,

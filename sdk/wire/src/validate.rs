@@ -25,7 +25,8 @@ pub struct Summary {
     pub metrics: u32,
     /// Spans, log records or data points.
     pub records: u32,
-    /// Where a log record has a second body, a pair a second value, or a value the index of a text beside something else.
+    /// Where a log record has a second body, a pair a second value, or a value a second array or map, or the index of a text
+    /// beside something else.
     /// Protobuf joins such values, but some readers of OTLP take the last, and older ones know no index: what a stage saw
     /// and did would not be what all of them see.
     pub second_value: Option<u32>,
@@ -355,6 +356,13 @@ impl<'a> Checker<'a> {
                 }
                 self.has_value = true;
             }
+        } else if self.message == schema::ANY_VALUE {
+            // Another array or map in the same value.
+            if self.has_value {
+                cold_path();
+                self.count.summary.second_value.get_or_insert(self.at as u32);
+            }
+            self.has_value = true;
         }
         let Some(slot) = self.open.get_mut(self.depth) else {
             return Err(WireError { offset: self.at, reason: Reason::TooDeep });

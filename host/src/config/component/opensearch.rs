@@ -32,7 +32,7 @@ pub struct OpenSearchConfig {
     /// Default: none.
     pub index_prefix: String,
     /// Index for traces, instead of the one of `dataset` and `namespace`. `%{key}` stands for an attribute of span,
-    /// scope or resource, and `%{tenant}` for the tenant.
+    /// scope or resource, which senders may write as they like, and `%{tenant}` for the tenant.
     pub traces_index: String,
     /// What stands for an attribute that is not there. Default: unknown.
     pub traces_index_fallback: String,

@@ -21,6 +21,10 @@ use crate::stage::declared::Writes;
 /// A sender whose batch a stage rejected tries again after this time; by then somebody may have repaired the stage.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// What one call gets at most, unless resources are larger. A stage that searches for many patterns takes some ten
+/// nanoseconds a byte, and has a tenth of a second; what it needs memory for is in proportion, too.
+const AT_ONCE_BYTES: usize = 1 << 20;
+
 /// Runs a batch through all stages of a plan.
 pub(super) fn run(plan: &Plan, batch: Batch) -> ChainOutcome {
     let mut stages: Vec<StageReport> =
@@ -90,24 +94,11 @@ impl<'a> Run<'a> {
     /// Cuts what is too large for one call, and joins what comes out.
     fn batch(&mut self) -> Result<Vec<Piece>, Refusal> {
         let whole = Piece { tenant: None, bytes: self.batch.bytes.clone(), items: self.batch.items };
-        if whole.items <= self.plan.rows as u64 && whole.bytes.len() <= self.plan.bytes {
+        if whole.items <= self.plan.rows as u64 && whole.bytes.len() <= self.plan.bytes.min(AT_ONCE_BYTES) {
             return self.piece(whole, 0);
         }
         let (mut done, mut tenants) = (Vec::new(), BTreeSet::new());
-        let parts = split(self.batch.signal, &self.batch.bytes, self.plan.rows, self.plan.bytes);
-        // Splitting ends where the pieces would take many times the memory, since each repeats its resource.
-        let Plan { rows, bytes, .. } = self.plan;
-        let is_too_large = |part: &sluice_wire::Piece<'_>| {
-            part.records as usize > *rows || (part.records > 1 && part.bytes.len() > *bytes)
-        };
-        if parts.iter().any(is_too_large) {
-            let reason = format!(
-                "its resources are so large that requests of at most {rows} records and {bytes} bytes, each of which \
-                 repeats its resource, would take too much memory"
-            );
-            return Err(Refusal::Permanent { reason });
-        }
-        for part in parts {
+        for part in self.parts()? {
             let bytes = own(&self.batch.bytes, part.bytes);
             let (before, room) = (bytes.len(), self.room);
             let piece = Piece { tenant: None, bytes, items: u64::from(part.records) };
@@ -126,6 +117,27 @@ impl<'a> Run<'a> {
             done.extend(pieces);
         }
         Ok(join(done))
+    }
+
+    /// The batch in parts for one call each, of a size that calls have time for, or at least of one that they have
+    /// memory for.
+    fn parts(&self) -> Result<Vec<sluice_wire::Piece<'a>>, Refusal> {
+        let Plan { rows, bytes, .. } = self.plan;
+        for bytes in [AT_ONCE_BYTES.min(*bytes), *bytes] {
+            let parts = split(self.batch.signal, &self.batch.bytes, *rows, bytes);
+            // Splitting ends where the pieces would take many times the memory, since each repeats its resource.
+            let is_too_large = |part: &sluice_wire::Piece<'_>| {
+                part.records as usize > *rows || (part.records > 1 && part.bytes.len() > bytes)
+            };
+            if !parts.iter().any(is_too_large) {
+                return Ok(parts);
+            }
+        }
+        let reason = format!(
+            "its resources are so large that requests of at most {rows} records and {bytes} bytes, each of which \
+             repeats its resource, would take too much memory"
+        );
+        Err(Refusal::Permanent { reason })
     }
 
     /// Takes a request through the stages from a position on.
@@ -354,7 +366,7 @@ impl Current {
     /// The requests that are left, one per tenant.
     fn finish(mut self, tenant: &Option<String>, room: &mut usize) -> Result<(Vec<Piece>, Columns), Refusal> {
         let names = self.tenants.take().map(|Tenants { names, codes }| {
-            if names.len() != 1 {
+            if !codes.is_empty() {
                 // Codes are below the number of names and there is one per row, so this can't fail.
                 let planned = self.edits.partition(codes, names.len() as u32);
                 if let Err(error) = planned {

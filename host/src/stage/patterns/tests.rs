@@ -150,6 +150,21 @@ fn finds_in_every_piece_of_a_long_column() {
     }
 }
 
+/// Each search of this pattern goes to the end of the value, whose matches would take hours.
+#[test]
+fn looks_at_its_bounds_within_a_value() {
+    let column = haystack(&["token=a1 ".repeat(100_000)]);
+    for pattern in [r"token=[a-z0-9]+(?:.*;end)?", r"token=[a-z0-9]+(?:[^;]*;end)?"] {
+        let compiled = Pattern::new(pattern).expect("valid");
+        let started = Instant::now();
+        let soon = Bounds { deadline: started + Duration::from_millis(20), ..bounds() };
+        assert_eq!(compiled.find(&column, None, soon), Err(Overrun::Time), "{pattern}");
+        assert!(started.elapsed() < Duration::from_secs(20), "{pattern} took {:?}", started.elapsed());
+    }
+    let few = Bounds { max_matches: 100, ..bounds() };
+    assert_eq!(Pattern::new("t").expect("valid").find(&column, None, few), Err(Overrun::Matches(100)));
+}
+
 #[test]
 fn stops_at_its_bounds() {
     let column = haystack(&["aaa".to_owned(), "a".to_owned()]);

@@ -237,7 +237,7 @@ impl<'b> Evaluation<'b> {
         let loaded = &self.slots[slot];
         let carries = |row: usize| loaded.kind.is_some_and(|kinds| kinds.get(row) != ValueKind::Absent);
         let has = |metric: usize| {
-            let first = self.batch.metric_rows(metric).find(|row| carries(*row));
+            let first = self.batch.metric_rows(metric).find(|row| self.alive.get(*row) && carries(*row));
             first.is_some_and(|row| match expected {
                 None => true,
                 Some(expected) => loaded.dictionary.and_then(|column| column.get(row)).unwrap_or_default() == expected,

@@ -268,6 +268,14 @@ fn infers_the_context_of_flat_conditions() {
         Signal::Metrics,
         &[
             (json!({ "metric_conditions": ["metric.name == \"cpu\"", "datapoint.count == 3"] }), "c"),
+            // A group sees what the one before it left.
+            (
+                json!({ "metric_conditions": [
+                    { "context": "datapoint", "conditions": ["attributes[\"state\"] == \"idle\""] },
+                    { "context": "metric", "conditions": ["HasAttrOnDatapoint(\"state\", \"idle\")"] },
+                ] }),
+                "bcd",
+            ),
             (json!({ "metric_conditions": ["HasAttrKeyOnDatapoint(\"state\") and metric.unit == \"1\""] }), "cd"),
         ],
     );

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sluice_sdk::{Outcome, Signal};
 
-use crate::view::{View, encode, view};
+use crate::view::{View, decode, encode, view};
 use crate::{process, run};
 
 const CARD: &str = "4[0-9]{12}(?:[0-9]{3})?";
@@ -123,6 +123,28 @@ fn writes_other_kinds_as_text_if_told_so() {
         json!({"i": "****", "d": "****.5", "b": true, "m": r#"{"a":[1,null,0.5],"z":"<****>"}"#, "l": [1, 2]}),
     );
 }
+
+/// Whatever an exporter may write is searched: a member whose key stands twice, and what is beside a number that JSON
+/// does not have.
+#[test]
+fn a_strange_map_hides_nothing() {
+    let config = json!({"allow_all_keys": true, "blocked_values": [CARD], "redact_all_types": true});
+    let cases: [(Value, &[u8], &[u8], &str); 3] = [
+        (json!({"card": "4111111111111111", "kard": "x"}), b"kard", b"card", r#"{"card":"****","card":"x"}"#),
+        (json!({"a": "x", "c": "4111111111111111", "d": 0.5}), &HALF, &NAN, r#"{"a":"x","c":"****","d":"NaN"}"#),
+        (json!(["4111111111111111", 0.5]), &HALF, &NAN, r#"["****","NaN"]"#),
+    ];
+    for (value, from, to, expected) in cases {
+        let request = encode(Signal::Logs, &view(json!({"record": {"m": value}})));
+        let at = request.windows(from.len()).position(|bytes| bytes == from).expect("it is there");
+        let request = [&request[..at], to, &request[at + from.len()..]].concat();
+        let processed = run(&config, Signal::Logs, &request);
+        assert_eq!(decode(Signal::Logs, &processed.bytes)[0].record["m"], expected);
+    }
+}
+
+const HALF: [u8; 8] = 0.5_f64.to_le_bytes();
+const NAN: [u8; 8] = f64::NAN.to_le_bytes();
 
 #[test]
 fn hashes_each_match() {

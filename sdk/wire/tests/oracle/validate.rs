@@ -308,6 +308,9 @@ fn tells_of_a_second_value_where_there_can_be_one() {
         (vec![field(6, &pair(1)), field(6, &pair(1))], None),
         (vec![field(6, &pair(2))], Some(29)),
         (vec![field(5, &field(6, &field(1, &pair(2))))], Some(33)),
+        (vec![field(5, &[map(b"a"), map(b"b")].concat())], Some(22)),
+        (vec![field(5, &[field(5, b""), field(5, b"")].concat())], Some(12)),
+        (vec![field(5, &[field(1, b"text"), field(5, b"")].concat())], None),
         (vec![field(5, &field(5, &[field(1, &map(b"a")), field(1, &map(b"b"))].concat()))], None),
         // The index of a text, which older readers don't know: alone, and beside what they would see in its place.
         (vec![field(5, &[0x40, 0])], None),
