@@ -7,7 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT,
+    AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, PROXY_AUTHORIZATION, RETRY_AFTER,
+    USER_AGENT,
 };
 use http::uri::{Authority, Scheme};
 use http::{Method, StatusCode, Uri};
@@ -18,8 +19,8 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use percent_encoding::percent_decode_str;
 
 use crate::config::types::{Headers, HttpClientConfig};
-use crate::export::echo::without_secrets;
-use crate::export::sign::{SignError, Signer};
+use crate::export::echo::Secrets;
+use crate::export::sign::{SignError, Signer, SignerStatus};
 pub use compress::compress;
 pub(crate) use compress::compress_message;
 pub use connect::ConnectError;
@@ -34,6 +35,8 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
+/// How often a destination may say that a request belongs elsewhere.
+const MAX_REDIRECTS: usize = 3;
 /// A reply's body beyond this is cut off unless the request asks for more: enough for any error message.
 pub const DEFAULT_MAX_REPLY_BYTES: usize = 64 * 1024;
 /// The most of a reply's text that stands in a reason.
@@ -79,7 +82,7 @@ pub struct Request {
 /// What the destination answered.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// The status; redirects are not followed.
+    /// The status. Redirects are followed on the same host, if the request is to be made again as it is.
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
@@ -87,6 +90,8 @@ pub struct Reply {
     pub body: Bytes,
     /// Whether there was more of the body.
     pub truncated: bool,
+    /// What must not be shown of it.
+    pub secrets: Secrets,
 }
 
 /// Why a client can't be made from its settings.
@@ -127,9 +132,11 @@ impl HttpClient {
     /// # Errors
     /// If a certificate, the proxy or a header is of no use.
     pub fn new(block: &str, settings: &HttpClientConfig, authenticator: Authenticator) -> Result<Self, ClientError> {
-        let tls = ClientTls::new(format!("{block}::tls"), &settings.tls, &["h2", "http/1.1"])?;
-        let connector = Connector::new(tls, settings.proxy_url.as_ref()).map_err(ClientError::Proxy)?;
         let mut headers = static_headers(&settings.headers)?;
+        // A host of the user's own can't be named in HTTP/2 beside the one that is connected to.
+        let protocols: &[&str] = if headers.contains_key(HOST) { &["http/1.1"] } else { &["h2", "http/1.1"] };
+        let tls = ClientTls::new(format!("{block}::tls"), &settings.tls, protocols)?;
+        let connector = Connector::new(tls, settings.proxy_url.as_ref()).map_err(ClientError::Proxy)?;
         headers.entry(USER_AGENT).or_insert(AGENT);
         let timeout = Some(settings.timeout.get()).filter(|timeout| !timeout.is_zero());
         Ok(Self { http: client(settings, connector.clone()), connector, headers, timeout, authenticator })
@@ -141,12 +148,34 @@ impl HttpClient {
     /// If there is no answer; any status is one.
     pub async fn send(&self, request: Request) -> Result<Reply, SendError> {
         match self.timeout {
-            None => self.exchange(request).await,
-            Some(timeout) => match tokio::time::timeout(timeout, self.exchange(request)).await {
+            None => self.follow(request).await,
+            Some(timeout) => match tokio::time::timeout(timeout, self.follow(request)).await {
                 Ok(result) => result,
-                Err(_) => Err(SendError::Timeout(timeout)),
+                Err(_) => Err(self.late(timeout)),
             },
         }
+    }
+
+    /// Why there is no answer in time: nothing may have been sent, for want of credentials.
+    fn late(&self, timeout: Duration) -> SendError {
+        match &self.authenticator {
+            Authenticator::SigV4(signer) if signer.status() == SignerStatus::Starting => {
+                SendError::Sign(SignError::NoCredentials("they are still being fetched".into()))
+            }
+            _ => SendError::Timeout(timeout),
+        }
+    }
+
+    /// Goes where the destination says that the request belongs, on the same host: headers may be secrets.
+    async fn follow(&self, mut request: Request) -> Result<Reply, SendError> {
+        for _ in 0..MAX_REDIRECTS {
+            let reply = self.exchange(request.clone()).await?;
+            match redirected(&request.uri, &reply) {
+                Some(uri) => request.uri = uri,
+                None => return Ok(reply),
+            }
+        }
+        self.exchange(request).await
     }
 
     async fn exchange(&self, request: Request) -> Result<Reply, SendError> {
@@ -154,9 +183,9 @@ impl HttpClient {
         let Authenticator::SigV4(signer) = &self.authenticator else { return self.perform(request).await };
         request.uri = with_unambiguous_query(request.uri);
         let unsigned = request.headers.clone();
-        signer.sign(&request.method, &request.uri, &mut request.headers, &request.body).await?;
+        let signed = signer.sign(&request.method, &request.uri, &mut request.headers, &request.body).await?;
         let first = self.perform(request.clone()).await?;
-        if !signer.learn(&first)? {
+        if !signer.learn(&first, signed)? {
             return Ok(first);
         }
         // The clock was wrong; the same request with the right time has a chance.
@@ -192,10 +221,9 @@ impl HttpClient {
             message.headers_mut().insert(PROXY_AUTHORIZATION, credentials);
         }
         *message.uri_mut() = request.uri;
-        let sent = message.headers().clone();
+        let secrets = Secrets::of(message.headers());
         let response = self.http.request(message).await.map_err(classify)?;
-        let reply = read(response, request.max_reply_bytes).await?;
-        Ok(Reply { body: without_secrets(&sent, reply.body), ..reply })
+        read(response, request.max_reply_bytes, secrets).await
     }
 }
 
@@ -227,7 +255,8 @@ impl Reply {
 
     /// The status and what the body says, as a reason: at most `MAX_REASON_BYTES` of text, on one line.
     pub fn reason(&self) -> String {
-        let text = String::from_utf8_lossy(&self.body);
+        let body = self.secrets.mask(&self.body);
+        let text = String::from_utf8_lossy(&body);
         let text: Vec<&str> = text.split_whitespace().collect();
         let mut reason = format!("status {}", self.status);
         if !text.is_empty() {
@@ -246,6 +275,23 @@ impl SendError {
             Self::Sign(error) => error.is_retryable(),
         }
     }
+}
+
+/// Where a destination sends a request that is to be made again as it is.
+fn redirected(from: &Uri, reply: &Reply) -> Option<Uri> {
+    if !matches!(reply.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT) {
+        return None;
+    }
+    let to: Uri = reply.headers.get(LOCATION)?.to_str().ok()?.parse().ok()?;
+    let Some(authority) = to.authority() else {
+        let mut parts = from.clone().into_parts();
+        parts.path_and_query = Some(to.path_and_query().filter(|path| path.as_str().starts_with('/'))?.clone());
+        return Uri::from_parts(parts).ok();
+    };
+    let is_safe =
+        to.scheme_str() == Some("https") || (to.scheme_str() == Some("http") && from.scheme_str() == Some("http"));
+    // User name and password stand before the host.
+    (is_safe && from.host() == to.host() && !authority.as_str().contains('@')).then_some(to)
 }
 
 /// Cuts a text from a peer down to what a log line or a metric takes.
@@ -312,7 +358,7 @@ fn client(settings: &HttpClientConfig, connector: Connector) -> Client<Connector
     builder.build(connector)
 }
 
-async fn read(response: http::Response<Incoming>, max_bytes: usize) -> Result<Reply, SendError> {
+async fn read(response: http::Response<Incoming>, max_bytes: usize, secrets: Secrets) -> Result<Reply, SendError> {
     let (parts, mut incoming) = response.into_parts();
     let mut body = BytesMut::new();
     let mut truncated = false;
@@ -326,7 +372,7 @@ async fn read(response: http::Response<Incoming>, max_bytes: usize) -> Result<Re
             break;
         }
     }
-    Ok(Reply { status: parts.status, headers: parts.headers, body: body.freeze(), truncated })
+    Ok(Reply { status: parts.status, headers: parts.headers, body: body.freeze(), truncated, secrets })
 }
 
 fn classify(error: hyper_util::client::legacy::Error) -> SendError {

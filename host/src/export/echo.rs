@@ -1,5 +1,9 @@
 //! A destination may repeat in its answer what it was sent, credentials included. Answers end up in logs, dead letters
-//! and replies to senders, so the values of sensitive headers are taken out of them first.
+//! and replies to senders, so the values of sensitive headers are taken out of what is shown. What is read stays as it is:
+//! a value such as `true` or a number may stand in any answer.
+
+use std::borrow::Cow;
+use std::fmt;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
@@ -7,6 +11,42 @@ use memchr::memmem;
 
 /// What is shorter is no secret, and would be found in too many texts.
 pub(crate) const SHORTEST_SECRET: usize = 4;
+
+/// The values of a request's sensitive headers.
+#[derive(Clone, Default)]
+pub struct Secrets(HeaderMap);
+
+impl Secrets {
+    /// Those of these headers.
+    pub(crate) fn of(sent: &HeaderMap) -> Self {
+        Self(
+            sent.iter()
+                .filter(|(_, value)| value.is_sensitive())
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        )
+    }
+
+    /// Bytes without them.
+    pub(crate) fn mask(&self, answer: &Bytes) -> Bytes {
+        without_secrets(&self.0, answer.clone())
+    }
+
+    /// A text without them.
+    pub(crate) fn mask_text(&self, text: String) -> String {
+        let masked = without_secrets(&self.0, Bytes::from(text));
+        match String::from_utf8_lossy(&masked) {
+            Cow::Borrowed(text) => text.to_owned(),
+            Cow::Owned(text) => text,
+        }
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secrets").finish_non_exhaustive()
+    }
+}
 
 /// An answer in which asterisks stand for what came out of sensitive headers. It keeps its length: it may be a message
 /// with lengths in it.

@@ -14,6 +14,7 @@ mod ss4o;
 mod templates;
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::header::CONTENT_ENCODING;
@@ -23,6 +24,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 pub use request::BulkRequest;
 
 use super::client::{Authenticator, ClientError, HttpClient, Reply, Request, SendError, compress};
+use super::pace::Pace;
 use super::{Again, DeadLetter, Document, Encoded, Exporter, Sent};
 use crate::config::component::{BulkAction, MappingMode, OpenSearchConfig};
 use crate::model::Batch;
@@ -44,6 +46,8 @@ pub struct OpenSearch {
     compression: crate::config::types::Compression,
     templates: Vec<templates::Template>,
     templates_installed: AtomicBool,
+    id: String,
+    refused_services: Mutex<Pace>,
 }
 
 /// Why a template is not there.
@@ -95,6 +99,8 @@ impl OpenSearch {
             compression: config.http.compression,
             templates_installed: AtomicBool::new(templates.is_empty()),
             templates,
+            id: id.to_string(),
+            refused_services: Mutex::default(),
         })
     }
 
@@ -138,6 +144,14 @@ impl OpenSearch {
         }
     }
 
+    /// Nothing is lost, but Jaeger does not show what it has no service for.
+    fn refuse_service(&self, reason: String) {
+        let mut pace = self.refused_services.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(documents) = pace.add(1) {
+            tracing::warn!(exporter = self.id, documents, reason, "documents of services are refused");
+        }
+    }
+
     /// What became of each document.
     fn results(&self, request: BulkRequest, reply: &Reply) -> Sent<BulkRequest> {
         let results = match reply::read(&reply.body, request.documents.len()) {
@@ -155,12 +169,14 @@ impl OpenSearch {
                         self.encoder.services.stored(key.id, key.day, Instant::now());
                     }
                 }
-                reply::Result::Later(why) => reason.clone_from(why),
+                reply::Result::Later(why) => reason = reply.secrets.mask_text(why.clone()),
                 // A service document comes again with the next span of the operation.
-                reply::Result::Never(_) if document.items == 0 => {}
+                reply::Result::Never(why) if document.items == 0 => {
+                    self.refuse_service(reply.secrets.mask_text(why.clone()));
+                }
                 reply::Result::Never(why) => sent.refused.push(DeadLetter {
                     items: document.items.into(),
-                    reason: why.clone(),
+                    reason: reply.secrets.mask_text(why.clone()),
                     document: Some(Document::Sent(request.source(document))),
                 }),
             }

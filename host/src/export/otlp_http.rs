@@ -103,9 +103,12 @@ impl OtlpHttp {
         if reply.status.is_success() {
             let (rejected, message) = match is_json(&reply) {
                 true => partial_success_of_json(&reply.body),
-                false => return self.partial_success.judge(post.batch.signal, items, &reply.body),
+                false => {
+                    let body = reply.secrets.mask(&reply.body);
+                    return self.partial_success.judge(post.batch.signal, items, &body);
+                }
             };
-            return self.partial_success.judge_parsed(items, rejected, message);
+            return self.partial_success.judge_parsed(items, rejected, reply.secrets.mask_text(message));
         }
         let reason = reply.reason_of_status_message();
         match reply.status.as_u16() {

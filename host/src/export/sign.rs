@@ -203,24 +203,30 @@ impl Signer {
         uri: &Uri,
         headers: &mut HeaderMap,
         body: &[u8],
-    ) -> Result<(), SignError> {
+    ) -> Result<SystemTime, SignError> {
         let credentials = self.credentials().await?;
         let scope = self.scope(uri)?;
         let time = self.shared.clock.now(SystemTime::now());
-        signature::sign(Signing { method, uri, body, credentials: &credentials, scope: &scope, time }, headers)
+        signature::sign(Signing { method, uri, body, credentials: &credentials, scope: &scope, time }, headers)?;
+        Ok(time)
     }
 
-    /// Looks at a reply to a signed request. True means that the clock was wrong and is corrected now, so that the
-    /// same request, signed again, has a chance.
+    /// Looks at a reply to a request that was signed with this time. True means that the clock was wrong and is corrected
+    /// now, so that the same request, signed again, has a chance.
     ///
     /// # Errors
     /// If the credentials have expired; they are refreshed, and then the request has a chance.
-    pub(crate) fn learn(&self, reply: &Reply) -> Result<bool, SignError> {
+    pub(crate) fn learn(&self, reply: &Reply, signed: SystemTime) -> Result<bool, SignError> {
         if clock::credentials_expired(reply) {
             self.shared.refresh.notify_one();
             return Err(SignError::Expired(reply.reason()));
         }
-        Ok(self.shared.clock.learn(reply, SystemTime::now()))
+        let was_wrong = self.shared.clock.learn(reply, signed, SystemTime::now());
+        if was_wrong {
+            // By the right time they may have expired, or do so sooner than it was thought.
+            self.shared.refresh.notify_one();
+        }
+        Ok(was_wrong)
     }
 
     async fn credentials(&self) -> Result<Credentials, SignError> {
@@ -231,7 +237,11 @@ impl Signer {
         match (&held.credentials, &held.status) {
             (Some(credentials), _) if credentials.expiry().is_none_or(|expiry| now < expiry) => Ok(credentials.clone()),
             (_, SignerStatus::Failing { reason, .. }) => Err(SignError::NoCredentials(reason.clone())),
-            _ => Err(SignError::NoCredentials("they have expired".to_owned())),
+            _ => {
+                // By the clock, which may have leapt, and not by what the refresh waits for.
+                self.shared.refresh.notify_one();
+                Err(SignError::NoCredentials("they have expired".to_owned()))
+            }
         }
     }
 

@@ -270,6 +270,12 @@ impl OpenSearchConfig {
             ("traces_index", &self.traces_index),
             ("logs_index", &self.logs_index),
         ];
+        for (key, name) in &names[2..4] {
+            if name.contains("%{") {
+                findings
+                    .error(key, format!("{name:?} has a placeholder; Jaeger's indices are the same for all tenants"));
+            }
+        }
         for (key, name) in names {
             let mut literal = String::new();
             let mut rest = name.as_str();

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::config::types::{Secret, TlsClientConfig, TlsVersion, Url};
 use crate::export::testing::authority::Authority;
-use crate::export::testing::server::{Server, reply};
+use crate::export::testing::server::{Seen, Server, reply};
 
 fn client(settings: HttpClientConfig) -> HttpClient {
     HttpClient::new("exporters::x", &settings, Authenticator::None).expect("client")
@@ -102,16 +102,62 @@ async fn cuts_a_long_reply_off_at_the_limit() {
 }
 
 #[tokio::test]
-async fn does_not_follow_redirects() {
-    let server = Server::start(|_| {
-        let mut response = reply(307, "");
-        response.headers_mut().insert("location", HeaderValue::from_static("/elsewhere"));
-        response
-    })
-    .await;
-    let answer = client(HttpClientConfig::default()).send(post(server.uri("/"))).await.expect("reply");
-    assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT);
-    server.one();
+async fn follows_what_is_to_be_made_again_on_the_same_host() {
+    let moved = |status: u16, to: &'static str| {
+        move |seen: &Seen| {
+            if seen.head.uri.path() == "/there" {
+                return reply(200, "arrived");
+            }
+            let mut response = reply(status, "");
+            response.headers_mut().insert("location", HeaderValue::from_static(to));
+            response
+        }
+    };
+    for (status, to, expected) in [
+        (307, "/there", 200),
+        (308, "/there", 200),
+        (302, "/there", 302),
+        (308, "/round", 308),
+        (308, "https://elsewhere.example/there", 308),
+        (308, "http://elsewhere.example/there", 308),
+        (308, "there", 308),
+    ] {
+        let server = Server::start(moved(status, to)).await;
+        let answer = client(HttpClientConfig::default()).send(post(server.uri("/"))).await.expect("reply");
+        assert_eq!(answer.status, expected, "{status} {to}");
+        let seen = server.seen();
+        assert!(seen.iter().all(|seen| seen.head.method == Method::POST && &seen.body[..] == b"payload"));
+        assert_eq!(
+            seen.len(),
+            if expected == 200 {
+                2
+            } else if to == "/round" {
+                1 + MAX_REDIRECTS
+            } else {
+                1
+            }
+        );
+    }
+}
+
+#[test]
+fn is_not_led_to_where_headers_are_not_safe() {
+    let to = |from: &str, location: &str| {
+        let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_str(location).expect("value"))]);
+        let reply = Reply {
+            status: StatusCode::PERMANENT_REDIRECT,
+            headers,
+            body: Bytes::new(),
+            truncated: false,
+            secrets: Secrets::default(),
+        };
+        redirected(&from.parse().expect("an address"), &reply).map(|uri| uri.to_string())
+    };
+    assert_eq!(to("http://a/x", "https://a/y").as_deref(), Some("https://a/y"));
+    assert_eq!(to("https://a/x", "https://a:8443/y").as_deref(), Some("https://a:8443/y"));
+    assert_eq!(to("https://a/x", "http://a/y"), None);
+    assert_eq!(to("https://a/x", "https://b/y"), None);
+    assert_eq!(to("https://a/x", "https://me@a/y"), None);
 }
 
 #[tokio::test]
@@ -333,7 +379,13 @@ fn reads_when_to_come_back_as_seconds_and_as_a_date() {
     ];
     for (text, expected) in cases {
         let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_str(text).expect("value"))]);
-        let reply = Reply { status: StatusCode::TOO_MANY_REQUESTS, headers, body: Bytes::new(), truncated: false };
+        let reply = Reply {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            headers,
+            body: Bytes::new(),
+            truncated: false,
+            secrets: Default::default(),
+        };
         assert_eq!(reply.retry_after(now), expected.map(Duration::from_secs), "{text}");
     }
 }
@@ -345,6 +397,7 @@ fn gives_a_reason_on_one_line_and_not_too_long() {
         headers: HeaderMap::new(),
         body: Bytes::from(body.to_owned()),
         truncated: false,
+        secrets: Default::default(),
     };
     assert_eq!(reply("").reason(), "status 400 Bad Request");
     assert_eq!(reply(" out of\r\n\torder \u{7} ").reason(), "status 400 Bad Request: out of order ");

@@ -32,8 +32,9 @@ impl Files {
         let mode = config.directory_mode().unwrap_or(DEFAULT_DIRECTORY_MODE);
         let mut files = Self {
             path: config.path.clone(),
-            // A file that was closed only to open another one must not be emptied when its turn comes again.
-            append: config.append || grouped,
+            // A file that was closed only to open another one must not be emptied when its turn comes again, nor one that
+            // is kept until it is large or old enough, at a restart.
+            append: config.append || grouped || config.rotation.is_some(),
             rotation: config.rotation.as_ref().map(rotation),
             directory_mode: (config.create_directory || grouped).then_some(mode),
             open: LruCache::new(NonZeroUsize::new(max_open_files).unwrap_or(NonZeroUsize::MIN)),

@@ -96,6 +96,7 @@ async fn writes_buffers_out_at_the_interval() {
 async fn starts_a_new_file_when_the_old_one_is_full() {
     let directory = tempfile::tempdir().expect("directory");
     let rotation = Some(RotationConfig { max_megabytes: 1, ..RotationConfig::default() });
+    let again = rotation.clone();
     let path = directory.path().join("traces.jsonl");
     let exporter = File::new("file", &FileConfig { rotation, ..config(&path) }).expect("exporter");
     let length = exporter.encode(&traces(), 0).requests[0].bytes.len();
@@ -105,7 +106,13 @@ async fn starts_a_new_file_when_the_old_one_is_full() {
     }
     drop(exporter);
     assert_eq!(std::fs::read_dir(directory.path()).expect("directory").count(), 2);
-    assert_eq!(std::fs::read_to_string(path).expect("file").lines().count(), 1);
+    assert_eq!(std::fs::read_to_string(&path).expect("file").lines().count(), 1);
+    // The next start goes on where the last one ended.
+    let exporter = File::new("file", &FileConfig { rotation: again, ..config(&path) }).expect("exporter");
+    export(&exporter, &traces()).await;
+    drop(exporter);
+    assert_eq!(std::fs::read_dir(directory.path()).expect("directory").count(), 2);
+    assert_eq!(std::fs::read_to_string(path).expect("file").lines().count(), 2);
 }
 
 const MEGABYTE: usize = 1 << 20;

@@ -14,7 +14,7 @@ use super::json::Json;
 use super::request::{BulkRequest, Packer, ServiceKey};
 use super::services::Services;
 use super::ss4o::{self, DataStream, Surroundings, time_of};
-use crate::export::text::for_tenant;
+use crate::export::text::{as_string, for_tenant};
 use crate::export::{Dropped, Encoded};
 use crate::model::Batch;
 
@@ -64,11 +64,18 @@ struct Bulk<'a> {
     from: u64,
     /// The first record that the request had no room for.
     next: Option<u64>,
+    /// What surrounds records took with all records that came by, where it is large.
+    shared_bytes: u64,
     /// Service documents that are in this batch already.
     announced: HashSet<ServiceKey>,
     /// Documents of Jaeger's spans that wait for others, since several are hashed at a time.
     spans: Vec<JaegerSpan>,
 }
+
+/// From this size on, attributes of resource and scope are counted for each record, and for all records of a batch they may
+/// take so much.
+const LARGE_SHARED_BYTES: usize = 4 << 10;
+const MAX_SHARED_BYTES_OF_ALL_RECORDS: u64 = 1 << 30;
 
 /// The document of a span, but for the hash in its id.
 struct JaegerSpan {
@@ -93,6 +100,7 @@ impl Encoder {
             seen: 0,
             from,
             next: None,
+            shared_bytes: 0,
             announced: HashSet::new(),
             spans: Vec::with_capacity(jaeger::LANES),
         };
@@ -114,7 +122,7 @@ impl Bulk<'_> {
     fn traces(&mut self) {
         for resource in TracesView::new(&self.batch.bytes).resource_spans() {
             for scope in resource.scope_spans() {
-                if scope.spans().next().is_none() || self.is_over(|| scope.spans().count()) {
+                if scope.spans().next().is_none() {
                     continue;
                 }
                 let around = Surroundings {
@@ -123,6 +131,11 @@ impl Bulk<'_> {
                     scope: scope.scope(),
                     scope_schema_url: scope.schema_url(),
                 };
+                if self.are_shared_too_large(&around, || scope.spans().count())
+                    || self.is_over(|| scope.spans().count())
+                {
+                    continue;
+                }
                 match &self.encoder.schema {
                     Schema::Jaeger { prefix } => {
                         let service = jaeger::service_name(&around);
@@ -149,7 +162,7 @@ impl Bulk<'_> {
     fn logs(&mut self) {
         for resource in LogsView::new(&self.batch.bytes).resource_logs() {
             for scope in resource.scope_logs() {
-                if scope.log_records().next().is_none() || self.is_over(|| scope.log_records().count()) {
+                if scope.log_records().next().is_none() {
                     continue;
                 }
                 let around = Surroundings {
@@ -158,6 +171,11 @@ impl Bulk<'_> {
                     scope: scope.scope(),
                     scope_schema_url: scope.schema_url(),
                 };
+                if self.are_shared_too_large(&around, || scope.log_records().count())
+                    || self.is_over(|| scope.log_records().count())
+                {
+                    continue;
+                }
                 self.logs_of(scope.log_records(), &around);
             }
         }
@@ -284,6 +302,34 @@ impl Bulk<'_> {
         self.note(number, had_room);
     }
 
+    /// Drops the records of a scope if what surrounds them would take too much with all records that came by: each document
+    /// repeats it.
+    fn are_shared_too_large(&mut self, around: &Surroundings<'_>, records: impl FnOnce() -> usize) -> bool {
+        let attributes = around.resource.attributes().chain(around.scope.attributes());
+        let bytes: usize = attributes.map(|attribute| attribute.key().len() + text_len(attribute.value())).sum();
+        if bytes < LARGE_SHARED_BYTES {
+            return false;
+        }
+        let records = records() as u64;
+        let before = self.shared_bytes;
+        self.shared_bytes = before.saturating_add(bytes as u64 * records);
+        if self.shared_bytes <= MAX_SHARED_BYTES_OF_ALL_RECORDS {
+            return false;
+        }
+        self.shared_bytes = before;
+        if self.seen >= self.from && self.next.is_none() {
+            let detail = format!(
+                "attributes of resource and scope take {bytes} bytes, at most {MAX_SHARED_BYTES_OF_ALL_RECORDS} can be sent \
+                 with all records of a request"
+            );
+            self.drop(records, "attributes_too_large", detail);
+        }
+        if self.next.is_none() {
+            self.seen += records;
+        }
+        true
+    }
+
     /// Whether a scope with so many records has nothing to encode: it was its turn before, or is another time.
     fn is_over(&mut self, records: impl FnOnce() -> usize) -> bool {
         if self.next.is_some() || self.seen >= self.from {
@@ -322,6 +368,14 @@ impl Bulk<'_> {
             None if items > 0 => self.dropped.push(Dropped { items, reason, detail }),
             None => {}
         }
+    }
+}
+
+/// About how long a value is in a document.
+fn text_len(value: Value<'_>) -> usize {
+    match value {
+        Value::Text(text) => text.len(),
+        other => as_string(other).len(),
     }
 }
 

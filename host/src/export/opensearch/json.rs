@@ -103,13 +103,18 @@ impl<'a> Json<'a> {
         self.comma = true;
     }
 
-    /// A number; JSON has no infinities, so these are text.
+    /// A number; JSON has no infinities, so these are text. A whole one has `.0`: the destination guesses types by the
+    /// first document, and would cut the fractions off all later ones of an integer.
     pub(super) fn double(&mut self, number: f64) {
         if !number.is_finite() {
             return self.text(&crate::export::text::double(number));
         }
         self.separate();
-        self.out.extend_from_slice(crate::export::text::double(number).as_bytes());
+        let text = crate::export::text::double(number);
+        self.out.extend_from_slice(text.as_bytes());
+        if !text.contains(['.', 'e']) {
+            self.out.extend_from_slice(b".0");
+        }
         self.comma = true;
     }
 

@@ -8,6 +8,7 @@ use sluice_wire::sample::{request, tenant_request};
 
 use super::*;
 use crate::config::types::Url;
+use crate::export::echo::Secrets;
 use crate::export::testing::server::{self, Server};
 use crate::limits::Budget;
 use crate::model::{Context, TenantId};
@@ -284,7 +285,13 @@ fn a_service_is_announced_until_its_document_is_stored() {
 
 fn reply(status: u16, body: &str) -> Reply {
     let status = StatusCode::from_u16(status).expect("a status");
-    Reply { status, headers: http::HeaderMap::new(), body: body.to_owned().into(), truncated: false }
+    Reply {
+        status,
+        headers: http::HeaderMap::new(),
+        body: body.to_owned().into(),
+        truncated: false,
+        secrets: Default::default(),
+    }
 }
 
 fn one_request(documents: usize) -> (OpenSearch, BulkRequest) {
@@ -433,6 +440,39 @@ fn names_of_very_many_dots_are_compared_and_not_taken_apart() {
     let written = document["attributes"].as_object().expect("an object");
     assert!(written.contains_key(&format!("{dots}.value")) && written.contains_key(&format!("{dots}.x")));
     assert!(!written.contains_key(&dots));
+}
+
+/// What a header's value looks like must not change what is read, only what is shown.
+#[test]
+fn a_header_that_stands_in_an_answer_is_masked_where_it_is_shown() {
+    let (exporter, request) = one_request(1);
+    let refused = r#"{"errors":true,"items":[{"create":{"status":400,"error":{"type":"x","reason":"header true"}}}]}"#;
+    let mut value = http::HeaderValue::from_static("true");
+    value.set_sensitive(true);
+    let sent = http::HeaderMap::from_iter([(http::HeaderName::from_static("osd-xsrf"), value)]);
+    let reply = Reply { secrets: Secrets::of(&sent), ..reply(200, refused) };
+    let sent = exporter.answered(request, &reply);
+    assert_eq!((sent.delivered, sent.refused.len(), sent.again.is_none()), (0, 1, true));
+    assert!(sent.refused[0].reason.ends_with("header ****"), "{}", sent.refused[0].reason);
+}
+
+/// What all documents together may take has a bound as well: a small request would keep a destination busy for hours.
+#[test]
+fn resources_that_are_too_large_for_all_their_records_are_dropped() {
+    let large = "x".repeat(1 << 20);
+    let of = |records: usize| {
+        let json = format!(
+            r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{}}]}}]}},
+                {{"resource":{{"attributes":[{{"key":"k","value":{{"stringValue":"{large}"}}}}]}},
+                "scopeLogs":[{{"logRecords":[{}]}}]}},{{"scopeLogs":[{{"logRecords":[{{}}]}}]}}]}}"#,
+            vec!["{}"; records].join(",")
+        );
+        exporter(&config()).encode(&batch(Signal::Logs, from_json(Signal::Logs, &json)), 0)
+    };
+    let encoded = of(1_025);
+    assert_eq!(encoded.dropped.iter().map(|dropped| dropped.items).sum::<u64>(), 1_025);
+    assert_eq!((encoded.requests[0].items(), encoded.next), (2, None));
+    assert!(of(1_000).dropped.is_empty(), "a mebibyte a thousand times");
 }
 
 /// A scope without records costs nothing, however large its resource is.

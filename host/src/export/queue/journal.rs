@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::export::Dropped;
+use crate::export::client::shorten;
 use crate::export::dead_letter::Kept;
 use crate::export::pace::Pace;
 
@@ -137,7 +138,8 @@ impl Journal {
     pub(super) fn not_expressible(&self, dropped: &Dropped) {
         let due = self.state().not_expressible.add(dropped.items);
         if let Some(items) = due {
-            let Dropped { reason, detail, .. } = dropped;
+            // Names in it are as long as the sender likes.
+            let (reason, detail) = (dropped.reason, shorten(dropped.detail.clone()));
             tracing::warn!(exporter = self.exporter, items, reason, detail, "items dropped by the exporter");
         }
     }

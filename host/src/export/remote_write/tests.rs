@@ -499,7 +499,13 @@ fn reply(status: u16, headers: &[(&'static str, &str)]) -> Reply {
         map.insert(*name, HeaderValue::from_str(value).expect("a header"));
     }
     let body = bytes::Bytes::from_static(b"out of order sample");
-    Reply { status: StatusCode::from_u16(status).expect("a status"), headers: map, body, truncated: false }
+    Reply {
+        status: StatusCode::from_u16(status).expect("a status"),
+        headers: map,
+        body,
+        truncated: false,
+        secrets: Default::default(),
+    }
 }
 
 fn packed() -> WriteRequest {
@@ -663,6 +669,24 @@ fn points_whose_resource_has_very_large_labels_are_dropped() {
         let dropped: Vec<_> = dropped.iter().map(|dropped| (dropped.items, dropped.reason)).collect();
         assert_eq!(dropped, if fits { vec![] } else { vec![(2, "labels_too_large")] });
     }
+}
+
+#[test]
+fn points_whose_resource_is_too_large_for_all_of_them_are_dropped() {
+    let config = PrometheusRemoteWriteConfig {
+        resource_to_telemetry_conversion: ResourceToTelemetryConfig {
+            enabled: true,
+            exclude_service_attributes: false,
+        },
+        ..PrometheusRemoteWriteConfig::default()
+    };
+    let points = |count: usize| (0..count as u64).map(|time| point(vec![], time, 1.0)).collect::<Vec<_>>();
+    let resource = vec![text("large", &"x".repeat(60 << 10))];
+    let bytes = request(resource, vec![gauge("many", points(20_000)), gauge("few", points(10))]);
+    let (requests, dropped, _) = steps(&exporter(config), &testing::batch(20_010, bytes));
+    let dropped: Vec<_> = dropped.iter().map(|dropped| (dropped.items, dropped.reason)).collect();
+    assert_eq!(dropped, [(20_000, "labels_too_large")]);
+    assert_eq!(requests.iter().map(WriteRequest::items).sum::<u64>(), 10);
 }
 
 /// Tiny points of one series, and tiny exemplars of one point, become many times as large.

@@ -23,6 +23,10 @@ const ROOM: usize = 16 << 20;
 const MAX_DETAILS: usize = 100;
 /// What labels of resource and scope may take together: each point costs a look at all of them.
 const MAX_SHARED_BYTES: usize = 64 << 10;
+/// From this size on they are counted for each point, and for all points of a batch they may take so much: looking at them
+/// takes about half a second then.
+const LARGE_SHARED_BYTES: usize = 4 << 10;
+const MAX_SHARED_BYTES_OF_ALL_POINTS: u64 = 1 << 30;
 /// What each series of a histogram or summary takes beside its labels; a bound in decimals has up to 330 characters.
 const BUCKET_BYTES: usize = series::SERIES_BYTES + 400;
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
@@ -73,6 +77,7 @@ pub(crate) fn translate(translation: &Translation, tenant: &str, bytes: &[u8], f
         seen: 0,
         next: None,
         room: ROOM + 4 * bytes.len(),
+        shared_bytes: 0,
     };
     for resource in MetricsView::new(bytes).resource_metrics() {
         translator.resource(&resource);
@@ -96,6 +101,8 @@ struct Translator<'a> {
     next: Option<u64>,
     /// How many bytes series may take.
     room: usize,
+    /// What labels of resource and scope took with all points that came by, where they are large.
+    shared_bytes: u64,
 }
 
 /// What all points of a metric share.
@@ -128,15 +135,9 @@ impl<'a> Translator<'a> {
             }
             let bytes = of_resource + size(&shared);
             for metric in scope.metrics() {
-                let latest = match bytes <= MAX_SHARED_BYTES {
-                    true => self.metric(&metric, &shared, &labels),
-                    false => {
-                        let detail = format!(
-                            "labels of resource and scope of {:?} take {bytes} bytes, at most {MAX_SHARED_BYTES} can be sent",
-                            metric.name()
-                        );
-                        self.drop_all(&metric.data(), "labels_too_large", detail)
-                    }
+                let latest = match self.are_shared_too_large(bytes, &metric) {
+                    None => self.metric(&metric, &shared, &labels),
+                    Some(detail) => self.drop_all(&metric.data(), "labels_too_large", detail),
                 };
                 latest_nanos = latest_nanos.max(latest);
             }
@@ -241,6 +242,28 @@ impl<'a> Translator<'a> {
             }),
         }
         latest
+    }
+
+    /// What is wrong if labels of resource and scope take too much for the points of a metric.
+    fn are_shared_too_large(&mut self, bytes: usize, metric: &Metric<'_>) -> Option<String> {
+        if bytes < LARGE_SHARED_BYTES {
+            return None;
+        }
+        let told = |limit: u64, of: &str| {
+            let name = metric.name();
+            Some(format!(
+                "labels of resource and scope of {name:?} take {bytes} bytes, at most {limit} can be sent{of}"
+            ))
+        };
+        if bytes > MAX_SHARED_BYTES {
+            return told(MAX_SHARED_BYTES as u64, "");
+        }
+        let with_these = self.shared_bytes.saturating_add(bytes as u64 * points(&metric.data()));
+        if with_these > MAX_SHARED_BYTES_OF_ALL_POINTS {
+            return told(MAX_SHARED_BYTES_OF_ALL_POINTS, " with all points of a request");
+        }
+        self.shared_bytes = with_these;
+        None
     }
 
     /// Whether it is the turn of the point that comes now.

@@ -32,20 +32,23 @@ impl Clock {
         theirs.unwrap_or(ours)
     }
 
-    /// Sets the clock by a reply that refuses a signature; false if the time is not why.
-    pub(super) fn learn(&self, reply: &Reply, ours: SystemTime) -> bool {
+    /// Sets the clock by a reply that refuses a signature of some time; false if that time is not why. Others may have set
+    /// it since then.
+    pub(super) fn learn(&self, reply: &Reply, signed: SystemTime, ours: SystemTime) -> bool {
         let named = || SKEW_CODES.iter().any(|code| says(reply, code));
         if reply.status != StatusCode::FORBIDDEN && !(reply.status.is_client_error() && named()) {
             return false;
         }
         let date = reply.headers.get(DATE).and_then(|date| http_date(date.to_str().ok()?));
-        let Some(ahead) = date.and_then(|theirs| Some(unix_seconds(theirs)? - unix_seconds(ours)?)) else {
-            return false;
-        };
-        if (ahead - self.ahead_seconds.load(Ordering::Relaxed)).abs() <= TOLERANCE_SECONDS {
+        let ahead_of = |time| Some(unix_seconds(date?)? - unix_seconds(time)?);
+        let (Some(ahead_of_signed), Some(ahead)) = (ahead_of(signed), ahead_of(ours)) else { return false };
+        if ahead_of_signed.abs() <= TOLERANCE_SECONDS {
             return false;
         }
-        self.ahead_seconds.store(ahead, Ordering::Relaxed);
+        let before = self.ahead_seconds.swap(ahead, Ordering::Relaxed);
+        if (ahead - before).abs() <= TOLERANCE_SECONDS {
+            return true;
+        }
         tracing::warn!(clock_behind_seconds = ahead, "this machine's clock is wrong; signing with the destination's");
         true
     }
@@ -107,7 +110,13 @@ mod tests {
             headers.insert(DATE, HeaderValue::from_static(date));
         }
         let status = StatusCode::from_u16(status).expect("status");
-        Reply { status, headers, body: Bytes::from_static(body.as_bytes()), truncated: false }
+        Reply {
+            status,
+            headers,
+            body: Bytes::from_static(body.as_bytes()),
+            truncated: false,
+            secrets: Default::default(),
+        }
     }
 
     fn at(seconds: u64) -> SystemTime {
@@ -118,10 +127,14 @@ mod tests {
     fn takes_over_the_destinations_time_when_refused_for_ours() {
         for ours in [DATE_SECONDS - 3600, DATE_SECONDS + 3600] {
             let clock = Clock::default();
-            assert!(clock.learn(&reply(403, Some(DATE_TEXT), "<Code>RequestTimeTooSkewed</Code>"), at(ours)));
+            let refused = reply(403, Some(DATE_TEXT), "<Code>RequestTimeTooSkewed</Code>");
+            assert!(clock.learn(&refused, at(ours), at(ours)));
             assert_eq!(clock.now(at(ours)), at(DATE_SECONDS));
             // The second refusal in a row must have another reason.
-            assert!(!clock.learn(&reply(403, Some(DATE_TEXT), "RequestTimeTooSkewed"), at(ours)));
+            assert!(!clock.learn(&refused, clock.now(at(ours)), at(ours)));
+            // One that was under way at the same time has the same.
+            assert!(clock.learn(&refused, at(ours), at(ours)));
+            assert_eq!(clock.now(at(ours)), at(DATE_SECONDS));
         }
     }
 
@@ -140,7 +153,7 @@ mod tests {
             (reply(403, Some(DATE_TEXT), "RequestTimeTooSkewed"), at(DATE_SECONDS + 61), true),
         ];
         for (reply, ours, expected) in cases {
-            assert_eq!(Clock::default().learn(&reply, ours), expected, "{reply:?}");
+            assert_eq!(Clock::default().learn(&reply, ours, ours), expected, "{reply:?}");
         }
     }
 
