@@ -53,6 +53,8 @@ const DOUBLES: &[f64] =
 pub(crate) struct Leave {
     /// Bytes in attributes: with `redact_all_types` the Collector takes them for base64.
     bytes: bool,
+    /// Numbers that JSON doesn't have, in arrays and maps: with `redact_all_types` the Collector looks at nothing beside them.
+    nested_not_finite: bool,
     /// Bytes in bodies: the Collector always takes those for base64. We don't look into bytes.
     body_bytes: bool,
     /// Attributes of links: the Collector leaks there.
@@ -65,7 +67,7 @@ impl Leave {
     pub(crate) fn of(processor: &str, block: &str) -> Self {
         let redaction = processor == "redaction";
         let bytes = block.contains("redact_all_types: true");
-        Self { bytes, body_bytes: redaction, link_attributes: redaction, no_body: redaction }
+        Self { bytes, nested_not_finite: bytes, body_bytes: redaction, link_attributes: redaction, no_body: redaction }
     }
 }
 
@@ -362,6 +364,7 @@ impl Zoo<'_> {
         match self.random.below(if depth < 3 { 9 } else { 7 }) {
             0 => Value::BoolValue(self.random.percent(50)),
             1 | 2 => Value::IntValue(self.random.pick(INTEGERS)),
+            3 if depth > 0 && self.leave.nested_not_finite => Value::DoubleValue(self.random.pick(DOUBLES)),
             3 => Value::DoubleValue(self.double()),
             4 if !self.leave.bytes => {
                 let length = self.random.below(10);
