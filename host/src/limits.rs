@@ -55,9 +55,9 @@ impl Permit {
         taken
     }
 
-    /// Whether so many bytes more could ever be taken.
-    pub fn could_grow(&self, bytes: usize) -> bool {
-        self.bytes().saturating_add(bytes) <= self.budget.limit_bytes
+    /// How many bytes more could be taken if nobody else had any.
+    pub fn most_more(&self) -> usize {
+        self.budget.limit_bytes.saturating_sub(self.bytes())
     }
 
     /// A permit for so many bytes more of the same budget, even if it is exhausted: what exists already has to count.

@@ -159,8 +159,10 @@ fn zstd(body: &[u8], limit_bytes: usize, permit: &mut Permit) -> Result<Vec<u8>,
     let size = zstd_safe::get_frame_content_size(body).map_err(|_| invalid("zstd", "it has no frame header"))?;
     let hint = size.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
     // With the whole result in one buffer there is no window; otherwise the frame says how large that is.
-    let window = if hint.is_some() { 0 } else { zstd_window(body) };
-    if !permit.could_grow(window) {
+    const SLACK: usize = 64;
+    let is_in_one = hint.is_some_and(|hint| hint.saturating_add(SLACK) <= permit.most_more());
+    let window = if is_in_one { 0 } else { zstd_window(body) };
+    if window > permit.most_more() {
         return Err(DecodeError::OverWholeBudget { what: "the window of the decompressed body" });
     }
     if !permit.try_grow(window) {

@@ -14,7 +14,7 @@ mod tests;
 
 use sluice_wire::{MAX_VALUE_NESTING, Signal};
 
-use self::encode::Encoder;
+use self::encode::{Encoder, Text};
 use super::DecodeError;
 use crate::limits::Permit;
 
@@ -36,15 +36,39 @@ pub fn to_protobuf(
     permit: &mut Permit,
 ) -> Result<Vec<u8>, DecodeError> {
     check_depth(json)?;
-    let mut encoder = Encoder::new(limit_bytes, permit);
+    let before = permit.bytes();
+    match read(signal, json, limit_bytes, permit, Text::Strict) {
+        Err(Failure { is_half_a_pair: true, .. }) => {
+            permit.shrink_to(before);
+            read(signal, json, limit_bytes, permit, Text::Halves).map_err(|failure| failure.error)
+        }
+        result => result.map_err(|failure| failure.error),
+    }
+}
+
+/// Why a document can't be read.
+struct Failure {
+    error: DecodeError,
+    /// Whether a text has half a pair of surrogates, which JavaScript leaves where it cuts text.
+    is_half_a_pair: bool,
+}
+
+fn read(signal: Signal, json: &[u8], limit_bytes: usize, permit: &mut Permit, text: Text) -> Result<Vec<u8>, Failure> {
+    let failed = |error| Failure { error, is_half_a_pair: false };
+    let mut encoder = Encoder::new(limit_bytes, permit, text);
     // Telemetry in protobuf takes about half of its JSON.
-    encoder.expect(json.len() / 2)?;
+    encoder.expect(json.len() / 2).map_err(failed)?;
     let mut json = serde_json::Deserializer::from_slice(json);
     json.disable_recursion_limit();
     let read = encoder.message(schema::request(signal), &mut json).and_then(|()| json.end());
     match read {
-        Ok(()) => encoder.into_bytes(),
-        Err(error) => Err(encoder.explain(&error)),
+        Ok(()) => encoder.into_bytes().map_err(failed),
+        Err(error) => {
+            // What serde_json says of one, whatever follows it.
+            let told = error.to_string();
+            let is_half_a_pair = ["hex escape", "surrogate"].iter().any(|words| told.contains(words));
+            Err(Failure { error: encoder.explain(&error), is_half_a_pair })
+        }
     }
 }
 

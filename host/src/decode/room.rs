@@ -23,7 +23,7 @@ impl<'p> Room<'p> {
     /// Allocates what will probably be needed, as far as the limit goes; nothing if the whole budget would not do.
     pub(super) fn expect(&mut self, bytes: usize) -> Result<(), DecodeError> {
         let capacity = bytes.min(self.limit_bytes) + SLACK_BYTES;
-        if self.permit.could_grow(capacity) { self.allocate(capacity) } else { Ok(()) }
+        if capacity <= self.permit.most_more() { self.allocate(capacity) } else { Ok(()) }
     }
 
     /// Makes room for so many bytes more.
@@ -37,7 +37,7 @@ impl<'p> Room<'p> {
             return Err(self.too_large());
         }
         let ample = needed.max(self.out.capacity() * 2).min(most);
-        self.allocate(if self.permit.could_grow(ample - self.out.capacity()) { ample } else { needed })
+        self.allocate(ample.min(self.out.capacity() + self.permit.most_more()).max(needed))
     }
 
     /// Ends the output, unless it went past the limit; gives back memory where much was left over.
@@ -59,7 +59,7 @@ impl<'p> Room<'p> {
 
     fn allocate(&mut self, capacity: usize) -> Result<(), DecodeError> {
         let more = capacity.saturating_sub(self.out.capacity());
-        if !self.permit.could_grow(more) {
+        if more > self.permit.most_more() {
             return Err(DecodeError::OverWholeBudget { what: self.what });
         }
         if !self.permit.try_grow(more) {

@@ -168,6 +168,10 @@ impl HttpClient {
 
     /// Goes where the destination says that the request belongs, on the same host: headers may be secrets.
     async fn follow(&self, mut request: Request) -> Result<Reply, SendError> {
+        // An address that it is led to has no user name of its own.
+        if let Some(credentials) = request.uri.authority().and_then(basic_auth) {
+            request.headers.entry(AUTHORIZATION).or_insert(credentials);
+        }
         for _ in 0..MAX_REDIRECTS {
             let reply = self.exchange(request.clone()).await?;
             match redirected(&request.uri, &reply) {

@@ -1,6 +1,6 @@
 //! A destination may repeat in its answer what it was sent, credentials included. Answers end up in logs, dead letters
-//! and replies to senders, so the values of sensitive headers are taken out of what is shown. What is read stays as it is:
-//! a value such as `true` or a number may stand in any answer.
+//! and replies to senders, so the values of sensitive headers are taken out of what is shown. JSON that is read stays as it
+//! is: a value such as `true` or a number may stand in any answer. In protobuf only texts are as long as a secret.
 
 use std::borrow::Cow;
 use std::fmt;

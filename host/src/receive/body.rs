@@ -59,6 +59,9 @@ impl Gather {
         if total > self.limit_bytes {
             return Err(self.too_large(total));
         }
+        if chunk.len() > self.permit.most_more() {
+            return Err(Rejection::TooLarge(format!("body of more than {total} bytes exceeds the memory budget")));
+        }
         if !self.permit.try_grow(chunk.len()) {
             return Err(Rejection::over_budget());
         }
@@ -219,13 +222,16 @@ mod tests {
 
     #[test]
     fn takes_from_the_budget_with_every_chunk() {
-        let budget = Budget::new(20);
+        let budget = Budget::new(21);
+        let other = budget.try_take(1).expect("empty");
         let mut gather = Gather::new(&budget, 100).expect("empty");
-        gather.push(Bytes::from_static(&[0; 12])).expect("12 of 20");
-        assert_eq!(budget.used_bytes(), 12);
-        gather.push(Bytes::from_static(&[0; 8])).expect("20 of 20");
+        gather.push(Bytes::from_static(&[0; 12])).expect("13 of 21");
+        assert_eq!(budget.used_bytes(), 13);
+        gather.push(Bytes::from_static(&[0; 8])).expect("21 of 21");
         assert_eq!(gather.push(Bytes::from_static(&[0; 1])), Err(Rejection::over_budget()));
-        drop(gather);
+        // Waiting for others would be in vain.
+        assert!(matches!(gather.push(Bytes::from_static(&[0; 2])), Err(Rejection::TooLarge(_))));
+        drop((gather, other));
         assert_eq!(budget.used_bytes(), 0);
     }
 

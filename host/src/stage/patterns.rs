@@ -160,7 +160,7 @@ impl Pattern {
                 let number = haystack.number(value);
                 let text = haystack.value(value);
                 for m in self.regex.find_iter(text) {
-                    check.after_match(bounds, found)?;
+                    check.after_match(text.len() - m.end(), bounds, found)?;
                     if is_between_characters(text, m.start(), m.end()) {
                         found.push(number, m.start(), m.end());
                     }
@@ -175,7 +175,7 @@ impl Pattern {
         let text = &texts.bytes()[start..end];
         let mut from = 0;
         while let Some(m) = self.find_at(text, from) {
-            check.after_match(bounds, found)?;
+            check.after_match(text.len() - m.end, bounds, found)?;
             value = value_at(offsets, start + m.start, value);
             if selects(value) {
                 let base = offsets[value] as usize - start;
@@ -210,18 +210,20 @@ fn is_between_characters(text: &[u8], start: usize, end: usize) -> bool {
     start < end || text.get(start).is_none_or(|byte| byte & 0xC0 != 0x80)
 }
 
-/// Looks at the bounds once for so many matches, wherever they are: a single value may have very many, and for some
-/// patterns each search goes through all that is left of it.
+/// Looks at the bounds now and then, wherever matches are: a single value may have very many, and for some patterns each
+/// search goes through all that is left of it.
 #[derive(Default)]
-struct Often(u32);
+struct Often(usize);
 
 impl Often {
-    const MATCHES: u32 = 64;
+    const BYTES: usize = 1 << 20;
+    const OF_A_MATCH: usize = Self::BYTES / 64;
 
+    /// The search for the next match may go through all that is left.
     #[inline]
-    fn after_match(&mut self, bounds: Bounds, found: &Found) -> Result<(), Overrun> {
-        self.0 += 1;
-        if self.0 < Self::MATCHES {
+    fn after_match(&mut self, left_bytes: usize, bounds: Bounds, found: &Found) -> Result<(), Overrun> {
+        self.0 += Self::OF_A_MATCH + left_bytes;
+        if self.0 < Self::BYTES {
             return Ok(());
         }
         self.0 = 0;

@@ -6,6 +6,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -49,6 +50,8 @@ struct Watch {
     watcher: Option<RecommendedWatcher>,
     /// Device and inode of what is watched: a symbolic link may lead elsewhere meanwhile.
     watched: Option<(u64, u64)>,
+    /// Whether what was watched is gone; what is made in its place may have the same inode.
+    is_gone: Arc<AtomicBool>,
 }
 
 /// The chains to keep up to date, and what was already said about them.
@@ -176,7 +179,7 @@ impl Watch {
     fn new(directory: &Path, hints: Sender<Hint>) -> Self {
         // Without a slash at its end, behind which a symbolic link is not seen as one.
         let directory = directory.components().collect();
-        let mut watch = Self { directory, hints, watcher: None, watched: None };
+        let mut watch = Self { directory, hints, watcher: None, watched: None, is_gone: Arc::default() };
         watch.renew();
         watch
     }
@@ -184,15 +187,20 @@ impl Watch {
     /// Watches what the path leads to now.
     fn renew(&mut self) {
         let now = self.directory.metadata().ok().map(|directory| (directory.dev(), directory.ino()));
-        if now != self.watched {
-            self.watcher = watch(&self.directory, self.hints.clone());
+        if self.is_gone.swap(false, Ordering::Relaxed) || now != self.watched {
+            self.watcher = watch(&self.directory, self.hints.clone(), Arc::clone(&self.is_gone));
             self.watched = now;
         }
     }
 }
 
-fn watch(directory: &Path, hints: Sender<Hint>) -> Option<RecommendedWatcher> {
+fn watch(directory: &Path, hints: Sender<Hint>, is_gone: Arc<AtomicBool>) -> Option<RecommendedWatcher> {
+    let itself = directory.to_owned();
     let hint = move |event: notify::Result<notify::Event>| {
+        let is_removed = |event: &notify::Event| event.kind.is_remove() && event.paths.contains(&itself);
+        if event.as_ref().is_ok_and(is_removed) {
+            is_gone.store(true, Ordering::Relaxed);
+        }
         // Reading is an event, too, but the end of writing is what counts. An error may hide anything, so it is a hint.
         let written = EventKind::Access(AccessKind::Close(AccessMode::Write));
         if event.is_ok_and(|event| event.kind.is_access() && event.kind != written) {

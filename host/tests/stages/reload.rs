@@ -138,6 +138,25 @@ fn follows_a_directory_that_is_a_symbolic_link() {
     }
 }
 
+/// What is made anew may have the inode of what was removed.
+#[test]
+fn follows_a_directory_that_is_made_anew() {
+    let around = tempfile::tempdir().unwrap();
+    let directory = around.path().join("plugins");
+    fs::create_dir(&directory).unwrap();
+    fs::write(directory.join("s.wasm"), version(1)).unwrap();
+    let watched = watch(&directory);
+    assert!(watched.runs(1));
+    fs::remove_dir_all(&directory).unwrap();
+    fs::create_dir(&directory).unwrap();
+    fs::write(directory.join("s.wasm"), version(2)).unwrap();
+    assert_eq!(watched.next().changes.len(), 1);
+    assert!(watched.runs(2));
+    fs::write(directory.join("s.wasm"), version(3)).unwrap();
+    assert_eq!(watched.next().changes.len(), 1);
+    assert!(watched.runs(3));
+}
+
 #[test]
 fn a_bad_file_changes_nothing_and_is_reported_once() {
     let directory = tempfile::tempdir().unwrap();

@@ -16,8 +16,8 @@ pub struct FileConfig {
     /// Where to write. Required. With `group_by` it holds one `*`, which the attribute's value replaces. A file that is
     /// created is for its owner alone (0600).
     pub path: PathBuf,
-    /// Appends to a file that exists instead of emptying it at start. Not with `rotation` or `compression`.
-    /// Default: false.
+    /// Appends to a file that exists instead of emptying it at start. Not with `compression`, and not with `rotation`, which
+    /// always appends. Default: false.
     pub append: bool,
     /// Starts a new file when the file has grown too large. Default: one file that grows.
     pub rotation: Option<RotationConfig>,

@@ -126,7 +126,6 @@ pub struct GrpcClientConfig {
     /// Authenticates each request. `sigv4auth` can't sign gRPC.
     pub auth: Option<AuthConfig>,
     /// Accepted as in the collector: requests wait for the connection within their timeout.
-    #[schemars(extend("x-no-effect" = "requests always wait for the connection, within their timeout", "x-unless" = true))]
     pub wait_for_ready: bool,
     /// Accepted as in the collector; addresses of a name are tried in turn.
     #[schemars(extend("x-no-effect" = "the addresses of a name are tried in turn", "x-unless" = "pick_first"))]

@@ -32,6 +32,16 @@ pub(super) struct Encoder<'p> {
     path: Vec<Step>,
     /// Why there is no room, if that is why the walk ended.
     no_room: Option<DecodeError>,
+    text: Text,
+}
+
+/// How text is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Text {
+    /// As JSON has it.
+    Strict,
+    /// With halves of pairs of surrogates, as the collector has it. Control characters need no escape then.
+    Halves,
 }
 
 /// One step on the way from the root of the document to a value.
@@ -56,8 +66,9 @@ impl Step {
 }
 
 impl<'p> Encoder<'p> {
-    pub(super) fn new(limit_bytes: usize, permit: &'p mut Permit) -> Self {
-        Self { room: Room::new("the request in protobuf", limit_bytes, permit), path: Vec::new(), no_room: None }
+    pub(super) fn new(limit_bytes: usize, permit: &'p mut Permit, text: Text) -> Self {
+        let room = Room::new("the request in protobuf", limit_bytes, permit);
+        Self { room, path: Vec::new(), no_room: None, text }
     }
 
     /// Makes room for so many bytes, as far as the limit goes.
@@ -401,7 +412,7 @@ impl One<'_, '_> {
 
     fn read<'de, D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
         match self.field.kind {
-            Kind::Text => json.deserialize_option(Text(self)),
+            Kind::Text if self.encoder.text == Text::Halves => json.deserialize_option(AnyText(self)),
             _ => json.deserialize_any(self),
         }
     }
@@ -420,9 +431,9 @@ impl One<'_, '_> {
 
 /// Reads text as bytes, since text that was cut in the middle of a pair of surrogates, as JavaScript cuts it, is none
 /// otherwise. As in the collector, half a pair stands for U+FFFD.
-struct Text<'e, 'p>(One<'e, 'p>);
+struct AnyText<'e, 'p>(One<'e, 'p>);
 
-impl<'de> Visitor<'de> for Text<'_, '_> {
+impl<'de> Visitor<'de> for AnyText<'_, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

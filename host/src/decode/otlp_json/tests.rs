@@ -426,10 +426,10 @@ fn says_where_and_what_is_wrong() {
         (span(r#""startTimeUnixNano":"18446744073709551616""#), "startTimeUnixNano: a string of 20 bytes is not an"),
         (span(r#""startTimeUnixNano":1.5"#), "startTimeUnixNano: 1.5 is not an unsigned 64-bit integer"),
         (span(r#""startTimeUnixNano":"""#), "startTimeUnixNano: a string of 0 bytes is not an unsigned"),
-        (span(r#""name":5"#), "name: invalid type: integer `5`, expected a string"),
-        (span(r#""name":{}"#), "name: invalid type: map, expected a string"),
+        (span(r#""name":5"#), "name: 5 is not a string"),
+        (span(r#""name":{}"#), "name: an object is not a string"),
         (span(r#""name":[]"#), "name: an array is not a string"),
-        (span(r#""name":true"#), "name: invalid type: boolean `true`, expected a string"),
+        (span(r#""name":true"#), "name: true is not a string"),
         (span(r#""attributes":{}"#), "attributes: invalid type: map, expected an array (of KeyValue)"),
         (span(r#""attributes":"secret""#), "attributes: invalid type: string, expected an array (of KeyValue)"),
         (span(r#""attributes":[1]"#), "attributes[0]: 1 is not KeyValue"),
@@ -524,10 +524,18 @@ fn half_a_pair_of_surrogates_is_a_replacement_character() {
         let request = <ExportTraceServiceRequest as prost::Message>::decode(bytes.as_ref()).expect("a request");
         assert_eq!(request.resource_spans[0].scope_spans[0].spans[0].name, expected);
     }
-    let document = [br#"{"resourceSpans":[{"schemaUrl":""#.as_slice(), b"\xc3", br#""}]}"#].concat();
-    let mut permit = Budget::new(1 << 20).try_take(0).expect("empty");
-    let refused = to_protobuf(Signal::Traces, &document, 1 << 20, &mut permit).expect_err("no text");
-    assert!(refused.to_string().contains("not valid UTF-8"), "{refused}");
+    // Whatever else is no text stays none.
+    for (bytes, told) in [
+        (b"\xc3".as_slice(), "invalid unicode code point"),
+        (b"\\ud83d\xc3", "not valid UTF-8"),
+        (b"\\ud83", "invalid escape"),
+        (b"line\nbreak", "control character"),
+    ] {
+        let document = [br#"{"resourceSpans":[{"schemaUrl":""#.as_slice(), bytes, br#""}]}"#].concat();
+        let mut permit = Budget::new(1 << 20).try_take(0).expect("empty");
+        let refused = to_protobuf(Signal::Traces, &document, 1 << 20, &mut permit).expect_err("no text");
+        assert!(refused.to_string().contains(told), "{refused}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 use sluice_wire::Signal;
-use sluice_wire::view::{LogRecord, LogsView, Span, TracesView, Value};
+use sluice_wire::view::{KeyValue, LogRecord, LogsView, Span, TracesView, Value};
 
 use super::ecs::{self, Layout};
 use super::index::{IndexName, Source, day};
@@ -121,6 +121,10 @@ impl Encoder {
 impl Bulk<'_> {
     fn traces(&mut self) {
         for resource in TracesView::new(&self.batch.bytes).resource_spans() {
+            if self.next.is_some() {
+                return;
+            }
+            let of_resource = size(resource.resource().attributes());
             for scope in resource.scope_spans() {
                 if scope.spans().next().is_none() {
                     continue;
@@ -131,7 +135,7 @@ impl Bulk<'_> {
                     scope: scope.scope(),
                     scope_schema_url: scope.schema_url(),
                 };
-                if self.are_shared_too_large(&around, || scope.spans().count())
+                if self.are_shared_too_large(of_resource + size(around.scope.attributes()), || scope.spans().count())
                     || self.is_over(|| scope.spans().count())
                 {
                     continue;
@@ -161,6 +165,10 @@ impl Bulk<'_> {
 
     fn logs(&mut self) {
         for resource in LogsView::new(&self.batch.bytes).resource_logs() {
+            if self.next.is_some() {
+                return;
+            }
+            let of_resource = size(resource.resource().attributes());
             for scope in resource.scope_logs() {
                 if scope.log_records().next().is_none() {
                     continue;
@@ -171,7 +179,8 @@ impl Bulk<'_> {
                     scope: scope.scope(),
                     scope_schema_url: scope.schema_url(),
                 };
-                if self.are_shared_too_large(&around, || scope.log_records().count())
+                if self
+                    .are_shared_too_large(of_resource + size(around.scope.attributes()), || scope.log_records().count())
                     || self.is_over(|| scope.log_records().count())
                 {
                     continue;
@@ -304,9 +313,7 @@ impl Bulk<'_> {
 
     /// Drops the records of a scope if what surrounds them would take too much with all records that came by: each document
     /// repeats it.
-    fn are_shared_too_large(&mut self, around: &Surroundings<'_>, records: impl FnOnce() -> usize) -> bool {
-        let attributes = around.resource.attributes().chain(around.scope.attributes());
-        let bytes: usize = attributes.map(|attribute| attribute.key().len() + text_len(attribute.value())).sum();
+    fn are_shared_too_large(&mut self, bytes: usize, records: impl FnOnce() -> usize) -> bool {
         if bytes < LARGE_SHARED_BYTES {
             return false;
         }
@@ -371,12 +378,13 @@ impl Bulk<'_> {
     }
 }
 
-/// About how long a value is in a document.
-fn text_len(value: Value<'_>) -> usize {
-    match value {
+/// About what attributes take in a document.
+fn size<'a>(attributes: impl Iterator<Item = KeyValue<'a>>) -> usize {
+    let of_value = |value: Value<'_>| match value {
         Value::Text(text) => text.len(),
         other => as_string(other).len(),
-    }
+    };
+    attributes.map(|attribute| attribute.key().len() + of_value(attribute.value())).sum()
 }
 
 fn action_line(out: &mut Vec<u8>, action: &str, index: &str, id: Option<&str>) {

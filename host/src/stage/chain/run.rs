@@ -119,8 +119,8 @@ impl<'a> Run<'a> {
         Ok(join(done))
     }
 
-    /// The batch in parts for one call each, of a size that calls have time for, or at least of one that they have
-    /// memory for.
+    /// The batch in parts for one call each, of a size that calls have time for; where that would repeat too much of its
+    /// resources, of one that they have memory for.
     fn parts(&self) -> Result<Vec<sluice_wire::Piece<'a>>, Refusal> {
         let Plan { rows, bytes, .. } = self.plan;
         for bytes in [AT_ONCE_BYTES.min(*bytes), *bytes] {
@@ -129,7 +129,9 @@ impl<'a> Run<'a> {
             let is_too_large = |part: &sluice_wire::Piece<'_>| {
                 part.records as usize > *rows || (part.records > 1 && part.bytes.len() > bytes)
             };
-            if !parts.iter().any(is_too_large) {
+            let total: usize = parts.iter().map(|part| part.bytes.len()).sum();
+            let is_cheap = bytes == self.plan.bytes || total <= 2 * self.batch.bytes.len();
+            if is_cheap && !parts.iter().any(is_too_large) {
                 return Ok(parts);
             }
         }

@@ -159,7 +159,7 @@ fn looks_at_its_bounds_within_a_value() {
         let started = Instant::now();
         let soon = Bounds { deadline: started + Duration::from_millis(20), ..bounds() };
         assert_eq!(compiled.find(&column, None, soon), Err(Overrun::Time), "{pattern}");
-        assert!(started.elapsed() < Duration::from_secs(20), "{pattern} took {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(3), "{pattern} took {:?}", started.elapsed());
     }
     let few = Bounds { max_matches: 100, ..bounds() };
     assert_eq!(Pattern::new("t").expect("valid").find(&column, None, few), Err(Overrun::Matches(100)));
