@@ -374,3 +374,15 @@ fn distinct_neighbours(numbers: &[u32]) -> u64 {
 fn is_tenant_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= MAX_TENANT_NAME && !name.chars().any(char::is_control)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_makes_a_text_longer_is_growth() {
+        for (ends, expected) in [(vec![5, 12], 2), (vec![0, 10], 8), (vec![4, 14], 0), (vec![9, 99], 0)] {
+            assert_eq!(lengthening(&[0, 10], &ends, "****"), expected, "{ends:?}");
+        }
+    }
+}

@@ -155,6 +155,19 @@ fn takes_a_component_of_the_limit_and_not_a_byte_more() {
     }
 }
 
+/// That is what it has time for.
+#[test]
+fn gives_a_call_a_mebibyte() {
+    let text = "x".repeat(1_000);
+    let rows = vec![text.as_str(); 3_000];
+    let batch = batch(&[&rows]);
+    let calls = batch.bytes.len().div_ceil(1 << 20) as u64;
+    assert!(calls > 1);
+    let outcome = chain(vec![spec(act("nothing"))]).run(batch);
+    assert_eq!(outcome.stages[0].calls, calls);
+    assert_eq!(outcome.result.expect("accepted")[0].items, 3_000);
+}
+
 #[test]
 fn splits_a_batch_among_10000_tenants_and_not_one_more() {
     // The probe adds one tenant that has no rows.

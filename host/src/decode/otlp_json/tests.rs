@@ -524,6 +524,11 @@ fn half_a_pair_of_surrogates_is_a_replacement_character() {
         let request = <ExportTraceServiceRequest as prost::Message>::decode(bytes.as_ref()).expect("a request");
         assert_eq!(request.resource_spans[0].scope_spans[0].spans[0].name, expected);
     }
+    // It takes no more of the budget than any other document.
+    let document = format!(r#"{{"resourceSpans":[{{"schemaUrl":"{}\ud83d"}}]}}"#, "x".repeat(10_000));
+    let mut permit = Budget::new(15_000).try_take(0).expect("empty");
+    let bytes = to_protobuf(Signal::Traces, document.as_bytes(), 1 << 20, &mut permit).expect("accepted");
+    assert!(permit.bytes() >= bytes.len());
     // Whatever else is no text stays none.
     for (bytes, told) in [
         (b"\xc3".as_slice(), "invalid unicode code point"),
