@@ -20,6 +20,7 @@ pub mod otlp_json;
 pub(crate) mod otlp_refusal;
 pub mod file;
 pub(crate) mod pace;
+pub(crate) mod repeated;
 pub(crate) mod partial_success;
 pub mod opensearch;
 pub mod queue;

@@ -14,6 +14,7 @@ use super::json::Json;
 use super::request::{BulkRequest, Packer, ServiceKey};
 use super::services::Services;
 use super::ss4o::{self, DataStream, Surroundings, time_of};
+use crate::export::repeated::Repeated;
 use crate::export::text::{as_string, for_tenant};
 use crate::export::{Dropped, Encoded};
 use crate::model::Batch;
@@ -64,18 +65,12 @@ struct Bulk<'a> {
     from: u64,
     /// The first record that the request had no room for.
     next: Option<u64>,
-    /// What surrounds records took with all records that came by, where it is large.
-    shared_bytes: u64,
+    repeated: Repeated,
     /// Service documents that are in this batch already.
     announced: HashSet<ServiceKey>,
     /// Documents of Jaeger's spans that wait for others, since several are hashed at a time.
     spans: Vec<JaegerSpan>,
 }
-
-/// From this size on, attributes of resource and scope are counted for each record, and for all records of a batch they may
-/// take so much.
-const LARGE_SHARED_BYTES: usize = 4 << 10;
-const MAX_SHARED_BYTES_OF_ALL_RECORDS: u64 = 1 << 30;
 
 /// The document of a span, but for the hash in its id.
 struct JaegerSpan {
@@ -100,7 +95,7 @@ impl Encoder {
             seen: 0,
             from,
             next: None,
-            shared_bytes: 0,
+            repeated: Repeated::default(),
             announced: HashSet::new(),
             spans: Vec::with_capacity(jaeger::LANES),
         };
@@ -313,21 +308,15 @@ impl Bulk<'_> {
 
     /// Drops the records of a scope if what surrounds them would take too much with all records that came by: each document
     /// repeats it.
-    fn are_shared_too_large(&mut self, bytes: usize, records: impl FnOnce() -> usize) -> bool {
-        if bytes < LARGE_SHARED_BYTES {
+    fn are_shared_too_large(&mut self, bytes: usize, records: impl Fn() -> usize) -> bool {
+        if !self.repeated.is_too_much(bytes, || records() as u64) {
             return false;
         }
         let records = records() as u64;
-        let before = self.shared_bytes;
-        self.shared_bytes = before.saturating_add(bytes as u64 * records);
-        if self.shared_bytes <= MAX_SHARED_BYTES_OF_ALL_RECORDS {
-            return false;
-        }
-        self.shared_bytes = before;
         if self.seen >= self.from && self.next.is_none() {
             let detail = format!(
-                "attributes of resource and scope take {bytes} bytes, at most {MAX_SHARED_BYTES_OF_ALL_RECORDS} can be sent \
-                 with all records of a request"
+                "attributes of resource and scope take {bytes} bytes, at most {} can be sent with all records of a request",
+                Repeated::MOST_BYTES
             );
             self.drop(records, "attributes_too_large", detail);
         }

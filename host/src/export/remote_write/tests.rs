@@ -648,16 +648,20 @@ fn a_histogram_whose_series_would_take_too_much_memory_is_dropped() {
     assert_eq!(dropped[0].detail, "a point of \"h\" would become 1003 series, each with 100043 bytes of labels");
 }
 
-/// Each point costs a look at the labels of its resource and scope.
-#[test]
-fn points_whose_resource_has_very_large_labels_are_dropped() {
-    let config = PrometheusRemoteWriteConfig {
+fn with_resource_labels() -> PrometheusRemoteWriteConfig {
+    PrometheusRemoteWriteConfig {
         resource_to_telemetry_conversion: ResourceToTelemetryConfig {
             enabled: true,
             exclude_service_attributes: false,
         },
         ..PrometheusRemoteWriteConfig::default()
-    };
+    }
+}
+
+/// Each point costs a look at the labels of its resource and scope.
+#[test]
+fn points_whose_resource_has_very_large_labels_are_dropped() {
+    let config = with_resource_labels();
     // The scope's labels are otel_scope_name="lib" and otel_scope_version="1".
     let of_scope = 15 + 3 + 18 + 1;
     for (length, fits) in [(MAX_SHARED - of_scope - 5, true), (MAX_SHARED - of_scope - 4, false)] {
@@ -673,13 +677,7 @@ fn points_whose_resource_has_very_large_labels_are_dropped() {
 
 #[test]
 fn points_whose_resource_is_too_large_for_all_of_them_are_dropped() {
-    let config = PrometheusRemoteWriteConfig {
-        resource_to_telemetry_conversion: ResourceToTelemetryConfig {
-            enabled: true,
-            exclude_service_attributes: false,
-        },
-        ..PrometheusRemoteWriteConfig::default()
-    };
+    let config = with_resource_labels();
     let points = |count: usize| (0..count as u64).map(|time| point(vec![], time, 1.0)).collect::<Vec<_>>();
     let resource = vec![text("large", &"x".repeat(60 << 10))];
     let bytes = request(resource, vec![gauge("many", points(20_000)), gauge("few", points(10))]);

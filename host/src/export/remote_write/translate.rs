@@ -15,6 +15,7 @@ use super::native;
 use super::series::{self, SeriesSet};
 use super::{STALE_NAN, Translation};
 use crate::export::Dropped;
+use crate::export::repeated::Repeated;
 use crate::export::text::{as_string, for_tenant, plain_double};
 
 /// What the series of a batch may take beside four times the batch before the rest waits.
@@ -23,10 +24,6 @@ const ROOM: usize = 16 << 20;
 const MAX_DETAILS: usize = 100;
 /// What labels of resource and scope may take together: each point costs a look at all of them.
 const MAX_SHARED_BYTES: usize = 64 << 10;
-/// From this size on they are counted for each point, and for all points of a batch they may take so much: looking at them
-/// takes about half a second then.
-const LARGE_SHARED_BYTES: usize = 4 << 10;
-const MAX_SHARED_BYTES_OF_ALL_POINTS: u64 = 1 << 30;
 /// What each series of a histogram or summary takes beside its labels; a bound in decimals has up to 330 characters.
 const BUCKET_BYTES: usize = series::SERIES_BYTES + 400;
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`.
@@ -77,7 +74,7 @@ pub(crate) fn translate(translation: &Translation, tenant: &str, bytes: &[u8], f
         seen: 0,
         next: None,
         room: ROOM + 4 * bytes.len(),
-        shared_bytes: 0,
+        repeated: Repeated::default(),
     };
     for resource in MetricsView::new(bytes).resource_metrics() {
         translator.resource(&resource);
@@ -101,8 +98,7 @@ struct Translator<'a> {
     next: Option<u64>,
     /// How many bytes series may take.
     room: usize,
-    /// What labels of resource and scope took with all points that came by, where they are large.
-    shared_bytes: u64,
+    repeated: Repeated,
 }
 
 /// What all points of a metric share.
@@ -246,9 +242,6 @@ impl<'a> Translator<'a> {
 
     /// What is wrong if labels of resource and scope take too much for the points of a metric.
     fn are_shared_too_large(&mut self, bytes: usize, metric: &Metric<'_>) -> Option<String> {
-        if bytes < LARGE_SHARED_BYTES {
-            return None;
-        }
         let told = |limit: u64, of: &str| {
             let name = metric.name();
             Some(format!(
@@ -258,12 +251,10 @@ impl<'a> Translator<'a> {
         if bytes > MAX_SHARED_BYTES {
             return told(MAX_SHARED_BYTES as u64, "");
         }
-        let with_these = self.shared_bytes.saturating_add(bytes as u64 * points(&metric.data()));
-        if with_these > MAX_SHARED_BYTES_OF_ALL_POINTS {
-            return told(MAX_SHARED_BYTES_OF_ALL_POINTS, " with all points of a request");
+        match self.repeated.is_too_much(bytes, || points(&metric.data())) {
+            true => told(Repeated::MOST_BYTES, " with all points of a request"),
+            false => None,
         }
-        self.shared_bytes = with_these;
-        None
     }
 
     /// Whether it is the turn of the point that comes now.
