@@ -56,7 +56,7 @@ impl DeadLetters {
     /// # Errors
     /// Whatever the operating system says, such as a missing directory.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: Mutex::new(RollingFile::open(path, true, Some(DEFAULT_ROTATION))?) })
+        Ok(Self { file: Mutex::new(RollingFile::open_lines(path, true, Some(DEFAULT_ROTATION))?) })
     }
 
     /// Writes down what was refused.

@@ -29,6 +29,7 @@ pub struct File {
     id: String,
     format: FileFormat,
     compression: FileCompression,
+    writes_lines: bool,
     /// The resource attribute that names the file, if there is more than one.
     group_by: Option<String>,
     flush_at_once: bool,
@@ -70,6 +71,7 @@ impl File {
             id: id.to_owned(),
             format: config.format,
             compression: config.compression,
+            writes_lines: config.writes_lines(),
             group_by: config.group_by.enabled.then(|| config.group_by.resource_attribute.clone()),
             flush_at_once: interval.is_zero(),
             files,
@@ -86,7 +88,7 @@ impl File {
         if self.compression == FileCompression::Zstd {
             bytes = zstd::bulk::compress(&bytes, ZSTD_LEVEL).map_err(|error| failed(error.to_string()))?;
         }
-        if self.format == FileFormat::Json && self.compression == FileCompression::None {
+        if self.writes_lines {
             bytes.push(b'\n');
         } else {
             let length = u32::try_from(bytes.len()).map_err(|_| failed("more than 4 GiB".to_owned()))?;

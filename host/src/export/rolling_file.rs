@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -51,6 +51,23 @@ impl RollingFile {
         let file = open(path, append, MODE)?;
         let written_bytes = file.metadata()?.len();
         Ok(Self { path: path.to_owned(), rotation, file, buffer: Vec::new(), written_bytes })
+    }
+
+    /// As `open`, for records that are lines: one that was torn when a process was killed is ended first, so that the
+    /// next one can be read.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_lines(path: &Path, append: bool, rotation: Option<Rotation>) -> io::Result<Self> {
+        let mut opened = Self::open(path, append, rotation)?;
+        // A file that can only be written to, such as a pipe, is not looked at.
+        let is_torn = |length: u64| length > 0 && last_byte(path, length).is_ok_and(|last| last != b'\n');
+        if is_torn(opened.written_bytes) {
+            tracing::warn!(path = %path.display(), "the last line of the file was torn, it is ended where it stands");
+            opened.buffer.push(b'\n');
+            opened.written_bytes += 1;
+        }
+        Ok(opened)
     }
 
     /// Appends a record, which always stays in one file; `now` names the backup if the file is set aside before. It may
@@ -205,6 +222,12 @@ fn cut_back(file: &mut File, bytes: u64) -> io::Result<u64> {
     let length = file.metadata()?.len().saturating_sub(bytes);
     file.set_len(length)?;
     file.seek(SeekFrom::Start(length))
+}
+
+fn last_byte(path: &Path, length: u64) -> io::Result<u8> {
+    let mut byte = [0];
+    File::open(path)?.read_exact_at(&mut byte, length.saturating_sub(1))?;
+    Ok(byte[0])
 }
 
 /// `mode` is for a file that is created; one that exists keeps its own.
@@ -363,6 +386,18 @@ mod tests {
             let mut file = RollingFile::open(&path, append, None).expect("file");
             file.write(b"new", at(0)).expect("written");
             file.flush().expect("flushed");
+            assert_eq!(std::fs::read_to_string(&path).expect("file"), expected);
+        }
+    }
+
+    #[test]
+    fn ends_a_line_that_was_torn_before_the_next_one() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = directory.path().join("data.json");
+        for (found, expected) in [("whole\ntor", "whole\ntor\nnew\n"), ("whole\n", "whole\nnew\n"), ("", "new\n")] {
+            std::fs::write(&path, found).expect("written");
+            let mut file = RollingFile::open_lines(&path, true, None).expect("file");
+            file.write_through(b"new\n", at(0)).expect("written");
             assert_eq!(std::fs::read_to_string(&path).expect("file"), expected);
         }
     }

@@ -96,7 +96,8 @@ impl Configured {
             return;
         }
         let mut idle = lock(&self.idle);
-        if idle.len() < MAX_IDLE {
+        let most = if self.plugin.engine.is_crowded() { 1 } else { MAX_IDLE };
+        if idle.len() < most {
             idle.push(instance);
         }
     }

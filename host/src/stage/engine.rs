@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use wasmtime::component::Component;
@@ -48,6 +49,8 @@ struct Inner {
     said: Mutex<BTreeSet<(String, String)>>,
     // One compilation at a time: a reload must not take all cores from the data path.
     compiler: Mutex<()>,
+    /// How many instances there are, idle or in a call.
+    instances: AtomicU32,
     config: EngineConfig,
 }
 
@@ -74,7 +77,15 @@ impl Engine {
         })?;
         let ticker = Ticker::start(&wasmtime).map_err(|error| EngineError(error.to_string()))?;
         let cache = config.cache_directory.as_deref().and_then(|directory| CodeCache::open(directory, &wasmtime));
-        Ok(Self(Arc::new(Inner { wasmtime, ticker, cache, said: Mutex::default(), compiler: Mutex::new(()), config })))
+        Ok(Self(Arc::new(Inner {
+            wasmtime,
+            ticker,
+            cache,
+            said: Mutex::default(),
+            compiler: Mutex::new(()),
+            instances: AtomicU32::new(0),
+            config,
+        })))
     }
 
     /// Compiles a component ahead of time, for `SLUICE_PRECOMPILED_DIR` at build time.
@@ -96,6 +107,17 @@ impl Engine {
     /// Keeps the epoch going for the time of a call.
     pub(super) fn enter(&self) -> CallGuard<'_> {
         self.0.ticker.enter()
+    }
+
+    /// Counts an instance for as long as the place is there.
+    pub(super) fn place(&self) -> Place {
+        self.0.instances.fetch_add(1, Ordering::Relaxed);
+        Place(self.clone())
+    }
+
+    /// Whether so many instances exist that those without work should make room: stages share the pool.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.0.instances.load(Ordering::Relaxed) > self.0.config.max_instances / 2
     }
 
     /// Whether a stage says this for the first time. Once there are too many messages, all are taken for new.
@@ -133,6 +155,15 @@ impl Engine {
         // version, target and settings are those of this engine.
         let component = unsafe { Component::deserialize(&self.0.wasmtime, code) };
         component.inspect_err(|error| tracing::debug!(%error, "built-in code is of another engine")).ok()
+    }
+}
+
+/// An instance's place in the pool.
+pub(super) struct Place(Engine);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.0.instances.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

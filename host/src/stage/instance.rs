@@ -7,7 +7,7 @@ use wasmtime::{Store, Trap};
 
 use super::bindings::sluice::plugin::types;
 use super::bindings::{Plugin as Exports, PluginPre};
-use super::engine::Engine;
+use super::engine::{Engine, Place};
 use super::guest::{Guest, Phase};
 use super::limits::StageLimits;
 use super::shared::{Shared, truncate};
@@ -21,6 +21,8 @@ pub(super) struct Instance {
     timeout: Duration,
     setup_timeout: Duration,
     calls: u32,
+    /// Behind the store, which it outlives.
+    _place: Place,
 }
 
 /// A call did not come back with an answer.
@@ -66,7 +68,7 @@ impl Instance {
             let memory = store.data().memory.refused;
             if memory { CallError::Memory(limits.memory_mib) } else { CallError::Exhausted(reason(&error)) }
         })?;
-        Ok(Self { store, exports, engine: engine.clone(), timeout, setup_timeout, calls: 0 })
+        Ok(Self { store, exports, engine: engine.clone(), timeout, setup_timeout, calls: 0, _place: engine.place() })
     }
 
     /// Asks what the plugin is.

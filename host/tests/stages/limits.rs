@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sluice::model::{Refusal, Signal};
-use sluice::stage::{Catalog, Chain, FailureKind, StageLimits, StageSpec};
+use sluice::stage::{Catalog, Chain, Engine, EngineConfig, FailureKind, StageLimits, StageSpec};
 
 use super::kit::{act, batch, batch_of, chain, engine, guests, only, spec, texts, try_chain};
 
@@ -39,6 +39,29 @@ fn configures_a_plugin_for_longer_than_a_call_may_take() {
     let limits = StageLimits { timeout_ms: 1, ..Default::default() };
     let configured = try_chain(vec![StageSpec { limits, ..spec(act("slow_in_configure")) }]);
     assert_eq!(configured.map(drop), Ok(()));
+}
+
+/// Stages share the pool: what one of them needed at a busy time must be there for the next.
+#[test]
+fn idle_instances_make_room_for_other_stages() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("probe.wasm"), guests::guest("probe")).expect("written");
+    let engine = Engine::new(EngineConfig { max_instances: 6, ..Default::default() }).expect("the engine starts");
+    let catalog = Catalog::new(engine, Some(directory.path().to_owned()));
+    let stage = || Chain::new(&catalog, Signal::Logs, vec![spec(act("slow"))]).expect("configured");
+    let stages = [stage(), stage()];
+    for busy in &stages {
+        let at_once = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    at_once.wait();
+                    let outcome = busy.run(batch(&[&["a"]]));
+                    assert_eq!(outcome.stages[0].failures, []);
+                });
+            }
+        });
+    }
 }
 
 #[test]

@@ -116,6 +116,11 @@ pub enum FileCompression {
 }
 
 impl FileConfig {
+    /// Whether each record is a line; in all other forms it has its length in front.
+    pub fn writes_lines(&self) -> bool {
+        self.format == FileFormat::Json && self.compression == FileCompression::None
+    }
+
     /// The directory's permissions as a number.
     ///
     /// # Errors

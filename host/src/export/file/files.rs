@@ -19,6 +19,8 @@ const DEFAULT_DIRECTORY_MODE: u32 = 0o755;
 pub(super) struct Files {
     path: PathBuf,
     append: bool,
+    /// Whether records are lines rather than length-prefixed.
+    are_lines: bool,
     rotation: Option<Rotation>,
     directory_mode: Option<u32>,
     open: LruCache<PathBuf, RollingFile>,
@@ -35,6 +37,7 @@ impl Files {
             // A file that was closed only to open another one must not be emptied when its turn comes again, nor one that
             // is kept until it is large or old enough, at a restart.
             append: config.append || grouped || config.rotation.is_some(),
+            are_lines: config.writes_lines(),
             rotation: config.rotation.as_ref().map(rotation),
             directory_mode: (config.create_directory || grouped).then_some(mode),
             open: LruCache::new(NonZeroUsize::new(max_open_files).unwrap_or(NonZeroUsize::MIN)),
@@ -53,7 +56,8 @@ impl Files {
         };
         if !self.open.contains(&path) {
             self.create_directory(&path)?;
-            let file = RollingFile::open(&path, self.append, self.rotation)?;
+            let open = if self.are_lines { RollingFile::open_lines } else { RollingFile::open };
+            let file = open(&path, self.append, self.rotation)?;
             if let Some((path, mut closed)) = self.open.push(path.clone(), file)
                 && let Err(error) = closed.flush()
             {

@@ -23,11 +23,12 @@ impl WriteRequest {
         self.points.iter().map(|points| u64::from(*points)).sum()
     }
 
-    /// Two requests with half of the series or descriptions each; the request itself if it has only one.
+    /// Two requests with about half of the series or descriptions each, those of one point together if there is more
+    /// than one point; the request itself if it can't be cut.
     pub(crate) fn halves(self) -> Result<[Self; 2], Self> {
         let plain = (self.points.len() > 1).then(|| snap::raw::Decoder::new().decompress_vec(&self.body).ok());
         let Some(plain) = plain.flatten() else { return Err(self) };
-        let middle = self.points.len() / 2;
+        let middle = self.middle();
         let mut rest = plain.as_slice();
         for _ in 0..middle {
             if skip_field(&mut rest).is_none() {
@@ -38,18 +39,35 @@ impl WriteRequest {
         let (first, second) = self.points.split_at(middle);
         Ok([compress(&plain[..cut], first.to_vec()), compress(&plain[cut..], second.to_vec())])
     }
+
+    /// The first series of a point that is nearest to the middle; the middle itself if no point begins inside.
+    fn middle(&self) -> usize {
+        let middle = self.points.len() / 2;
+        let begins = |index: &usize| self.points[*index] > 0;
+        let inside = (1..self.points.len()).filter(begins);
+        inside.min_by_key(|index| index.abs_diff(middle)).unwrap_or(middle)
+    }
 }
 
 /// Packs series into requests of at most so many bytes before and after compression. A series that is larger by
-/// itself goes alone.
+/// itself goes alone. The series of one point stay together where they have room, so that they arrive together or not
+/// at all: a point is booked with its first series.
 pub(crate) fn pack(mut series: SeriesSet, max_bytes: usize, max_compressed: usize) -> Vec<WriteRequest> {
     let mut requests = Vec::new();
     let mut plain = Vec::with_capacity(series.size_hint().min(max_bytes));
     let mut points = Vec::with_capacity(series.len());
+    // Where the first series of the last point begins: bytes and series before it.
+    let mut last_point = (0, 0);
     for series in series.sorted() {
-        if !plain.is_empty() && plain.len() + series.encoded_size() > max_bytes {
-            close(&mut requests, &plain, std::mem::take(&mut points), max_compressed);
-            plain.clear();
+        if series.points() > 0 {
+            last_point = (plain.len(), points.len());
+        }
+        while !plain.is_empty() && plain.len() + series.encoded_size() > max_bytes {
+            let (bytes, count) = if last_point.0 > 0 { last_point } else { (plain.len(), points.len()) };
+            let rest = points.split_off(count);
+            close(&mut requests, &plain[..bytes], std::mem::replace(&mut points, rest), max_compressed);
+            plain.drain(..bytes);
+            last_point = (0, 0);
         }
         series.encode(&mut plain);
         points.push(series.points());

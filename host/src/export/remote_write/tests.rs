@@ -544,6 +544,37 @@ fn a_request_that_is_too_large_is_halved_until_it_can_be_halved_no_more() {
     assert_eq!(sent.refused[0].items, 1);
 }
 
+/// Cut by size, after compression, and by the destination.
+#[test]
+fn the_series_of_a_histogram_stay_in_one_request() {
+    let of = |number: u64| HistogramDataPoint {
+        attributes: vec![text("n", &format!("{number:06}"))],
+        time_unix_nano: 6_000_000,
+        bucket_counts: vec![1; 6],
+        explicit_bounds: vec![1.0, 2.0, 3.0, 4.0, 5.0],
+        count: 6,
+        sum: Some(9.0),
+        ..Default::default()
+    };
+    let data = Histogram { data_points: (0..40).map(of).collect(), aggregation_temporality: 2 };
+    let metric = Metric { name: "h".into(), data: Some(Data::Histogram(data)), ..Default::default() };
+    let bytes = request(vec![], vec![metric]);
+    let pack = |max: usize, compressed: usize| {
+        request::pack(translate::translate(&plain(), "", &bytes, 0).series, max, compressed)
+    };
+    let halves = pack(usize::MAX, usize::MAX).remove(0).halves().expect("it can be halved");
+    for requests in [pack(1_000, usize::MAX), pack(usize::MAX, 500), halves.to_vec()] {
+        assert!(requests.len() > 1);
+        assert_eq!(requests.iter().map(WriteRequest::items).sum::<u64>(), 40);
+        for (request, decoded) in requests.iter().zip(decode(&requests)) {
+            assert_eq!(decoded.timeseries.len() as u64, request.items() * 8);
+        }
+    }
+    let torn = pack(100, usize::MAX);
+    assert_eq!(decode(&torn).iter().map(|request| request.timeseries.len()).sum::<usize>(), 40 * 8);
+    assert_eq!(torn.iter().map(WriteRequest::items).sum::<u64>(), 40, "even where one point is too large");
+}
+
 #[test]
 fn metadata_goes_in_requests_of_its_own() {
     let translation = Translation { metadata: true, ..plain() };

@@ -9,12 +9,14 @@ use sluice_sdk::{
 
 use crate::{Act, Probe};
 
+/// Some ten milliseconds at least, wherever it runs.
+pub(crate) const SLOW_TURNS: u64 = 100_000_000;
+
 /// Misbehaves while it is configured, if that is the act.
 pub(crate) fn configure(act: Act, setup: &mut Setup) -> Result<(), ConfigErrors> {
     match act {
         Act::SpinInConfigure => spin(u64::MAX),
-        // Some ten milliseconds at least, wherever it runs.
-        Act::SlowInConfigure => spin(100_000_000),
+        Act::SlowInConfigure => spin(SLOW_TURNS),
         Act::PanicInConfigure => panic!("no configuration is good enough"),
         Act::TooManyPatterns => {
             for i in 0..1_100 {
@@ -143,7 +145,7 @@ impl Probe {
     }
 }
 
-fn spin(turns: u64) {
+pub(crate) fn spin(turns: u64) {
     let mut i = 0_u64;
     while black_box(i) < turns {
         i += 1;

@@ -7,6 +7,7 @@ use sluice_sdk::{
     token_bucket,
 };
 
+use crate::evil::{SLOW_TURNS, spin};
 use crate::{Act, Probe};
 
 impl Probe {
@@ -17,6 +18,7 @@ impl Probe {
         let mut outcome = Outcome::unchanged();
         match config.act {
             Act::Nothing | Act::SlowInConfigure => {}
+            Act::Slow => spin(SLOW_TURNS),
             Act::DropValue => {
                 let column = batch.dictionary(self.column);
                 outcome.keep(Bitmap::from_fn(batch.rows(), |row| column.get(row) != Some(&config.value)));

@@ -83,6 +83,7 @@ pub enum Act {
     ReportTime,
     ForgetInStore,
     SlowInConfigure,
+    Slow,
     // evil
     SpinInConfigure,
     PanicInConfigure,
