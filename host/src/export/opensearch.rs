@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use hashbrown::DefaultHashBuilder;
 use http::header::CONTENT_ENCODING;
 use http::{Method, StatusCode, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -258,6 +259,7 @@ fn encoder(config: &OpenSearchConfig) -> Encoder {
         ids: config.deterministic_ids(),
         max_bytes: usize::try_from(config.max_bulk_size.bytes()).unwrap_or(usize::MAX),
         services: Services::default(),
+        hasher: DefaultHashBuilder::default(),
     }
 }
 

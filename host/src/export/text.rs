@@ -106,7 +106,7 @@ fn members(out: &mut String, mut members: Vec<KeyValue<'_>>) {
     out.push('}');
 }
 
-/// Go's encoder also escapes what HTML gives a meaning to.
+/// As Go's encoder does where it is told not to escape for HTML.
 fn quote(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
@@ -118,7 +118,7 @@ fn quote(out: &mut String, text: &str) {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
+            '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
                 let _ = write!(out, "\\u{:04x}", c as u32);
             }
             c => out.push(c),
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn escapes_what_go_escapes() {
         let mut out = String::new();
-        quote(&mut out, "a\"<b>\u{1}é\u{2028}");
-        assert_eq!(out, r#""a\"\u003cb\u003e\u0001é\u2028""#);
+        quote(&mut out, "a\"<b>&\u{1}é\u{2028}");
+        assert_eq!(out, r#""a\"<b>&\u0001é\u2028""#);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::Signal;
 use crate::field::{Intrinsic, Level};
-use crate::schema;
+use crate::schema::{self, SPAN_ID_BYTES, TRACE_ID_BYTES};
 
 /// How a field is encoded, and what of it a column shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +10,8 @@ pub(crate) enum Scalar {
     /// String.
     Text,
     /// Bytes.
-    Bytes,
+    /// The id of a trace or span: so many bytes, or none.
+    Id(u8),
     /// Varint of 32 bits without sign.
     U32,
     /// Varint of 32 bits with sign, or an enumeration.
@@ -156,10 +157,10 @@ fn in_metric(intrinsic: Intrinsic) -> Found {
 fn in_span(intrinsic: Intrinsic) -> Option<Place> {
     let place = |number, scalar| Some(Place::of(schema::SPAN, number, scalar));
     match intrinsic {
-        Intrinsic::TraceId => place(1, Scalar::Bytes),
-        Intrinsic::SpanId => place(2, Scalar::Bytes),
+        Intrinsic::TraceId => place(1, Scalar::Id(TRACE_ID_BYTES)),
+        Intrinsic::SpanId => place(2, Scalar::Id(SPAN_ID_BYTES)),
         Intrinsic::TraceState => place(3, Scalar::Text),
-        Intrinsic::ParentSpanId => place(4, Scalar::Bytes),
+        Intrinsic::ParentSpanId => place(4, Scalar::Id(SPAN_ID_BYTES)),
         Intrinsic::Name => place(5, Scalar::Text),
         Intrinsic::Kind => place(6, Scalar::I32),
         Intrinsic::StartTimeUnixNano => place(7, Scalar::Fixed64),
@@ -183,8 +184,8 @@ fn in_log_record(intrinsic: Intrinsic) -> Option<Place> {
         Intrinsic::Body => Some(Place::of(schema::LOG_RECORD, 5, Scalar::Any).explicit()),
         Intrinsic::DroppedAttributesCount => place(7, Scalar::U32),
         Intrinsic::Flags => place(8, Scalar::Fixed32),
-        Intrinsic::TraceId => place(9, Scalar::Bytes),
-        Intrinsic::SpanId => place(10, Scalar::Bytes),
+        Intrinsic::TraceId => place(9, Scalar::Id(TRACE_ID_BYTES)),
+        Intrinsic::SpanId => place(10, Scalar::Id(SPAN_ID_BYTES)),
         Intrinsic::ObservedTimeUnixNano => place(11, Scalar::Fixed64),
         Intrinsic::EventName => place(12, Scalar::Text),
         _ => None,

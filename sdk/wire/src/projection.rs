@@ -241,7 +241,7 @@ impl Projection {
             self.enter(entity, place.wrapper, place.message);
         }
         let wire_type = match place.scalar {
-            Scalar::Text | Scalar::Bytes | Scalar::Any => 2,
+            Scalar::Text | Scalar::Id(_) | Scalar::Any => 2,
             Scalar::U32 | Scalar::I32 | Scalar::Zigzag | Scalar::Boolean => 0,
             Scalar::Fixed32 => 5,
             Scalar::Fixed64 | Scalar::Signed64 | Scalar::Double => 1,

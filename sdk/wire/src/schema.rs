@@ -28,9 +28,18 @@ pub(crate) mod action {
     pub(crate) const NO_FIELD: u8 = 10;
     /// The index of a text, a varint: it stands for the whole value, for readers that know it.
     pub(crate) const INDEX: u8 = 11;
+    /// The id of a trace, with a length.
+    pub(crate) const TRACE_ID: u8 = 12;
+    /// The id of a span, with a length.
+    pub(crate) const SPAN_ID: u8 = 13;
     /// The first message.
     pub(crate) const MESSAGE: u8 = 16;
 }
+
+/// How long the id of a trace is, if there is one.
+pub(crate) const TRACE_ID_BYTES: u8 = 16;
+/// How long the id of a span is, if there is one.
+pub(crate) const SPAN_ID_BYTES: u8 = 8;
 
 /// For each possible key of one byte the action.
 pub(crate) type Table = [u8; 128];
@@ -44,12 +53,14 @@ enum Holds {
     Fixed32,
     Text,
     Bytes,
+    TraceId,
+    SpanId,
     Fixed64s,
     Varints,
     Message(u8),
 }
 
-use Holds::{Bytes, Fixed32, Fixed64, Fixed64s, Index, Message, Text, Varint, Varints};
+use Holds::{Bytes, Fixed32, Fixed64, Fixed64s, Index, Message, SpanId, Text, TraceId, Varint, Varints};
 
 pub(crate) const TRACES: u8 = 0;
 pub(crate) const METRICS: u8 = 1;
@@ -117,7 +128,7 @@ const fn fields(message: u8) -> &'static [(u32, Holds)] {
         MAP => &[(1, Message(KEY_VALUE))],
         SPAN => SPAN_FIELDS,
         EVENT => &[(1, Fixed64), (2, Text), (3, Message(KEY_VALUE)), (4, Varint)],
-        LINK => &[(1, Bytes), (2, Bytes), (3, Text), (4, Message(KEY_VALUE)), (5, Varint), (6, Fixed32)],
+        LINK => &[(1, TraceId), (2, SpanId), (3, Text), (4, Message(KEY_VALUE)), (5, Varint), (6, Fixed32)],
         STATUS => &[(2, Text), (3, Varint)],
         LOG_RECORD => LOG_RECORD_FIELDS,
         METRIC => METRIC_FIELDS,
@@ -130,7 +141,7 @@ const fn fields(message: u8) -> &'static [(u32, Holds)] {
         HISTOGRAM_POINT => HISTOGRAM_POINT_FIELDS,
         EXPONENTIAL_HISTOGRAM_POINT => EXPONENTIAL_HISTOGRAM_POINT_FIELDS,
         SUMMARY_POINT => SUMMARY_POINT_FIELDS,
-        EXEMPLAR => &[(2, Fixed64), (3, Fixed64), (4, Bytes), (5, Bytes), (6, Fixed64), (7, Message(KEY_VALUE))],
+        EXEMPLAR => &[(2, Fixed64), (3, Fixed64), (4, SpanId), (5, TraceId), (6, Fixed64), (7, Message(KEY_VALUE))],
         BUCKETS => &[(1, Varint), (2, Varints)],
         QUANTILE => &[(1, Fixed64), (2, Fixed64)],
         _ => &[],
@@ -149,10 +160,10 @@ const ANY_VALUE_FIELDS: &[(u32, Holds)] = &[
 ];
 
 const SPAN_FIELDS: &[(u32, Holds)] = &[
-    (1, Bytes),
-    (2, Bytes),
+    (1, TraceId),
+    (2, SpanId),
     (3, Text),
-    (4, Bytes),
+    (4, SpanId),
     (5, Text),
     (6, Varint),
     (7, Fixed64),
@@ -175,8 +186,8 @@ const LOG_RECORD_FIELDS: &[(u32, Holds)] = &[
     (6, Message(KEY_VALUE)),
     (7, Varint),
     (8, Fixed32),
-    (9, Bytes),
-    (10, Bytes),
+    (9, TraceId),
+    (10, SpanId),
     (11, Fixed64),
     (12, Text),
 ];
@@ -268,6 +279,8 @@ const fn known(holds: Holds, key: u32) -> u8 {
         (Fixed32, 5) => action::FIXED32,
         (Text, 2) => action::TEXT,
         (Bytes, 2) => action::BYTES,
+        (TraceId, 2) => action::TRACE_ID,
+        (SpanId, 2) => action::SPAN_ID,
         (Fixed64s, 2) => action::PACKED64,
         (Varints, 2) => action::PACKED_VARINTS,
         (Message(message), 2) => action::MESSAGE + message,

@@ -99,6 +99,14 @@ pub enum Reason {
     /// Packed numbers of eight bytes each don't fill their field.
     #[error("packed field of {0} bytes is no multiple of 8")]
     UnevenPacked(usize),
+    /// An id is neither empty nor as long as ids are: the Collector refuses all of a request with one.
+    #[error("id of {found} bytes, {width} are needed")]
+    IdLength {
+        /// How many bytes it has.
+        found: usize,
+        /// How many a trace's or a span's has.
+        width: u8,
+    },
     /// A request is valid with it, but see [`Summary::unambiguous`].
     #[error("a second value where there can be one: some readers join both, others take the last; send one")]
     SecondValue,
@@ -109,8 +117,8 @@ pub enum Reason {
 
 /// Checks that `bytes` are an export request of this signal, and counts resources, scopes, metrics and records.
 ///
-/// Accepts what protobuf accepts, with three exceptions: groups, values nested deeper than [`MAX_VALUE_NESTING`], and
-/// requests over 4 GiB are refused. Unknown fields are skipped. Points of metric data that a later field of another
+/// Accepts what protobuf accepts, with four exceptions: groups, values nested deeper than [`MAX_VALUE_NESTING`], ids that
+/// are neither empty nor of 16 bytes for a trace and 8 for a span, and requests over 4 GiB are refused. Unknown fields are skipped. Points of metric data that a later field of another
 /// kind replaces don't count.
 ///
 /// # Errors
@@ -207,6 +215,8 @@ impl<'a> Checker<'a> {
                 self.at = self.content()?;
             }
             action::TEXT => self.text()?,
+            action::TRACE_ID => self.id(schema::TRACE_ID_BYTES)?,
+            action::SPAN_ID => self.id(schema::SPAN_ID_BYTES)?,
             action::MESSAGE.. => {
                 let end = self.content()?;
                 let is_pair = action == action::MESSAGE + schema::KEY_VALUE;
@@ -270,6 +280,20 @@ impl<'a> Checker<'a> {
         }
         cold_path();
         Err(WireError { offset: at, reason: Reason::PastEnd(length) })
+    }
+
+    /// The id of a trace or a span, or none.
+    #[inline(always)]
+    fn id(&mut self, width: u8) -> Result<(), WireError> {
+        let at = self.at;
+        let end = self.content()?;
+        let found = end - self.at;
+        if found != usize::from(width) && found > 0 {
+            cold_path();
+            return Err(WireError { offset: at, reason: Reason::IdLength { found, width } });
+        }
+        self.at = end;
+        Ok(())
     }
 
     #[inline(always)]

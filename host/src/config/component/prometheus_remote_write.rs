@@ -183,15 +183,12 @@ impl Check for PrometheusRemoteWriteConfig {
         self.client.check(findings);
         findings.within("retry_on_failure", |findings| self.retry_on_failure.check(findings));
         for (name, value) in &self.external_labels {
-            let path = format!("external_labels::{name}");
             if name.is_empty() || value.is_empty() {
-                findings.error(&path, "label names and values must not be empty");
-            } else if !can_be_a_label(name) {
-                findings.error(&path, NO_LABEL);
+                findings.error(&format!("external_labels::{name}"), "label names and values must not be empty");
             }
         }
-        if self.tenant_label.as_deref().is_some_and(|name| !can_be_a_label(name)) {
-            findings.error("tenant_label", NO_LABEL);
+        if self.tenant_label.as_deref() == Some("") {
+            findings.error("tenant_label", "must not be empty; leave it out for no label");
         }
         if self.client.compression == Compression::None {
             findings.warn("compression", "has no effect: remote write is always compressed with snappy");
@@ -213,13 +210,6 @@ impl Check for PrometheusRemoteWriteConfig {
                 .error("protobuf_message", "remote write 2.0 is not part of this version; use prometheus.WriteRequest");
         }
     }
-}
-
-const NO_LABEL: &str = "must have an ASCII letter or digit: all other characters become `_` in a label";
-
-/// Whether something is left of a name once it is a label.
-fn can_be_a_label(name: &str) -> bool {
-    name.contains(|sign: char| sign.is_ascii_alphanumeric())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -58,7 +59,7 @@ pub enum ConnectError {
 pub(crate) struct Connector {
     tcp: HttpConnector,
     tls: Arc<ClientTls>,
-    proxies: Arc<Matcher>,
+    proxies: Arc<Proxies>,
     always_tunnel: bool,
 }
 
@@ -78,7 +79,7 @@ impl Connector {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(TCP_KEEPALIVE));
-        Ok(Self { tcp, tls: Arc::new(tls), proxies: Arc::new(proxies(proxy_url)?), always_tunnel: false })
+        Ok(Self { tcp, tls: Arc::new(tls), proxies: Arc::new(Proxies::new(proxy_url)?), always_tunnel: false })
     }
 
     /// For a protocol that no HTTP proxy understands: asks `HTTPS_PROXY` for a tunnel even in the clear.
@@ -150,13 +151,39 @@ impl Connector {
     }
 }
 
-fn proxies(proxy_url: Option<&Url>) -> Result<Matcher, String> {
-    let Some(url) = proxy_url.filter(|url| !url.is_empty()) else { return Ok(Matcher::from_env()) };
-    let uri: Uri = url.as_str().parse().map_err(|error| format!("proxy_url {url}: {error}"))?;
-    match uri.scheme_str() {
-        Some("http" | "socks5" | "socks5h") if uri.host().is_some() => Ok(Matcher::builder().all(url.as_str()).build()),
-        _ => Err(format!("proxy_url {url}: must start with http:// or socks5://")),
+/// Which proxy stands before a destination.
+enum Proxies {
+    /// The configured one, before all.
+    Configured(Matcher),
+    /// Those of the environment, which know nothing of this machine's own addresses (as in Go's `ProxyFromEnvironment`).
+    Environment(Matcher),
+}
+
+impl Proxies {
+    fn new(proxy_url: Option<&Url>) -> Result<Self, String> {
+        let Some(url) = proxy_url.filter(|url| !url.is_empty()) else {
+            return Ok(Self::Environment(Matcher::from_env()));
+        };
+        let uri: Uri = url.as_str().parse().map_err(|error| format!("proxy_url {url}: {error}"))?;
+        match uri.scheme_str() {
+            Some("http" | "socks5" | "socks5h") if uri.host().is_some() => {
+                Ok(Self::Configured(Matcher::builder().all(url.as_str()).build()))
+            }
+            _ => Err(format!("proxy_url {url}: must start with http:// or socks5://")),
+        }
     }
+
+    fn intercept(&self, destination: &Uri) -> Option<Intercept> {
+        match self {
+            Self::Environment(_) if is_loopback(destination) => None,
+            Self::Configured(matcher) | Self::Environment(matcher) => matcher.intercept(destination),
+        }
+    }
+}
+
+fn is_loopback(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 fn as_https(uri: &Uri) -> Uri {
@@ -257,5 +284,22 @@ impl Write for Stream {
             Self::Tls(io) => Pin::new(io).poll_write_vectored(cx, slices),
             Self::Unix(io) => Pin::new(io).poll_write_vectored(cx, slices),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_of_the_environment_are_not_for_this_machine_but_configured_ones_are() {
+        let matcher = || Matcher::builder().all("http://proxy:3128").build();
+        let passes = |proxies: Proxies, uri: &str| proxies.intercept(&uri.parse().expect("a uri")).is_some();
+        for own in ["http://127.0.0.1:4318", "https://127.1.2.3", "http://[::1]:4317", "http://LOCALHOST:4317"] {
+            assert!(!passes(Proxies::Environment(matcher()), own), "{own}");
+            assert!(passes(Proxies::Configured(matcher()), own), "{own}");
+        }
+        assert!(passes(Proxies::Environment(matcher()), "http://10.0.0.1:4317"));
+        assert!(passes(Proxies::Environment(matcher()), "https://localhost.example.com"));
     }
 }

@@ -171,14 +171,17 @@ impl<'a> Fields<'a> {
     fn settle(&mut self) {
         self.list.reverse();
         self.sort();
-        let objects: Vec<usize> = (0..self.list.len()).filter(|position| self.is_object(*position)).collect();
-        for &position in &objects {
-            let start = self.names.len();
-            self.names.extend_from_within(self.list[position].name.clone());
-            self.names.push_str(".value");
-            self.list[position].name = start..self.names.len();
-        }
-        if !objects.is_empty() {
+        loop {
+            let objects: Vec<usize> = (0..self.list.len()).filter(|position| self.is_object(*position)).collect();
+            if objects.is_empty() {
+                return;
+            }
+            for position in objects {
+                let start = self.names.len();
+                self.names.extend_from_within(self.list[position].name.clone());
+                self.names.push_str(".value");
+                self.list[position].name = start..self.names.len();
+            }
             self.sort();
         }
     }

@@ -1,8 +1,10 @@
 //! A batch as bulk requests: which index each document goes to, under which id, in which schema.
 
 use std::collections::HashSet;
+use std::hash::BuildHasher;
 use std::time::Instant;
 
+use hashbrown::DefaultHashBuilder;
 use sha2::{Digest, Sha256};
 use sluice_wire::Signal;
 use sluice_wire::view::{KeyValue, LogRecord, LogsView, Span, TracesView, Value};
@@ -18,6 +20,9 @@ use crate::export::repeated::Repeated;
 use crate::export::text::{as_string, for_tenant};
 use crate::export::{Dropped, Encoded};
 use crate::model::Batch;
+
+/// Bytes of a hash that become a document's id.
+const ID_BYTES: usize = 16;
 
 /// The schema of documents.
 #[derive(Clone, Debug)]
@@ -48,6 +53,8 @@ pub(super) struct Encoder {
     pub(super) ids: bool,
     pub(super) max_bytes: usize,
     pub(super) services: Services,
+    /// For sets of what came by, which is never seen from outside.
+    pub(super) hasher: DefaultHashBuilder,
 }
 
 /// Documents in the making.
@@ -68,6 +75,9 @@ struct Bulk<'a> {
     repeated: Repeated,
     /// Service documents that are in this batch already.
     announced: HashSet<ServiceKey>,
+    /// Log records of this batch that came by, and what is around the next one, hashed.
+    records: HashSet<u64>,
+    around: u64,
     /// Documents of Jaeger's spans that wait for others, since several are hashed at a time.
     spans: Vec<JaegerSpan>,
 }
@@ -97,6 +107,8 @@ impl Encoder {
             next: None,
             repeated: Repeated::default(),
             announced: HashSet::new(),
+            records: HashSet::new(),
+            around: 0,
             spans: Vec::with_capacity(jaeger::LANES),
         };
         match batch.signal {
@@ -174,6 +186,10 @@ impl Bulk<'_> {
                     scope: scope.scope(),
                     scope_schema_url: scope.schema_url(),
                 };
+                if self.encoder.ids && self.next.is_none() {
+                    let before = self.from.saturating_sub(self.seen);
+                    self.remember(scope.log_records().take(before as usize), &around);
+                }
                 if self
                     .are_shared_too_large(of_resource + size(around.scope.attributes()), || scope.log_records().count())
                     || self.is_over(|| scope.log_records().count())
@@ -181,6 +197,17 @@ impl Bulk<'_> {
                     continue;
                 }
                 self.logs_of(scope.log_records(), &around);
+            }
+        }
+    }
+
+    /// Takes note of log records whose turn was before.
+    fn remember<'b>(&mut self, logs: impl Iterator<Item = LogRecord<'b>>, around: &Surroundings<'b>) {
+        let mut logs = logs.peekable();
+        if logs.peek().is_some() {
+            self.begin(around, &ss4o::Writer::new(around, &self.stream, "record"));
+            for log in logs {
+                self.is_first(log.bytes());
             }
         }
     }
@@ -240,26 +267,45 @@ impl Bulk<'_> {
     fn begin(&mut self, around: &Surroundings<'_>, writer: &ss4o::Writer<'_>) {
         self.origin = Sha256::new();
         let [resource, scope] = writer.shared();
-        for part in [
+        let parts = [
             self.batch.tenant.as_str().as_bytes(),
             around.resource_schema_url.as_bytes(),
             around.scope_schema_url.as_bytes(),
             resource,
             scope,
-        ] {
+        ];
+        for part in parts {
             self.origin.update((part.len() as u64).to_le_bytes());
             self.origin.update(part);
         }
+        self.around = self.encoder.hasher.hash_one(parts);
     }
 
-    /// Adds what stands in `source` as a document. Its id is made from the record's encoding and what is around it: equal
-    /// records of a tenant are one document, others are different for all that matters.
+    /// Adds what stands in `source` as a document. Its id is made from the record's encoding and what is around it, so
+    /// that a batch that is sent again makes no second document.
     fn document(&mut self, number: u64, index: &str, record: &[u8]) {
-        let id = self.encoder.ids.then(|| hex::encode(&self.origin.clone().chain_update(record).finalize()[..16]));
+        let id = self.encoder.ids.then(|| self.id(number, record)).map(hex::encode);
         let (action, source) = (self.encoder.action, &self.source);
         let action_line = |out: &mut _| action_line(out, action, index, id.as_deref());
         let had_room = self.packer.add(1, None, action_line, |out| out.extend_from_slice(source));
         self.note(number, had_room);
+    }
+
+    /// Equal spans are one, but a service may log the same twice in a millisecond: each but the first has its number in
+    /// its id.
+    fn id(&mut self, number: u64, record: &[u8]) -> [u8; ID_BYTES] {
+        let mut hash = self.origin.clone().chain_update(record);
+        if self.batch.signal == Signal::Logs && !self.is_first(record) {
+            hash.update(number.to_le_bytes());
+        }
+        let mut id = [0; ID_BYTES];
+        id.copy_from_slice(&hash.finalize()[..ID_BYTES]);
+        id
+    }
+
+    /// Whether no equal record came by.
+    fn is_first(&mut self, record: &[u8]) -> bool {
+        self.records.insert(self.encoder.hasher.hash_one((self.around, record)))
     }
 
     fn jaeger_span(&mut self, number: u64, span: &Span<'_>, around: &Surroundings<'_>, service: &str, prefix: &str) {

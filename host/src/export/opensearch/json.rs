@@ -1,7 +1,7 @@
 //! JSON, written straight into the request: no tree, no allocation per value.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sluice_wire::view::{KeyValue, Value};
 
@@ -193,40 +193,42 @@ impl<'a> Json<'a> {
 
 /// Attributes as OpenSearch takes them in one object. Of several with one key the last stays. Dots in names make objects
 /// there, and a name can't be a value and an object at a time: where there are `tenant` and `tenant.id`, and `tenant` is
-/// no object, it becomes `tenant.value`.
+/// no object, it becomes `tenant.value`, or the next of `tenant.value.value` and so on that is no object.
 pub(super) fn settled<'a, T>(
     attributes: impl Iterator<Item = (&'a str, T)>,
     is_object: impl Fn(&T) -> bool,
 ) -> Vec<(Cow<'a, str>, T)> {
     let pairs = last_of_each(attributes);
-    let has_members = |name: &str| {
-        let is_member = |key: &str| key.as_bytes().get(name.len()) == Some(&b'.') && key.starts_with(name);
-        pairs.iter().any(|(key, _)| is_member(key))
-    };
-    let renamed: HashSet<String> = match pairs.len() {
-        0..=FEW => {
-            let is_both = |(key, value): &&(&str, T)| !is_object(value) && has_members(key);
-            pairs.iter().filter(is_both).map(|(key, _)| (*key).to_owned()).collect()
-        }
-        _ => {
-            let mut names: Vec<&str> = pairs.iter().map(|(key, _)| *key).collect();
-            names.sort_unstable();
-            let has_members = |name: &str| {
-                let members = names.partition_point(|key| is_before_members(key, name));
-                names.get(members).and_then(|key| key.strip_prefix(name)).is_some_and(|rest| rest.starts_with('.'))
-            };
-            let is_both = |(key, value): &&(&str, T)| !is_object(value) && has_members(key);
-            pairs.iter().filter(is_both).map(|(key, _)| (*key).to_owned()).collect()
+    let sorted = (pairs.len() > FEW).then(|| {
+        let mut names: Vec<&str> = pairs.iter().map(|(key, _)| *key).collect();
+        names.sort_unstable();
+        names
+    });
+    let is_member = |key: &str, name: &str| key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+    let has_members = |name: &str| match &sorted {
+        None => pairs.iter().any(|(key, _)| is_member(key, name)),
+        Some(names) => {
+            let first = names.partition_point(|key| is_before_members(key, name));
+            names.get(first).is_some_and(|key| is_member(key, name))
         }
     };
-    if renamed.is_empty() {
+    let renamed = |name: &str| {
+        let mut renamed = format!("{name}.value");
+        while has_members(&renamed) {
+            renamed.push_str(".value");
+        }
+        renamed
+    };
+    let is_both = |(key, value): &&(&'a str, T)| !is_object(value) && has_members(key);
+    let new: HashMap<&str, String> = pairs.iter().filter(is_both).map(|(key, _)| (*key, renamed(key))).collect();
+    if new.is_empty() {
         return pairs.into_iter().map(|(key, value)| (Cow::Borrowed(key), value)).collect();
     }
-    let new: HashSet<String> = renamed.iter().map(|key| format!("{key}.value")).collect();
-    let rename = |(key, value): (&'a str, T)| match renamed.contains(key) {
-        true => Some((Cow::Owned(format!("{key}.value")), value)),
-        false if new.contains(key) => None, // the name is taken
-        false => Some((Cow::Borrowed(key), value)),
+    let taken: HashSet<String> = new.values().cloned().collect();
+    let rename = |(key, value): (&'a str, T)| match new.get(key) {
+        Some(new) => Some((Cow::Owned(new.clone()), value)),
+        None if taken.contains(key) => None,
+        None => Some((Cow::Borrowed(key), value)),
     };
     pairs.into_iter().filter_map(rename).collect()
 }

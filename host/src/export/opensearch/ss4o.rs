@@ -79,10 +79,9 @@ impl<'a> Writer<'a> {
         links(json, span);
         json.key("name");
         json.text(span.name());
-        if !span.parent_span_id().is_empty() {
-            json.key("parentSpanId");
-            json.hex(span.parent_span_id());
-        }
+        // Empty for a root span, by which those are found.
+        json.key("parentSpanId");
+        json.hex(span.parent_span_id());
         json.key("resource");
         json.raw(&self.resource);
         json.key("spanId");

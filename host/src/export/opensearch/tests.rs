@@ -166,6 +166,32 @@ fn equal_documents_have_equal_ids_and_others_have_not() {
     assert_eq!(distinct.len(), 50);
 }
 
+/// A service that says the same three times in a millisecond, in each of two requests that were joined.
+#[test]
+fn equal_log_records_are_documents_of_their_own_and_equal_spans_are_not() {
+    let ids = |signal, max: u64| -> Vec<Value> {
+        let one = match signal {
+            Signal::Logs => {
+                r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"5"},{"timeUnixNano":"5"},
+                {"timeUnixNano":"5"}]}]}]}"#
+            }
+            _ => r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"a"},{"name":"a"},{"name":"a"}]}]}]}"#,
+        };
+        let one = from_json(signal, one);
+        let batch = Batch { items: 6, ..batch(signal, sluice_wire::concat(&[&one, &one])) };
+        let mut config = config();
+        config.max_bulk_size = crate::config::types::ByteSize::from_bytes(max);
+        let cut = Encoded { requests: steps(&exporter(&config), &batch), dropped: Vec::new(), next: None };
+        lines(&cut).into_iter().map(|(action, _)| action["create"]["_id"].clone()).collect()
+    };
+    let distinct = |ids: &[Value]| ids.iter().map(Value::to_string).collect::<std::collections::HashSet<_>>().len();
+    let logs = ids(Signal::Logs, 1 << 20);
+    assert_eq!((logs.len(), distinct(&logs)), (6, 6));
+    assert_eq!(ids(Signal::Logs, 1 << 10), logs, "sent again, and however it is cut");
+    let spans = ids(Signal::Traces, 1 << 20);
+    assert_eq!((spans.len(), distinct(&spans)), (6, 1));
+}
+
 #[test]
 fn a_serverless_collection_gets_no_ids() {
     let mut config = config();

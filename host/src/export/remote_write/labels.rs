@@ -115,26 +115,8 @@ impl<'a> LabelNames<'a> {
             self.shapes.keep(shape);
             return Ok(labels);
         }
-        let mut named: Vec<_> = names.into_iter().zip(found).collect();
-        named.sort_by(|(a, (a_key, _)), (b, (b_key, _))| a.cmp(b).then_with(|| a_key.cmp(b_key)));
-        let mut labels: Vec<Label<'a>> = Vec::with_capacity(named.len() + shared.len());
-        let mut last_key = "";
-        for (name, (key, value)) in named {
-            let value = std::mem::take(value);
-            match labels.last_mut() {
-                // The same key again: a receiver keeps the last.
-                Some(last) if last.name == name && last_key == *key => last.value = value,
-                Some(last) if last.name == name => {
-                    if last.value != value {
-                        let joined = last.value.to_mut();
-                        joined.push(';');
-                        joined.push_str(&value);
-                    }
-                }
-                _ => labels.push(Label::new(Source::Attribute, name, value)),
-            }
-            last_key = key;
-        }
+        let named = names.into_iter().zip(found).map(|(name, (key, value))| (name, *key, std::mem::take(value)));
+        let mut labels = joined(named.collect());
         labels.extend_from_slice(shared);
         settle(&mut labels);
         Ok(labels)
@@ -173,6 +155,30 @@ impl<'a> Shape<'a> {
         };
         self.labels.iter().map(label).collect()
     }
+}
+
+/// Labels of attributes, given with the keys that they had: of several whose names became one the values are joined by
+/// `;`, in the order of their keys.
+pub(crate) fn joined<'a>(mut named: Vec<(Rc<str>, &'a str, Cow<'a, str>)>) -> Vec<Label<'a>> {
+    named.sort_by(|(a, a_key, _), (b, b_key, _)| a.cmp(b).then_with(|| a_key.cmp(b_key)));
+    let mut labels: Vec<Label<'a>> = Vec::with_capacity(named.len());
+    let mut last_key = "";
+    for (name, key, value) in named {
+        match labels.last_mut() {
+            // The same key again: a receiver keeps the last.
+            Some(last) if last.name == name && last_key == key => last.value = value,
+            Some(last) if last.name == name => {
+                if last.value != value {
+                    let joined = last.value.to_mut();
+                    joined.push(';');
+                    joined.push_str(&value);
+                }
+            }
+            _ => labels.push(Label::new(Source::Attribute, name, value)),
+        }
+        last_key = key;
+    }
+    labels
 }
 
 /// Sorts labels by name and keeps one of each.

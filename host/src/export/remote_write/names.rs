@@ -30,7 +30,7 @@ pub(crate) fn metric_name(naming: Naming, namespace: &str, name: &str, unit: &st
         Naming::Adot2021 if namespace.is_empty() => in_2021(name),
         Naming::Adot2021 => in_2021(&format!("{namespace}_{name}")),
     };
-    name.bytes().any(|byte| byte != b'_').then_some(name)
+    has_more_than_underscores(name)
 }
 
 /// A text with underscores for what a name can't have.
@@ -42,32 +42,33 @@ pub(crate) fn in_name(text: &str) -> String {
 pub(crate) fn label_name(naming: Naming, key: &str) -> Option<String> {
     match naming {
         Naming::Adot2021 => Some(in_2021(key)).filter(|name| !name.is_empty()),
-        _ => label(collapsed(key)),
+        _ => {
+            let name = collapsed(key);
+            has_more_than_underscores(match name.as_bytes() {
+                [b'0'..=b'9', ..] => format!("key_{name}"),
+                [b'_', b'_', ..] => name,
+                [b'_', ..] => format!("key{name}"),
+                _ => name,
+            })
+        }
     }
 }
 
-/// The same for the labels of `target_info`, where runs of underscores stay.
+/// The same for the labels of `target_info`, where runs of underscores and one in front stay.
 pub(crate) fn target_info_label_name(key: &str) -> Option<String> {
-    let replaced = key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    label(replaced)
+    let name: String = key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+    let starts_with_digit = name.starts_with(|c: char| c.is_ascii_digit());
+    has_more_than_underscores(if starts_with_digit { format!("key_{name}") } else { name })
 }
 
-fn label(name: String) -> Option<String> {
-    if name.bytes().all(|byte| byte == b'_') {
-        return None;
-    }
-    Some(match name.as_bytes() {
-        [b'0'..=b'9', ..] => format!("key_{name}"),
-        [b'_', b'_', ..] => name,
-        [b'_', ..] => format!("key{name}"),
-        _ => name,
-    })
+fn has_more_than_underscores(name: String) -> Option<String> {
+    name.bytes().any(|byte| byte != b'_').then_some(name)
 }
 
 /// Every run of other characters becomes one underscore. Reserved names keep the two on both sides.
 fn collapsed(key: &str) -> String {
-    if let Some(inner) = key.strip_prefix("__").and_then(|rest| rest.strip_suffix("__")) {
-        return format!("__{}__", runs(inner));
+    if key.starts_with("__") && key.ends_with("__") {
+        return format!("__{}__", runs(key.get(2..key.len() - 2).unwrap_or_default()));
     }
     runs(key)
 }
@@ -133,6 +134,13 @@ fn tokens(name: &str) -> impl Iterator<Item = &str> {
     name.split(|c: char| !(c.is_ascii_alphanumeric() || c == ':')).filter(|token| !token.is_empty())
 }
 
+/// What metadata says of a unit: `bytes_per_second` for `By/s`.
+pub(crate) fn unit_name(unit: &str) -> String {
+    let (main, per) = unit_suffixes(unit);
+    let parts: Vec<&str> = [&*main, &*per].into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("_").trim_matches('_').to_owned()
+}
+
 /// The suffixes for a unit such as `By/s`: `bytes` and `per_second`.
 fn unit_suffixes(unit: &str) -> (String, String) {
     let (main, per) = unit.split_once('/').map_or((unit, ""), |(main, per)| (main, per));
@@ -143,12 +151,24 @@ fn unit_suffixes(unit: &str) -> (String, String) {
         }
         known(text).map_or_else(|| clean_unit(text), str::to_owned)
     };
-    let per = part(per, per_unit);
-    (part(main, main_unit), if per.is_empty() { per } else { format!("per_{per}") })
+    let (main, per) = (part(main, main_unit), part(per, per_unit));
+    match per.trim_end_matches('_') {
+        "" => (main, String::new()),
+        per => (main.trim_end_matches('_').to_owned(), format!("per_{per}")),
+    }
 }
 
+/// An underscore for each run of what a name can't have, but none in front.
 fn clean_unit(unit: &str) -> String {
-    runs(unit).trim_matches('_').to_owned()
+    let mut out = String::with_capacity(unit.len());
+    for c in unit.chars() {
+        match c {
+            c if c.is_ascii_alphanumeric() || c == ':' => out.push(c),
+            _ if out.is_empty() || out.ends_with('_') => {}
+            _ => out.push('_'),
+        }
+    }
+    out
 }
 
 fn main_unit(unit: &str) -> Option<&'static str> {

@@ -30,7 +30,11 @@ pub(crate) fn encode(point: &ExponentialHistogramDataPoint<'_>, stale: bool) -> 
         return Err(Unrepresentable::Scale(point.scale()));
     }
     let scale_down = (point.scale() - MAX_SCHEMA).max(0);
-    let (positive, negative) = (layout(&point.positive(), scale_down)?, layout(&point.negative(), scale_down)?);
+    // Prometheus refuses buckets that don't add up to the count, which is none at the end of a series.
+    let (positive, negative) = match stale {
+        true => Default::default(),
+        false => (layout(&point.positive(), scale_down)?, layout(&point.negative(), scale_down)?),
+    };
     let mut out = Vec::new();
     let stale_sum = f64::from_bits(super::STALE_NAN);
     put_integer(&mut out, 0x08, if stale { 0 } else { point.count() });
@@ -38,7 +42,7 @@ pub(crate) fn encode(point: &ExponentialHistogramDataPoint<'_>, stale: bool) -> 
     put_integer(&mut out, 0x20, zigzag(i64::from(point.scale().min(MAX_SCHEMA))));
     let threshold = if point.zero_threshold() == 0.0 { DEFAULT_ZERO_THRESHOLD } else { point.zero_threshold() };
     put_double(&mut out, 0x29, threshold);
-    put_integer(&mut out, 0x30, point.zero_count());
+    put_integer(&mut out, 0x30, if stale { 0 } else { point.zero_count() });
     negative.encode(&mut out, 0x42, 0x4a);
     positive.encode(&mut out, 0x5a, 0x62);
     put_integer(&mut out, 0x78, (point.time_unix_nano() / 1_000_000) as i64 as u64);

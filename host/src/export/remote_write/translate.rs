@@ -9,8 +9,8 @@ use sluice_wire::view::{
     NumberDataPoint, Resource, ResourceMetrics, Scope, SummaryDataPoint,
 };
 
-use super::labels::{BadLabel, Label, LabelNames, Source, encode, settle};
-use super::names::{Kind, Naming, in_name, metric_name, target_info_label_name};
+use super::labels::{BadLabel, Label, LabelNames, Source, encode, joined, settle};
+use super::names::{Kind, Naming, in_name, label_name, metric_name, target_info_label_name, unit_name};
 use super::native;
 use super::series::{self, SeriesSet};
 use super::{STALE_NAN, Translation};
@@ -127,7 +127,7 @@ impl<'a> Translator<'a> {
         for scope in metrics.scope_metrics().filter(|scope| scope.metrics().next().is_some()) {
             shared.truncate(of_target);
             if self.translation.scope_info {
-                scope_labels(&mut self.names, &mut shared, &scope.scope());
+                scope_labels(self.translation.naming, &mut shared, &scope.scope());
             }
             let bytes = of_resource + size(&shared);
             for metric in scope.metrics() {
@@ -162,7 +162,10 @@ impl<'a> Translator<'a> {
         if let Some(name) = &self.translation.tenant_label {
             labels.push(Label::new(Source::Target, Rc::from(name.as_str()), self.tenant));
         }
-        let find = |key: &str| resource.attributes().filter(|a| a.key() == key).last().map(|a| as_string(a.value()));
+        let find = |key: &str| {
+            let found = resource.attributes().filter(|a| a.key() == key).last().map(|a| as_string(a.value()));
+            found.filter(|value| !value.is_empty())
+        };
         if self.translation.naming == Naming::Adot2021 {
             // Only attributes of these very names became labels then.
             for name in ["job", "instance"] {
@@ -429,34 +432,41 @@ impl<'a> Translator<'a> {
 
     /// One series a resource that says what else is known about it.
     fn target_info(&mut self, resource: &Resource<'a>, nanos: u64) {
-        let target = self.target_labels(resource);
-        let names_target = target.iter().any(|label| matches!(&*label.name, "job" | "instance"));
-        let mut labels: Vec<Label<'a>> = Vec::new();
-        for attribute in resource.attributes().filter(|attribute| !is_identifying(attribute.key())) {
-            let value = as_string(attribute.value());
-            if let Some(name) = target_info_label_name(attribute.key()).filter(|_| !value.is_empty()) {
-                labels.push(Label::new(Source::Attribute, Rc::from(name), value));
-            }
-        }
-        if labels.is_empty() || !names_target || nanos == 0 {
+        let others = resource.attributes().filter(|attribute| !is_identifying(attribute.key()));
+        let named = others.filter_map(|attribute| {
+            let (key, value) = (attribute.key(), as_string(attribute.value()));
+            let name = target_info_label_name(key).filter(|_| !value.is_empty())?;
+            Some((Rc::from(name), key, value))
+        });
+        let mut labels = joined(named.collect());
+        if labels.is_empty() || nanos == 0 {
             return;
         }
-        labels.extend(target);
+        labels.extend(self.target_labels(resource));
         settle(&mut labels);
+        if !labels.iter().any(|label| matches!(&*label.name, "job" | "instance")) {
+            return;
+        }
         let namespace = &self.namespace;
         let name = if namespace.is_empty() { "target_info".into() } else { format!("{namespace}_target_info") };
         self.sample(&labels, &name, "", None, nanos, 1.0);
     }
 
     fn add_metadata(&mut self, metric: &Metric<'a>, family: &str, data: &Data<'a>) {
+        // What came from Prometheus, whose other types OpenTelemetry does not have.
+        let of_type = metric.metadata().filter(|attribute| attribute.key() == "prometheus.type").last();
+        let prometheus_type = of_type.map(|attribute| as_string(attribute.value())).unwrap_or_default();
         let kind = match data {
             Data::Sum { monotonic: true, .. } => 1,
+            Data::Gauge { .. } if prometheus_type == "unknown" => 0,
+            Data::Sum { .. } if prometheus_type == "info" => 6,
+            Data::Sum { .. } if prometheus_type == "stateset" => 7,
             Data::Gauge { .. } | Data::Sum { .. } => 2,
             Data::Histogram { .. } | Data::ExponentialHistogram { .. } => 3,
             Data::Summary { .. } => 5,
             Data::None => 0,
         };
-        let (help, unit) = (metric.description().to_owned(), metric.unit().to_owned());
+        let (help, unit) = (metric.description().to_owned(), unit_name(metric.unit()));
         self.metadata.insert(Metadata { kind, family: family.to_owned(), help, unit });
     }
 
@@ -480,7 +490,7 @@ impl<'a> Translator<'a> {
     }
 }
 
-fn scope_labels<'a>(names: &mut LabelNames<'a>, labels: &mut Vec<Label<'a>>, scope: &Scope<'a>) {
+fn scope_labels<'a>(naming: Naming, labels: &mut Vec<Label<'a>>, scope: &Scope<'a>) {
     let own = [("otel_scope_name", scope.name()), ("otel_scope_version", scope.version())];
     let own = own.into_iter().filter(|(_, value)| !value.is_empty());
     labels.extend(own.map(|(name, value)| Label::new(Source::Scope, name, value)));
@@ -489,8 +499,8 @@ fn scope_labels<'a>(names: &mut LabelNames<'a>, labels: &mut Vec<Label<'a>>, sco
         if matches!(attribute.key(), "name" | "version" | "schema_url") || value.is_empty() {
             continue;
         }
-        if let Ok(name) = names.name(attribute.key()) {
-            labels.push(Label::new(Source::Scope, Rc::from(format!("otel_scope_{name}")), value));
+        if let Some(name) = label_name(naming, &format!("otel_scope_{}", attribute.key())) {
+            labels.push(Label::new(Source::Scope, name, value));
         }
     }
 }

@@ -207,15 +207,35 @@ fn into_credentials(credentials: Option<StsCredentials>) -> Result<Credentials, 
         .build())
 }
 
-/// The SDK's HTTP client with rustls and ring, which are in the binary anyway; `HTTPS_PROXY` applies.
+/// The SDK's HTTP client with rustls and ring, which are in the binary anyway.
 fn http_client() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
+    let proxy = proxy();
+    Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector =
-            Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).proxy_config(ProxyConfig::from_env());
+            Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).proxy_config(proxy.clone());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector.build()
     })
+}
+
+/// The proxy of the environment, for what is encrypted. What is not comes from this machine or its neighbours (the
+/// endpoints of containers and instances), which hand out keys in the clear.
+fn proxy() -> ProxyConfig {
+    let of =
+        |names: [&str; 2]| names.into_iter().find_map(|name| std::env::var(name).ok().filter(|set| !set.is_empty()));
+    let Some(url) = of(["HTTPS_PROXY", "https_proxy"]).or_else(|| of(["ALL_PROXY", "all_proxy"])) else {
+        return ProxyConfig::disabled();
+    };
+    let url = if url.contains("://") { url } else { format!("http://{url}") };
+    let others = of(["NO_PROXY", "no_proxy"]).unwrap_or_default();
+    match ProxyConfig::https(url) {
+        Ok(proxy) => proxy.no_proxy(format!("localhost,127.0.0.0/8,::1,{others}")),
+        Err(error) => {
+            tracing::warn!(%error, "HTTPS_PROXY is not used to get credentials");
+            ProxyConfig::disabled()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -475,7 +475,7 @@ impl Walk<'_> {
     #[inline(always)]
     fn captures_length(&self, step: u8) -> bool {
         let capture = &self.projection.captures[usize::from(step - step::CAPTURE)];
-        matches!(capture.place.scalar, Scalar::Text | Scalar::Bytes)
+        matches!(capture.place.scalar, Scalar::Text | Scalar::Id(_))
     }
 
     fn capture_slice(&mut self, step: u8, start: usize, end: usize) {
@@ -539,7 +539,7 @@ fn read_scalar(place: &Place, cursor: &mut Cursor<'_>) -> Option<(ValueKind, u64
         Scalar::Fixed32 => (ValueKind::Integer, u64::from(cursor.fixed32()?)),
         Scalar::Fixed64 | Scalar::Signed64 => (ValueKind::Integer, cursor.fixed64()?),
         Scalar::Double => (ValueKind::Double, cursor.fixed64()?),
-        Scalar::Text | Scalar::Bytes | Scalar::Any => return None,
+        Scalar::Text | Scalar::Id(_) | Scalar::Any => return None,
     })
 }
 

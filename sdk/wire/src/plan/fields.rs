@@ -387,7 +387,8 @@ fn check_value(field: &Field, scalar: Option<Scalar>, value: EditValue<'_>) -> R
 fn fits(scalar: Scalar, value: EditValue<'_>) -> bool {
     match (scalar, value) {
         (Scalar::Any, _) => true,
-        (Scalar::Text, EditValue::Text(_)) | (Scalar::Bytes, EditValue::Bytes(_)) => true,
+        (Scalar::Text, EditValue::Text(_)) => true,
+        (Scalar::Id(width), EditValue::Bytes(id)) => id.is_empty() || id.len() == usize::from(width),
         (Scalar::Boolean, EditValue::Boolean(_)) | (Scalar::Double, EditValue::F64(_)) => true,
         (Scalar::U32 | Scalar::Fixed32, EditValue::S64(number)) => u32::try_from(number).is_ok(),
         (Scalar::I32 | Scalar::Zigzag, EditValue::S64(number)) => i32::try_from(number).is_ok(),
@@ -400,7 +401,7 @@ fn fits(scalar: Scalar, value: EditValue<'_>) -> bool {
 fn describe(value: EditValue<'_>) -> String {
     match value {
         EditValue::Text(_) => "text".into(),
-        EditValue::Bytes(_) => "bytes".into(),
+        EditValue::Bytes(bytes) => format!("{} bytes", bytes.len()),
         EditValue::S64(number) => format!("integer {number}"),
         EditValue::F64(_) => "a floating point number".into(),
         EditValue::Boolean(_) => "a boolean".into(),

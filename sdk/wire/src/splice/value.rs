@@ -53,7 +53,7 @@ pub(super) fn put_intrinsic(plan: &EditPlan, place: &Place, code: u32, out: &mut
     let number = place.number;
     match (place.scalar, value) {
         (Scalar::Any, _) => put_value(plan, number, code, out),
-        (Scalar::Text | Scalar::Bytes, Kept::Text(start, end) | Kept::Bytes(start, end))
+        (Scalar::Text | Scalar::Id(_), Kept::Text(start, end) | Kept::Bytes(start, end))
             if start < end || place.explicit =>
         {
             out.put_field(number, plan.pooled(start, end));

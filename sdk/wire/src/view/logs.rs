@@ -4,7 +4,7 @@ use crate::cursor::Cursor;
 use crate::cursor::keys::{I32_8, I64_1, I64_11, LEN_3, LEN_5, LEN_6, LEN_9, LEN_10, LEN_12, VARINT_2, VARINT_7};
 
 use super::common::{KeyValue, Resource, Scope, Value};
-use super::message::{Each, Extent, Message, text};
+use super::message::{Each, Extent, Message, id, text};
 use super::traces::Container;
 
 /// An `ExportLogsServiceRequest` (or `LogsData`).
@@ -167,12 +167,12 @@ impl<'a> LogRecord<'a> {
 
     /// The trace's id; empty if there is none.
     pub fn trace_id(&self) -> &'a [u8] {
-        self.trace_id
+        id(self.trace_id)
     }
 
     /// The span's id; empty if there is none.
     pub fn span_id(&self) -> &'a [u8] {
-        self.span_id
+        id(self.span_id)
     }
 
     /// The event's name; empty for what is no event.

@@ -232,3 +232,9 @@ impl Iterator for Doubles<'_> {
 pub(crate) fn text(bytes: &[u8]) -> &str {
     core::str::from_utf8(bytes).unwrap_or_default()
 }
+
+/// An id; none if all its bytes are zero, which W3C Trace Context and OTLP call invalid.
+#[inline]
+pub(crate) fn id(bytes: &[u8]) -> &[u8] {
+    if bytes.iter().all(|byte| *byte == 0) { &[] } else { bytes }
+}

@@ -7,7 +7,7 @@ use crate::cursor::keys::{
 use crate::cursor::{Cursor, varint_key};
 
 use super::common::KeyValue;
-use super::message::{Doubles, Each, Message, Piece, Singular, Unsigned};
+use super::message::{Doubles, Each, Message, Piece, Singular, Unsigned, id};
 
 /// Iterates over data points.
 pub type Points<'a, T> = Each<'a, T>;
@@ -465,12 +465,12 @@ impl<'a> Exemplar<'a> {
 
     /// The span in which it was measured.
     pub fn span_id(&self) -> &'a [u8] {
-        self.span_id
+        id(self.span_id)
     }
 
     /// The trace in which it was measured.
     pub fn trace_id(&self) -> &'a [u8] {
-        self.trace_id
+        id(self.trace_id)
     }
 }
 

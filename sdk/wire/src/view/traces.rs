@@ -7,7 +7,7 @@ use crate::cursor::keys::{
 };
 
 use super::common::{KeyValue, Resource, Scope};
-use super::message::{Each, Extent, Message, Piece, Singular, text};
+use super::message::{Each, Extent, Message, Piece, Singular, id, text};
 
 /// An `ExportTraceServiceRequest` (or `TracesData`).
 #[derive(Clone, Copy, Debug, Default)]
@@ -167,19 +167,19 @@ impl<'a> Span<'a> {
         self.bytes
     }
 
-    /// The trace's id; 16 bytes unless the sender made a mistake.
+    /// The trace's id; empty if it is missing or all zeros.
     pub fn trace_id(&self) -> &'a [u8] {
-        self.trace_id
+        id(self.trace_id)
     }
 
-    /// The span's id; 8 bytes unless the sender made a mistake.
+    /// The span's id; empty if it is missing or all zeros.
     pub fn span_id(&self) -> &'a [u8] {
-        self.span_id
+        id(self.span_id)
     }
 
     /// The parent's id; empty for a root span.
     pub fn parent_span_id(&self) -> &'a [u8] {
-        self.parent_span_id
+        id(self.parent_span_id)
     }
 
     /// The W3C tracestate.
@@ -362,12 +362,12 @@ impl<'a> From<&'a [u8]> for Link<'a> {
 impl<'a> Link<'a> {
     /// The other span's trace id.
     pub fn trace_id(&self) -> &'a [u8] {
-        self.trace_id
+        id(self.trace_id)
     }
 
     /// The other span's id.
     pub fn span_id(&self) -> &'a [u8] {
-        self.span_id
+        id(self.span_id)
     }
 
     /// The W3C tracestate.

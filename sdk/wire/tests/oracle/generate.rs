@@ -15,7 +15,9 @@ pub(crate) enum Holds {
     Fixed32,
     Text,
     Key,
+    /// Of so many bytes, or empty.
     Id(usize),
+    Bytes,
     Fixed64s,
     Doubles,
     Varints,
@@ -82,7 +84,7 @@ pub(crate) fn fields(message: Message) -> Vec<(u32, Holds)> {
             (4, Double),
             (5, One(Message::Array)),
             (6, One(Message::Map)),
-            (7, Id(5)),
+            (7, Bytes),
             (8, Small),
         ],
         Message::Array => vec![(1, Many(Message::Value))],
@@ -334,9 +336,17 @@ impl Maker {
                 self.length_field(number, key.as_bytes())
             }
             Id(length) => {
-                let length = if self.dice.one_in(8) { self.dice.below(20) } else { length };
-                let id: Vec<u8> = (0..length).map(|_| self.dice.next() as u8).collect();
+                let id: Vec<u8> = match self.dice.below(16) {
+                    0 => Vec::new(),
+                    1 => vec![0; length],
+                    _ => self.bytes(length),
+                };
                 self.length_field(number, &id)
+            }
+            Bytes => {
+                let length = self.dice.below(20);
+                let bytes = self.bytes(length);
+                self.length_field(number, &bytes)
             }
             Fixed64s | Doubles | Varints => self.numbers(number, holds),
             One(message) | Many(message) => {
@@ -344,6 +354,10 @@ impl Maker {
                 self.length_field(number, &content)
             }
         }
+    }
+
+    fn bytes(&mut self, length: usize) -> Vec<u8> {
+        (0..length).map(|_| self.dice.next() as u8).collect()
     }
 
     /// Repeated numbers, packed or (if odd) one by one.
@@ -373,7 +387,7 @@ impl Maker {
             0 => self.field(number, Varint),
             1 => self.field(number, Fixed64),
             2 => self.field(number, Fixed32),
-            _ => self.field(number, Id(3)),
+            _ => self.field(number, Bytes),
         }
     }
 

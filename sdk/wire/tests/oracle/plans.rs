@@ -136,7 +136,12 @@ impl<'a> Planner<'a> {
         };
         match natural {
             Natural::Text => Held::Text(self.dice.text()),
-            Natural::Bytes => Held::Bytes(self.dice.text().into_bytes()),
+            Natural::Bytes => {
+                let is_trace = field.selector == Selector::Intrinsic(Intrinsic::TraceId);
+                let width = if is_trace { 16 } else { 8 };
+                let length = if self.dice.one_in(5) { 0 } else { width };
+                Held::Bytes((0..length).map(|_| self.dice.next() as u8).collect())
+            }
             Natural::U64 => Held::Integer(self.dice.below(1000) as i128),
             Natural::S64 => Held::Integer(self.dice.below(1000) as i128 - 500),
             Natural::F64 => Held::Double(self.dice.double()),

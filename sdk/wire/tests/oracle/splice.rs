@@ -359,6 +359,10 @@ fn refuses_edits_that_make_no_sense() {
         set(plan, &record(Intrinsic::StartTimeUnixNano), Entities::All, EditValue::S64(-1)),
         EditError::WrongValue { .. }
     ));
+    for (id, length) in [(Intrinsic::TraceId, 8), (Intrinsic::SpanId, 16), (Intrinsic::ParentSpanId, 7)] {
+        let error = set(plan, &record(id), Entities::All, EditValue::Bytes(&[1; 16][..length]));
+        assert_eq!(error.to_string(), format!("{} can't hold {length} bytes", record(id)));
+    }
     assert!(matches!(set(plan, &route, Entities::List(&[3]), value), EditError::OutOfRange { index: 3, .. }));
     assert!(matches!(set(plan, &route, Entities::Bitmap(&[0, 0]), value), EditError::WrongLength { .. }));
     let metric = Field::attribute(Level::Metric, "k");

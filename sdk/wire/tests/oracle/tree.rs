@@ -40,6 +40,17 @@ pub(crate) enum Record<'a> {
     Summary(&'a mut SummaryDataPoint),
 }
 
+impl Record<'_> {
+    fn exemplars(&mut self) -> &mut [Exemplar] {
+        match self {
+            Self::Number(point) => &mut point.exemplars,
+            Self::Histogram(point) => &mut point.exemplars,
+            Self::Exponential(point) => &mut point.exemplars,
+            Self::Span(_) | Self::Log(_) | Self::Summary(_) => &mut [],
+        }
+    }
+}
+
 /// What an intrinsic field holds.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Held {
@@ -69,6 +80,18 @@ impl Tree {
             Self::Metrics(request) => request.encode_to_vec(),
             Self::Logs(request) => request.encode_to_vec(),
         }
+    }
+
+    /// The tree with ids of zeros taken for none, as views do.
+    pub(crate) fn without_zero_ids(mut self) -> Self {
+        self.for_each(&mut |_, _, mut entity| {
+            for id in entity.ids() {
+                if id.iter().all(|byte| *byte == 0) {
+                    id.clear();
+                }
+            }
+        });
+        self
     }
 
     /// The tree without what views and columns don't show: indices into dictionaries, and the difference between no
@@ -300,22 +323,29 @@ impl Entity<'_> {
 
     /// The lists of pairs of one owner that is no level: 4 events, 5 links, 6 exemplars.
     pub(crate) fn others(&mut self, owner: u8, visit: &mut dyn FnMut(&mut Vec<KeyValue>)) {
-        let exemplars: &mut Vec<Exemplar> = match self {
-            Self::Record(Record::Span(span)) => {
-                match owner {
-                    4 => span.events.iter_mut().for_each(|event| visit(&mut event.attributes)),
-                    5 => span.links.iter_mut().for_each(|link| visit(&mut link.attributes)),
-                    _ => {}
-                }
-                return;
+        match (owner, self) {
+            (4, Self::Record(Record::Span(span))) => span.events.iter_mut().for_each(|e| visit(&mut e.attributes)),
+            (5, Self::Record(Record::Span(span))) => span.links.iter_mut().for_each(|l| visit(&mut l.attributes)),
+            (6, Self::Record(record)) => {
+                record.exemplars().iter_mut().for_each(|exemplar| visit(&mut exemplar.filtered_attributes));
             }
-            Self::Record(Record::Number(point)) => &mut point.exemplars,
-            Self::Record(Record::Histogram(point)) => &mut point.exemplars,
-            Self::Record(Record::Exponential(point)) => &mut point.exemplars,
-            _ => return,
-        };
-        if owner == 6 {
-            exemplars.iter_mut().for_each(|exemplar| visit(&mut exemplar.filtered_attributes));
+            _ => {}
+        }
+    }
+
+    /// Ids of traces and spans in it.
+    fn ids(&mut self) -> Vec<&mut Vec<u8>> {
+        match self {
+            Self::Record(Record::Span(span)) => {
+                let links = span.links.iter_mut().flat_map(|link| [&mut link.trace_id, &mut link.span_id]);
+                [&mut span.trace_id, &mut span.span_id, &mut span.parent_span_id].into_iter().chain(links).collect()
+            }
+            Self::Record(Record::Log(record)) => vec![&mut record.trace_id, &mut record.span_id],
+            Self::Record(record) => {
+                let ids = record.exemplars().iter_mut().map(|exemplar| [&mut exemplar.trace_id, &mut exemplar.span_id]);
+                ids.flatten().collect()
+            }
+            _ => Vec::new(),
         }
     }
 

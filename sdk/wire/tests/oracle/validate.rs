@@ -42,8 +42,8 @@ proptest! {
             let decoded = Tree::decode(signal, &bytes);
             match counted(signal, &bytes) {
                 Ok(found) => prop_assert_eq!(found, summary(&mut decoded.unwrap())),
-                // prost has groups, and skips them wherever they are unknown.
-                Err(WireError { reason: Reason::Group, .. }) => {}
+                // prost has groups, and skips them wherever they are unknown; ids are bytes to it.
+                Err(WireError { reason: Reason::Group | Reason::IdLength { .. }, .. }) => {}
                 Err(error) => prop_assert!(decoded.is_err(), "{error}"),
             }
         }
@@ -193,7 +193,7 @@ fn wire_types(holds: Holds) -> &'static [u8] {
         Holds::Varint | Holds::Small | Holds::Truth => &[0],
         Holds::Fixed64 | Holds::Double => &[1],
         Holds::Fixed32 => &[5],
-        Holds::Text | Holds::Key | Holds::Id(_) | Holds::One(_) | Holds::Many(_) => &[2],
+        Holds::Text | Holds::Key | Holds::Bytes | Holds::Id(_) | Holds::One(_) | Holds::Many(_) => &[2],
         Holds::Fixed64s | Holds::Doubles => &[1, 2],
         Holds::Varints => &[0, 2],
     }
@@ -259,7 +259,7 @@ fn checks_the_text_of_every_string_field() {
         for ((number, holds), neighbours) in holders.into_iter().flat_map(|field| [(field, false), (field, true)]) {
             let is_text = match holds {
                 Holds::Text | Holds::Key => true,
-                Holds::Id(_) => false,
+                Holds::Bytes => false,
                 _ => continue,
             };
             for text in &good {
@@ -280,6 +280,29 @@ fn checks_the_text_of_every_string_field() {
             }
         }
     }
+}
+
+#[test]
+fn ids_are_empty_or_as_long_as_ids_are() {
+    let mut fields = 0;
+    for place in SIGNALS.into_iter().flat_map(Place::all) {
+        for (number, holds) in known_fields(place.message) {
+            let Holds::Id(width) = holds else { continue };
+            fields += 1;
+            for found in 0..=20 {
+                let id = field(number, &vec![7; found]);
+                let bytes = place.request(&id, false);
+                let error = WireError {
+                    offset: bytes.len() - id.len() + 1,
+                    reason: Reason::IdLength { found, width: width as u8 },
+                };
+                let expected = if found == 0 || found == width { Ok(()) } else { Err(error) };
+                let checked = validate(place.signal, &bytes).map(|_| ());
+                assert_eq!(checked, expected, "{:?} field {number}, {found} bytes", place.message);
+            }
+        }
+    }
+    assert_eq!(fields, 15, "span, link, log record, and the exemplars of four kinds of metrics");
 }
 
 #[test]
