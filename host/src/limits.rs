@@ -15,8 +15,6 @@ pub struct Budget {
 pub struct Permit {
     budget: Budget,
     bytes: usize,
-    /// The permit for what was there before something was added; it ends with this one.
-    before: Option<Arc<Permit>>,
 }
 
 impl Budget {
@@ -27,7 +25,7 @@ impl Budget {
 
     /// Takes a permit, unless the budget is exhausted.
     pub fn try_take(&self, bytes: usize) -> Option<Permit> {
-        let mut permit = Permit { budget: self.clone(), bytes: 0, before: None };
+        let mut permit = Permit { budget: self.clone(), bytes: 0 };
         permit.try_grow(bytes).then_some(permit)
     }
 
@@ -64,7 +62,7 @@ impl Permit {
     #[must_use]
     pub fn beyond(&self, bytes: usize) -> Self {
         self.budget.used.fetch_add(bytes, Ordering::Relaxed);
-        Self { budget: self.budget.clone(), bytes, before: None }
+        Self { budget: self.budget.clone(), bytes }
     }
 
     /// Gives back all but so many bytes.
@@ -76,15 +74,7 @@ impl Permit {
 
     /// How many bytes it covers.
     pub fn bytes(&self) -> usize {
-        self.bytes + self.before.as_ref().map_or(0, |before| before.bytes())
-    }
-
-    /// A permit that covers so many bytes more than another one, and keeps it until it ends.
-    #[must_use]
-    pub fn extended(before: &Arc<Self>, bytes: usize) -> Arc<Self> {
-        let mut permit = before.beyond(bytes);
-        permit.before = Some(Arc::clone(before));
-        Arc::new(permit)
+        self.bytes
     }
 }
 
@@ -118,17 +108,6 @@ mod tests {
         let beyond = permit.beyond(5);
         assert_eq!((budget.used_bytes(), budget.try_take(0).is_none()), (13, true));
         drop((permit, beyond));
-        assert_eq!(budget.used_bytes(), 0);
-    }
-
-    #[test]
-    fn an_extended_permit_keeps_what_was_before_until_it_ends() {
-        let budget = Budget::new(10);
-        let before = Arc::new(budget.try_take(3).expect("3 of 10"));
-        let extended = Permit::extended(&before, 4);
-        drop(before);
-        assert_eq!((extended.bytes(), budget.used_bytes()), (7, 7));
-        drop(extended);
         assert_eq!(budget.used_bytes(), 0);
     }
 }

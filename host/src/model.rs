@@ -55,13 +55,10 @@ impl Batch {
         })
     }
 
-    /// The same batch with a permit that covers so many bytes more.
-    #[must_use]
-    pub fn with_permit_for(self, added_bytes: usize) -> Self {
-        match added_bytes {
-            0 => self,
-            _ => Self { permit: Permit::extended(&self.permit, added_bytes), ..self },
-        }
+    /// The same with other bytes and so many items. Without a permit that covers them it gets one.
+    pub(crate) fn rewritten(&self, bytes: Bytes, items: u64, permit: Option<Arc<Permit>>) -> Self {
+        let permit = permit.unwrap_or_else(|| Arc::new(self.permit.beyond(self.footprint(&bytes))));
+        Self { bytes, items, permit, ..self.clone() }
     }
 
     /// Slices of at most so many items and bytes, each cut between records; 0 is no limit. A record that is larger
@@ -74,9 +71,7 @@ impl Batch {
         let limit = |max: u64| usize::try_from(max).unwrap_or(usize::MAX);
         let pieces = sluice_wire::split(self.signal, &self.bytes, limit(max_items), limit(max_bytes));
         let slice = |piece: sluice_wire::Piece<'_>| {
-            let bytes = Bytes::from(piece.bytes.into_owned());
-            let permit = Arc::new(self.permit.beyond(self.footprint(&bytes)));
-            Self { bytes, items: u64::from(piece.records), permit, ..self.clone() }
+            self.rewritten(Bytes::from(piece.bytes.into_owned()), u64::from(piece.records), None)
         };
         pieces.into_iter().map(slice).collect()
     }

@@ -1,9 +1,10 @@
 //! Limits of stages, at n and n + 1 where the limit can be met exactly.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sluice::model::{Refusal, Signal};
+use sluice::model::{BATCH_OVERHEAD_BYTES, Refusal, Signal};
 use sluice::stage::{Catalog, Chain, Engine, EngineConfig, FailureKind, StageLimits, StageSpec};
 
 use super::kit::{act, batch, batch_of, chain, engine, guests, only, spec, texts, try_chain};
@@ -130,15 +131,30 @@ fn refuses_more_attributes_than_have_room() {
 
 /// The permit of what comes out covers what stages added.
 #[test]
-fn what_stages_add_is_taken_from_the_budget() {
-    let budget = sluice::limits::Budget::new(1 << 20);
-    let mut small = batch(&[&["a", "b"]]);
-    small.permit = std::sync::Arc::new(budget.try_take(small.bytes.len()).expect("fits"));
-    let grown = only(chain(vec![spec(json!({ "act": "huge", "number": 100_000 }))]).run(small));
-    assert!(grown.bytes.len() > 100_000);
-    assert_eq!(budget.used_bytes(), grown.bytes.len());
-    drop(grown);
-    assert_eq!(budget.used_bytes(), 0);
+fn the_budget_covers_what_stages_leave_and_no_more() {
+    let large = "x".repeat(100_000);
+    let run = |config: Value, text: &str| {
+        let budget = sluice::limits::Budget::new(1 << 20);
+        let mut batch = batch(&[&["a", text, "b"]]);
+        batch.permit = Arc::new(budget.try_take(batch.bytes.len()).expect("fits"));
+        let context = batch.context.header_bytes() + BATCH_OVERHEAD_BYTES;
+        let batches = chain(vec![spec(config)]).run(batch).result.expect("accepted");
+        let bytes: usize = batches.iter().map(|batch| batch.bytes.len()).sum();
+        let used = budget.used_bytes();
+        drop(batches);
+        assert_eq!(budget.used_bytes(), 0);
+        (bytes, used, context)
+    };
+    let (bytes, used, context) = run(json!({ "act": "huge", "number": 100_000 }), "");
+    assert!(bytes > 100_000);
+    assert_eq!(used, bytes + context, "what was added");
+    let (bytes, used, context) = run(json!({ "act": "drop_value", "key": "k", "value": large }), &large);
+    assert!(bytes < 1_000);
+    assert_eq!(used, bytes + context, "what was left out");
+    let (bytes, used, context) = run(json!({ "act": "partition", "key": "k" }), "c");
+    assert_eq!(used, bytes + 3 * context, "for each tenant its own");
+    let (bytes, used, _) = run(act("nothing"), "");
+    assert_eq!(used, bytes, "the permit that it came with");
 }
 
 #[test]

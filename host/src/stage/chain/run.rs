@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use sluice_wire::{
 
 use super::report::{ChainOutcome, FailureKind, LeftOut, StageFailure, StageReport};
 use super::{Plan, Segment, Stage};
-use crate::model::{BATCH_OVERHEAD_BYTES, Batch, Context, Refusal, Signal, TenantId};
+use crate::model::{Batch, Context, Refusal, Signal, TenantId};
 use crate::stage::answer::MAX_TENANTS;
 use crate::stage::call::{Call, Verdict};
 use crate::stage::component::{Drops, OnError};
@@ -38,13 +39,17 @@ pub(super) fn run(plan: &Plan, batch: Batch) -> ChainOutcome {
     ChainOutcome { result: result.map(|pieces| batches(batch, pieces)), stages, left_out }
 }
 
-/// The pieces as batches, whose permit covers what stages added, too.
+/// The pieces as batches. One that was written anew has a permit of its own: what stages left out is gone, and what
+/// they added is there. A part of what came keeps all of it.
 fn batches(batch: Batch, pieces: Vec<Piece>) -> Vec<Batch> {
-    let bytes: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
-    let more = pieces.len().saturating_sub(1) * BATCH_OVERHEAD_BYTES;
-    let added = (bytes + more).saturating_sub(batch.bytes.len());
-    let batch = batch.with_permit_for(added);
-    pieces.into_iter().map(|piece| piece.into_batch(&batch)).collect()
+    let original = batch.bytes.as_ptr_range();
+    let batch_of = |piece: Piece| {
+        let tenant = piece.tenant.as_deref().map_or_else(|| batch.tenant.clone(), TenantId::new);
+        let is_part = original.contains(&piece.bytes.as_ptr());
+        let permit = is_part.then(|| Arc::clone(&batch.permit));
+        Batch { tenant, ..batch.rewritten(piece.bytes, piece.items, permit) }
+    };
+    pieces.into_iter().map(batch_of).collect()
 }
 
 /// One batch on its way.
@@ -402,13 +407,6 @@ impl Tenants {
         }
         let codes = live.iter().filter_map(|row| self.codes.get(row).copied()).collect();
         Self { names: self.names, codes }
-    }
-}
-
-impl Piece {
-    fn into_batch(self, batch: &Batch) -> Batch {
-        let tenant = self.tenant.as_deref().map_or_else(|| batch.tenant.clone(), TenantId::new);
-        Batch { bytes: self.bytes, items: self.items, tenant, ..batch.clone() }
     }
 }
 
