@@ -119,7 +119,7 @@ impl Running {
         let mut background = pages::health(config, &health).await?;
         let budget = memory::budget(config);
         let signers = exporters::signers(config);
-        let destinations = exporters::start(config, &signers, &telemetry)?;
+        let destinations = exporters::start(config, &signers, &telemetry, &budget)?;
         let (pipelines, batchers) = pipelines::build(config, &destinations, &telemetry)?;
         let destinations: Vec<_> = destinations.into_values().collect();
         background.extend(pages::metrics(config, &telemetry, destinations.clone(), &budget).await?);

@@ -15,6 +15,8 @@ pub struct Budget {
 pub struct Permit {
     budget: Budget,
     bytes: usize,
+    /// What whoever has it holds in another permit for as long.
+    beside_bytes: usize,
 }
 
 impl Budget {
@@ -25,7 +27,7 @@ impl Budget {
 
     /// Takes a permit, unless the budget is exhausted.
     pub fn try_take(&self, bytes: usize) -> Option<Permit> {
-        let mut permit = Permit { budget: self.clone(), bytes: 0 };
+        let mut permit = Permit { budget: self.clone(), bytes: 0, beside_bytes: 0 };
         permit.try_grow(bytes).then_some(permit)
     }
 
@@ -53,16 +55,21 @@ impl Permit {
         taken
     }
 
+    /// A permit for nothing yet, for somebody who holds this one as long.
+    pub fn beside(&self) -> Self {
+        Self { budget: self.budget.clone(), bytes: 0, beside_bytes: self.bytes }
+    }
+
     /// How many bytes more could be taken if nobody else had any.
     pub fn most_more(&self) -> usize {
-        self.budget.limit_bytes.saturating_sub(self.bytes())
+        self.budget.limit_bytes.saturating_sub(self.bytes).saturating_sub(self.beside_bytes)
     }
 
     /// A permit for so many bytes more of the same budget, even if it is exhausted: what exists already has to count.
     #[must_use]
     pub fn beyond(&self, bytes: usize) -> Self {
         self.budget.used.fetch_add(bytes, Ordering::Relaxed);
-        Self { budget: self.budget.clone(), bytes }
+        Self { budget: self.budget.clone(), bytes, beside_bytes: 0 }
     }
 
     /// Gives back all but so many bytes.
@@ -99,6 +106,16 @@ mod tests {
         assert_eq!(budget.used_bytes(), 4);
         drop(permit);
         assert_eq!(budget.used_bytes(), 0);
+    }
+
+    #[test]
+    fn what_is_held_beside_a_permit_can_never_be_had_by_it() {
+        let budget = Budget::new(10);
+        let held = budget.try_take(4).expect("4 of 10");
+        let mut permit = held.beside();
+        assert_eq!((permit.most_more(), permit.bytes(), budget.used_bytes()), (6, 0, 4));
+        assert!(permit.try_grow(5));
+        assert_eq!(permit.most_more(), 1);
     }
 
     #[test]

@@ -196,7 +196,7 @@ fn a_sender_is_told_when_a_batch_processor_waits_for_a_full_queue() -> Result<()
     }
     let url = format!("http://127.0.0.1:{}/v1/logs", sluice.port("http"));
     let reply = web::post(&url, "application/x-protobuf", &sample::request(Signal::Logs, 7))?;
-    assert_eq!(reply.status, 429, "{}", reply.body);
+    assert_eq!(reply.status, 503, "{}", reply.body);
     let error = sluice.end().expect_err("the exporter has nowhere to send").to_string();
     assert!(error.contains("in_flight=0"), "{error}");
     Ok(())

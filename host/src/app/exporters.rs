@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use super::StartError;
 use crate::config::component::{PrometheusRemoteWriteConfig, RemoteWriteQueueConfig};
@@ -19,9 +18,15 @@ use crate::export::otlp_http::OtlpHttp;
 use crate::export::queue::{Queue, QueueSettings};
 use crate::export::remote_write::RemoteWrite;
 use crate::export::sign::{Signer, SignerSettings};
+use crate::limits::Budget;
 use crate::route::Destination;
 use crate::route::fan_out::Booking;
 use crate::telemetry::Telemetry;
+
+/// Of the memory budget each of several queues may keep its share, and of very many this part.
+const MOST_SHARES: usize = 4;
+/// Requests that are sent at the same time where there is no queue.
+const WITHOUT_QUEUE: u32 = 100;
 
 /// Everything that vouches for requests, by the id of its extension, or of the exporter that signs by itself.
 pub(super) type Signers = BTreeMap<ComponentId, Signer>;
@@ -58,10 +63,15 @@ pub(super) fn start(
     config: &Config,
     signers: &Signers,
     telemetry: &Telemetry,
+    budget: &Budget,
 ) -> Result<BTreeMap<ComponentId, Arc<Destination>>, StartError> {
-    let exporters = config.exporters.iter().filter(|(id, _)| runs(config, id));
-    let started = exporters.map(|(id, exporter)| {
-        let context = Starting { id, signers, telemetry };
+    let exporters: Vec<_> = config.exporters.iter().filter(|(id, _)| runs(config, id)).collect();
+    let max_bytes = match exporters.len() {
+        0..=1 => u64::MAX,
+        others => (budget.limit_bytes() / others.min(MOST_SHARES)) as u64,
+    };
+    let started = exporters.into_iter().map(|(id, exporter)| {
+        let context = Starting { id, signers, telemetry, max_bytes };
         let destination = context.start(exporter).map_err(|reason| StartError::new("exporters", id, reason))?;
         Ok((id.clone(), Arc::new(destination)))
     });
@@ -73,6 +83,8 @@ struct Starting<'a> {
     id: &'a ComponentId,
     signers: &'a Signers,
     telemetry: &'a Telemetry,
+    /// What its queue may keep of the memory budget.
+    max_bytes: u64,
 }
 
 impl Starting<'_> {
@@ -134,7 +146,10 @@ impl Starting<'_> {
     }
 
     fn queue<E: Exporter>(&self, exporter: E, queue: &QueueConfig, retry: &RetryConfig) -> Result<Destination, String> {
-        self.start_queue(exporter, "sending_queue", queue, retry, 1)
+        // Without a queue it is senders that wait, each for its own request.
+        let num_consumers = if queue.enabled { queue.num_consumers } else { queue.num_consumers.max(WITHOUT_QUEUE) };
+        let queue = QueueConfig { num_consumers, ..queue.clone() };
+        self.start_queue(exporter, "sending_queue", &queue, retry, 1)
     }
 
     fn start_queue<E: Exporter>(
@@ -151,6 +166,7 @@ impl Starting<'_> {
         });
         let settings = QueueSettings {
             parallel_requests,
+            max_bytes: self.max_bytes,
             dead_letters: dead_letters.transpose()?.map(Arc::new),
             ..QueueSettings::new(&id, queue, retry)
         };
@@ -159,13 +175,8 @@ impl Starting<'_> {
             let capacity = i64::try_from(settings.queue_size).unwrap_or(i64::MAX);
             self.telemetry.metrics.queue_capacity.with_label_values(&[&id]).set(capacity);
         }
-        Ok(Destination {
-            queue: Queue::start(exporter, settings, report),
-            block_on_overflow: queue.block_on_overflow,
-            wait_for_result: queue.wait_for_result || !queue.enabled,
-            was_late: AtomicBool::new(false),
-            id,
-        })
+        let started = Queue::start(exporter, settings, report);
+        Ok(Destination::new(id, started, queue.block_on_overflow, queue.wait_for_result || !queue.enabled))
     }
 }
 

@@ -25,6 +25,11 @@ impl Pace {
         self.last = Some(now);
         Some(std::mem::take(&mut self.sum))
     }
+
+    /// What no message stood for yet, when there will be no other.
+    pub(crate) fn rest(&mut self) -> Option<u64> {
+        Some(std::mem::take(&mut self.sum)).filter(|rest| *rest > 0)
+    }
 }
 
 #[cfg(test)]
@@ -40,5 +45,8 @@ mod tests {
         assert_eq!(pace.add(5), None);
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(pace.add(1), Some(10));
+        assert_eq!(pace.rest(), None);
+        assert_eq!(pace.add(2), None);
+        assert_eq!(pace.rest(), Some(2));
     }
 }

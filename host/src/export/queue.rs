@@ -37,6 +37,9 @@ pub struct QueueSettings {
     pub queue_size: u64,
     /// What `queue_size` counts.
     pub sizer: Sizer,
+    /// The bytes that may be waiting and in flight whatever `queue_size` says: one dead destination must not keep all of
+    /// the memory budget from the others.
+    pub max_bytes: u64,
     /// How many batches are sent at the same time; with one, their order is kept.
     pub num_consumers: usize,
     /// How many requests of one batch are sent at the same time. More than one suits exporters whose requests need no
@@ -69,6 +72,17 @@ pub struct Gauges {
     pub items: u64,
 }
 
+/// Whether a batch's sender waits for what becomes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Awaited {
+    /// It was told that we have it.
+    No,
+    /// It does; other exporters may have the batch, too.
+    Yes,
+    /// It does, and no other exporter has the batch: what is given up is the sender's again.
+    Alone,
+}
+
 /// What became of one batch, for a sender that waits for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -82,6 +96,8 @@ pub struct Outcome {
     pub given_up: u64,
     /// The last failure, in the destination's words.
     pub reason: Option<String>,
+    /// Whether this is of several senders' batches together: nobody knows whose items were refused.
+    pub joined: bool,
 }
 
 impl Outcome {
@@ -120,8 +136,8 @@ struct State {
     waiting: VecDeque<Entry>,
     /// What waits for more of its kind, if batches are joined.
     gathering: HashMap<(Signal, TenantId), Gathered>,
-    size: u64,
-    items: u64,
+    /// By what is waiting and in flight.
+    takes: Takes,
     in_flight_batches: u64,
     closed: bool,
     left: Left,
@@ -133,8 +149,16 @@ struct Entry {
     batches: Vec<Batch>,
     /// The senders that wait for the outcome.
     done: Vec<oneshot::Sender<Outcome>>,
-    /// What it takes of the queue, in the sizer's unit.
+    awaited: Awaited,
+    takes: Takes,
+}
+
+/// What batches take of a queue.
+#[derive(Clone, Copy, Default)]
+struct Takes {
+    /// In the sizer's unit.
     size: u64,
+    bytes: u64,
     items: u64,
 }
 
@@ -147,6 +171,32 @@ enum Phase {
     Expired,
 }
 
+impl Takes {
+    fn add(&mut self, other: Self) {
+        *self = self.and(other);
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            size: self.size.saturating_add(other.size),
+            bytes: self.bytes.saturating_add(other.bytes),
+            items: self.items.saturating_add(other.items),
+        }
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self {
+            size: self.size.saturating_sub(other.size),
+            bytes: self.bytes.saturating_sub(other.bytes),
+            items: self.items.saturating_sub(other.items),
+        }
+    }
+
+    fn is_within(self, settings: &QueueSettings) -> bool {
+        self.size <= settings.queue_size && self.bytes <= settings.max_bytes
+    }
+}
+
 impl QueueSettings {
     /// What an exporter's configuration says.
     pub fn new(exporter: &str, queue: &QueueConfig, retry: &RetryConfig) -> Self {
@@ -154,6 +204,7 @@ impl QueueSettings {
             exporter: exporter.to_owned(),
             queue_size: queue.queue_size,
             sizer: queue.sizer,
+            max_bytes: u64::MAX,
             num_consumers: queue.num_consumers.max(1) as usize,
             parallel_requests: 1,
             gather: Gathering::of(queue),
@@ -193,22 +244,22 @@ impl Queue {
         Self { shared, consumers: Mutex::new(consumers) }
     }
 
-    /// Takes these batches, all or none: the parts of a request, which its sender sends again as a whole. With `results`
-    /// gives for each what tells what became of it (`wait_for_result`); one that fails means that the process is going
-    /// down. None if there is no room, or if the queue is closed.
+    /// Takes these batches, all or none: the parts of a request, which its sender sends again as a whole. If it waits, gives
+    /// for each what tells what became of it (`wait_for_result`); one that fails means that the process is going down, and
+    /// a batch whose sender drops it is not sent any more. None if there is no room, or if the queue is closed.
     ///
     /// What is larger than the whole queue is taken when the queue is empty, since it would never fit otherwise; the memory
     /// budget bounds it.
-    pub fn try_push(&self, batches: &[Batch], results: bool) -> Option<Vec<oneshot::Receiver<Outcome>>> {
-        self.shared.try_push(batches, results)
+    pub fn try_push(&self, batches: &[Batch], awaited: Awaited) -> Option<Vec<oneshot::Receiver<Outcome>>> {
+        self.shared.try_push(batches, awaited)
     }
 
     /// Takes them as soon as there is room (`block_on_overflow`); none once the queue is closed. Dropping the future takes
     /// nothing.
-    pub async fn push(&self, batches: &[Batch], results: bool) -> Option<Vec<oneshot::Receiver<Outcome>>> {
+    pub async fn push(&self, batches: &[Batch], awaited: Awaited) -> Option<Vec<oneshot::Receiver<Outcome>>> {
         loop {
             let space = self.shared.space.notified();
-            let taken = self.shared.try_push(batches, results);
+            let taken = self.shared.try_push(batches, awaited);
             if taken.is_some() || self.shared.state().closed {
                 return taken;
             }
@@ -220,10 +271,10 @@ impl Queue {
     pub fn gauges(&self) -> Gauges {
         let state = self.shared.state();
         Gauges {
-            size: state.size,
+            size: state.takes.size,
             capacity: self.shared.settings.queue_size,
             in_flight_batches: state.in_flight_batches,
-            items: state.items,
+            items: state.takes.items,
         }
     }
 
@@ -241,6 +292,7 @@ impl Queue {
             self.shared.close(Phase::Expired);
             while consumers.join_next().await.is_some() {}
         }
+        self.shared.journal.finish();
         self.shared.state().left
     }
 }
@@ -258,24 +310,28 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn try_push(&self, batches: &[Batch], results: bool) -> Option<Vec<oneshot::Receiver<Outcome>>> {
-        let size_of = |batch: &Batch| size(self.settings.sizer, batch);
-        let total = batches.iter().map(size_of).fold(0, u64::saturating_add);
+    fn try_push(&self, batches: &[Batch], awaited: Awaited) -> Option<Vec<oneshot::Receiver<Outcome>>> {
+        let takes_of = |batch: &Batch| Takes {
+            size: size(self.settings.sizer, batch),
+            bytes: batch.bytes.len() as u64,
+            items: batch.items,
+        };
+        let mut total = Takes::default();
+        batches.iter().for_each(|batch| total.add(takes_of(batch)));
         let mut state = self.state();
-        let fits = state.size == 0 || state.size.saturating_add(total) <= self.settings.queue_size;
+        let fits = state.takes.size == 0 || state.takes.and(total).is_within(&self.settings);
         if state.closed || !fits {
             return None;
         }
+        state.takes.add(total);
         let mut outcomes = Vec::new();
         for batch in batches {
-            let (size, items) = (size_of(batch), batch.items);
-            state.size += size;
-            state.items += items;
-            let done = results.then(oneshot::channel).map(|(done, outcome)| {
+            let done = (awaited != Awaited::No).then(oneshot::channel).map(|(done, outcome)| {
                 outcomes.push(outcome);
                 done
             });
-            let entry = Entry { batches: vec![batch.clone()], done: done.into_iter().collect(), size, items };
+            let done = done.into_iter().collect();
+            let entry = Entry { batches: vec![batch.clone()], done, awaited, takes: takes_of(batch) };
             match &self.settings.gather {
                 Some(settings) => state.gather(entry, settings, Instant::now()),
                 None => state.waiting.push_back(entry),
@@ -317,10 +373,9 @@ impl Shared {
     }
 
     /// Gives back the room of what ended: so many batches, so much of the queue, and what the deadline left of it.
-    fn end(&self, batches: u64, size: u64, items: u64, left: Left) {
+    fn end(&self, batches: u64, takes: Takes, left: Left) {
         let mut state = self.state();
-        state.size -= size;
-        state.items -= items;
+        state.takes = state.takes.without(takes);
         state.in_flight_batches -= batches;
         state.left.batches += left.batches;
         state.left.items += left.items;

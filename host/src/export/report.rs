@@ -2,7 +2,7 @@
 
 use crate::model::Batch;
 
-/// Books what became of a batch's items. Every item is reported exactly once, in one of the four.
+/// Books what became of a batch's items. Every item is reported exactly once, in one of the five.
 pub trait Report: Send + Sync + 'static {
     /// The destination has them.
     fn exported(&self, batch: &Batch, items: u64);
@@ -15,6 +15,9 @@ pub trait Report: Send + Sync + 'static {
 
     /// They were given up; `reason` is a metric label from a fixed set.
     fn dropped(&self, batch: &Batch, items: u64, reason: &'static str);
+
+    /// They were given up, and their sender, who waits, has them; `reason` is as above.
+    fn given_back(&self, batch: &Batch, items: u64, reason: &'static str);
 }
 
 /// The reasons for which a queue itself drops items; an exporter's `encode` has its own.
@@ -23,6 +26,8 @@ pub mod reasons {
     pub const RETRIES_EXHAUSTED: &str = "retries_exhausted";
     /// A retryable failure, and `retry_on_failure` is switched off.
     pub const RETRY_DISABLED: &str = "retry_disabled";
+    /// The sender, who waited, went away.
+    pub const CANCELLED: &str = "cancelled";
     /// The process ended before the destination took them.
     pub const SHUTDOWN: &str = "shutdown";
     /// The exporter lost count of them: a defect.

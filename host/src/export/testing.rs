@@ -58,4 +58,8 @@ impl Report for Reported {
     fn dropped(&self, _: &Batch, items: u64, reason: &'static str) {
         self.add(format!("dropped {items} {reason}"));
     }
+
+    fn given_back(&self, _: &Batch, items: u64, reason: &'static str) {
+        self.add(format!("given back {items} {reason}"));
+    }
 }

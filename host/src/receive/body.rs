@@ -27,13 +27,9 @@ pub(super) struct Gather {
 }
 
 impl Gather {
-    /// Starts with nothing, to hold at most `limit_bytes`.
-    ///
-    /// # Errors
-    /// The budget is exhausted.
-    pub(super) fn new(budget: &Budget, limit_bytes: usize) -> Result<Self, Rejection> {
-        let permit = budget.try_take(0).ok_or_else(Rejection::over_budget)?;
-        Ok(Self { permit, limit_bytes, expected_bytes: 0, first: Bytes::new(), joined: Vec::new() })
+    /// Starts with nothing, to hold at most `limit_bytes`, for a request that holds this permit until it is answered.
+    pub(super) fn new(held: &Permit, limit_bytes: usize) -> Self {
+        Self { permit: held.beside(), limit_bytes, expected_bytes: 0, first: Bytes::new(), joined: Vec::new() }
     }
 
     /// Takes note of how long the body claims to be, so that one that can't fit is refused at its start.
@@ -42,9 +38,8 @@ impl Gather {
         if bytes > self.limit_bytes {
             return Err(self.too_large(bytes));
         }
-        if bytes > budget.limit_bytes() {
-            let limit = budget.limit_bytes();
-            return Err(Rejection::TooLarge(format!("body of {bytes} bytes exceeds the memory budget of {limit}")));
+        if bytes > self.permit.bytes() + self.permit.most_more() {
+            return Err(Rejection::over_whole_budget(format!("body of {bytes} bytes")));
         }
         if bytes > budget.limit_bytes().saturating_sub(budget.used_bytes()) + self.permit.bytes() {
             return Err(Rejection::over_budget());
@@ -60,7 +55,7 @@ impl Gather {
             return Err(self.too_large(total));
         }
         if chunk.len() > self.permit.most_more() {
-            return Err(Rejection::TooLarge(format!("body of more than {total} bytes exceeds the memory budget")));
+            return Err(Rejection::over_whole_budget(format!("body of {total} bytes or more")));
         }
         if !self.permit.try_grow(chunk.len()) {
             return Err(Rejection::over_budget());
@@ -180,8 +175,12 @@ mod tests {
         }
     }
 
+    fn held(budget: &Budget) -> Permit {
+        budget.try_take(0).expect("nothing")
+    }
+
     fn gather(budget: &Budget, limit_bytes: usize, chunks: &[Bytes]) -> Result<(Bytes, Permit), Rejection> {
-        let mut gather = Gather::new(budget, limit_bytes)?;
+        let mut gather = Gather::new(&held(budget), limit_bytes);
         chunks.iter().try_for_each(|chunk| gather.push(chunk.clone()))?;
         Ok(gather.finish())
     }
@@ -201,7 +200,7 @@ mod tests {
     #[test]
     fn does_not_copy_what_follows_a_prefix_that_came_alone() {
         let budget = Budget::new(1 << 20);
-        let mut gather = Gather::new(&budget, 1 << 20).expect("empty");
+        let mut gather = Gather::new(&held(&budget), 1 << 20);
         gather.push(Bytes::from_static(b"12345")).expect("fits");
         assert_eq!(gather.split_prefix::<5>(), Some(*b"12345"));
         let chunk = Bytes::from(vec![1; KEEP_BYTES]);
@@ -224,7 +223,7 @@ mod tests {
     fn takes_from_the_budget_with_every_chunk() {
         let budget = Budget::new(21);
         let other = budget.try_take(1).expect("empty");
-        let mut gather = Gather::new(&budget, 100).expect("empty");
+        let mut gather = Gather::new(&held(&budget), 100);
         gather.push(Bytes::from_static(&[0; 12])).expect("13 of 21");
         assert_eq!(budget.used_bytes(), 13);
         gather.push(Bytes::from_static(&[0; 8])).expect("21 of 21");
@@ -238,7 +237,7 @@ mod tests {
     #[test]
     fn believes_a_length_only_when_it_refuses() {
         let budget = Budget::new(1000);
-        let mut gather = Gather::new(&budget, 2000).expect("empty");
+        let mut gather = Gather::new(&held(&budget), 2000);
         assert!(matches!(gather.expect(&budget, 2001), Err(Rejection::TooLarge(_))));
         assert!(matches!(gather.expect(&budget, u64::MAX), Err(Rejection::TooLarge(_))));
         assert!(matches!(gather.expect(&budget, 1001), Err(Rejection::TooLarge(_))), "more than there ever is");
@@ -249,10 +248,21 @@ mod tests {
         assert_eq!(budget.used_bytes(), 0, "a claim takes nothing");
     }
 
+    /// Waiting would be in vain: it is there until the request is answered.
+    #[test]
+    fn knows_what_its_own_request_holds() {
+        let budget = Budget::new(1000);
+        let held = budget.try_take(10).expect("10 of 1000");
+        let mut gather = Gather::new(&held, 2000);
+        assert!(matches!(gather.expect(&budget, 991), Err(Rejection::TooLarge(_))));
+        assert_eq!(gather.expect(&budget, 990), Ok(()));
+        assert!(matches!(gather.push(Bytes::from_static(&[0; 991])), Err(Rejection::TooLarge(_))));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn gives_up_a_peer_that_pauses_too_long() {
         let budget = Budget::new(1000);
-        let mut gather = Gather::new(&budget, 1000).expect("empty");
+        let mut gather = Gather::new(&held(&budget), 1000);
         let body = Slow([Bytes::from_static(b"abc")].into());
         let result = read(body, &mut gather, Duration::from_secs(30), |_| Ok(())).await;
         assert!(matches!(result, Err(Rejection::Timeout(_))), "{result:?}");

@@ -63,6 +63,11 @@ impl Rejection {
         Self::Busy { reason: "the memory budget is exhausted".into(), retry_after: RETRY_AFTER, by_pipeline: false }
     }
 
+    /// Something that could not be had if there were nobody else.
+    pub(crate) fn over_whole_budget(what: impl std::fmt::Display) -> Self {
+        Self::TooLarge(format!("{what} exceeds the whole memory budget"))
+    }
+
     /// Bytes that are not what they claim to be.
     pub(crate) fn invalid(reason: impl Into<String>) -> Self {
         Self::Invalid(reason.into())
@@ -97,13 +102,12 @@ impl Rejection {
     /// The HTTP status (OTLP specification, "OTLP/HTTP Response").
     pub(crate) fn http_status(&self) -> StatusCode {
         match self {
-            Self::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) | Self::Encoding(_) | Self::Framing(_) | Self::Cardinality(_) => StatusCode::BAD_REQUEST,
             Self::Unknown(_) => StatusCode::NOT_FOUND,
             Self::Refused(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            // Not 408: clients of OTLP would not send it again.
-            Self::Timeout(_) | Self::Aborted(_) | Self::Failed { .. } | Self::Stopping => {
+            // Not 408, and not 429 either: some clients of OTLP don't send it again.
+            Self::Busy { .. } | Self::Timeout(_) | Self::Aborted(_) | Self::Failed { .. } | Self::Stopping => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         }

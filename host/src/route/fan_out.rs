@@ -1,15 +1,19 @@
 //! The end of a pipeline: hands every batch to the queue of every exporter, so that a full queue stalls no other.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::future::{join_all, select_all};
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::export::queue::{Outcome, Queue};
-use crate::export::report::{Report, reasons::SHUTDOWN};
+use crate::export::pace::Pace;
+use crate::export::queue::{Awaited, Outcome, Queue};
+use crate::export::report::Report;
+use crate::export::report::reasons::{CANCELLED, SHUTDOWN};
 use crate::model::{Batch, Refusal, Signal, TenantId};
 use crate::telemetry::metrics::Exported;
 use crate::telemetry::{Entry, Ledger, Telemetry};
@@ -29,9 +33,14 @@ pub struct Destination {
     pub block_on_overflow: bool,
     /// Whether a sender waits until the destination has answered.
     pub wait_for_result: bool,
-    /// Whether the last wait for room behind a batch processor was in vain, so that there is no other before there is room.
-    pub was_late: AtomicBool,
+    /// Whether the last wait for room was in vain, so that there is no other before there is room, where others have it.
+    was_late: AtomicBool,
+    /// When it was last said that copies for it were dropped.
+    dropped: Mutex<Pace>,
 }
+
+/// An exporter that took a request, and what there is to wait for.
+type Taken<'a> = (&'a Arc<Destination>, Vec<oneshot::Receiver<Outcome>>);
 
 /// The exporters of one pipeline.
 #[derive(Clone)]
@@ -57,29 +66,17 @@ impl FanOut {
             debt.settle();
             return Ok(());
         }
-        let (mut taken, mut full) = (Vec::new(), Vec::new());
-        for destination in self.destinations.iter() {
-            match destination.take(&batches).await {
-                Some(results) => {
-                    // At once and not in the end, which a sender that goes away does not wait for.
-                    if !taken.is_empty() {
-                        self.book_copies(&batches, 1);
-                    }
-                    debt.settle();
-                    taken.push((destination, results));
-                }
-                None => full.push(destination),
-            }
-        }
+        let (taken, full) = self.offer(&batches, debt).await;
         if taken.is_empty() {
+            self.count_refused(&batches, &full);
             return Err(busy(&full));
         }
-        let waited_for = taken.len();
+        let waited_for = taken.iter().filter(|(destination, _)| destination.wait_for_result).count();
         let mut failures = Vec::new();
         for (destination, results) in taken {
             failures.extend(destination.answer(results).await.err().map(|failure| (destination, failure)));
         }
-        if failures.len() < waited_for {
+        if waited_for == 0 || failures.len() < waited_for {
             log_untold(&failures);
             self.drop_copies(&batches, &full);
             return Ok(());
@@ -91,11 +88,52 @@ impl FanOut {
         }
     }
 
+    /// Offers the parts of a request to all exporters, then waits for those that make senders wait, all at the same time.
+    /// Gives those that took them, with what there is to wait for, and those that did not.
+    async fn offer(&self, batches: &[Batch], debt: &mut Debt<'_>) -> (Vec<Taken<'_>>, Vec<&Arc<Destination>>) {
+        let alone = self.destinations.len() == 1;
+        let (mut taken, mut full) = (Vec::new(), Vec::new());
+        let mut take = |taken: &mut Vec<Taken<'_>>| {
+            // At once and not in the end, which a sender that goes away does not wait for.
+            if !taken.is_empty() {
+                self.book_copies(batches, 1);
+            }
+            debt.settle();
+        };
+        for destination in self.destinations.iter() {
+            match destination.queue.try_push(batches, destination.awaited(alone)) {
+                Some(results) => {
+                    destination.was_late.store(false, Ordering::Relaxed);
+                    take(&mut taken);
+                    taken.push((destination, results));
+                }
+                None => full.push(destination),
+            }
+        }
+        let others_have_it = !taken.is_empty();
+        let waits = full.extract_if(.., |destination| destination.is_worth_waiting_for(others_have_it));
+        let mut waits: FuturesUnordered<_> = waits
+            .map(
+                |destination| async move { (destination, destination.push(batches, destination.awaited(alone)).await) },
+            )
+            .collect();
+        while let Some((destination, results)) = waits.next().await {
+            match results {
+                Some(results) => {
+                    take(&mut taken);
+                    taken.push((destination, results));
+                }
+                None => full.push(destination),
+            }
+        }
+        (taken, full)
+    }
+
     /// Hands over a batch that nobody can be asked to send again, and waits for room as long as it takes.
     pub async fn deliver_or_wait(&self, batch: Batch) {
         let one = std::slice::from_ref(&batch);
         let (taken, mut full): (Vec<_>, Vec<_>) =
-            self.destinations.iter().partition(|destination| destination.queue.try_push(one, false).is_some());
+            self.destinations.iter().partition(|destination| destination.queue.try_push(one, Awaited::No).is_some());
         taken.iter().for_each(|destination| destination.was_late.store(false, Ordering::Relaxed));
         if !taken.is_empty() {
             self.book_copies(one, taken.len() as u64 - 1);
@@ -107,7 +145,7 @@ impl FanOut {
         }
         // All are full: the first to have room saves the batch.
         let pushes =
-            full.iter().map(|destination| Box::pin(async { destination.queue.push(one, false).await.is_some() }));
+            full.iter().map(|destination| Box::pin(async { destination.queue.push(one, Awaited::No).await.is_some() }));
         let (is_in, index, _) = select_all(pushes).await;
         full.remove(index);
         match is_in {
@@ -118,11 +156,10 @@ impl FanOut {
 
     /// Whether a queue that makes senders wait has room for a copy before too long.
     async fn is_taken_late(&self, destination: &Destination, batch: &[Batch]) -> bool {
-        if !destination.block_on_overflow || destination.was_late.load(Ordering::Relaxed) {
+        if !destination.is_worth_waiting_for(true) {
             return false;
         }
-        let is_taken = matches!(timeout(PATIENCE, destination.queue.push(batch, false)).await, Ok(Some(_)));
-        destination.was_late.store(!is_taken, Ordering::Relaxed);
+        let is_taken = destination.push(batch, Awaited::No).await.is_some();
         if is_taken {
             self.book_copies(batch, 1);
         }
@@ -138,16 +175,23 @@ impl FanOut {
     /// Drops the copies for full queues.
     fn drop_copies(&self, batches: &[Batch], full: &[&Arc<Destination>]) {
         self.book_copies(batches, full.len() as u64);
-        for batch in batches {
-            for destination in full {
-                let metrics = &self.telemetry.metrics;
-                metrics.exported(Exported::EnqueueFailed, batch.signal, &destination.id, batch.items);
+        self.count_refused(batches, full);
+        let items = batches.iter().map(|batch| batch.items).sum();
+        for destination in full {
+            batches.iter().for_each(|batch| self.drop_copy(batch, "queue_full"));
+            let due = destination.dropped.lock().unwrap_or_else(PoisonError::into_inner).add(items);
+            if let Some(items) = due {
                 tracing::error!(
-                    exporter = %destination.id, tenant = %batch.tenant, items = batch.items,
-                    "sending queue is full, dropping a copy that other exporters have"
+                    exporter = %destination.id, items,
+                    "sending queue is full, dropping copies that other exporters have"
                 );
-                self.drop_copy(batch, "queue_full");
             }
+        }
+    }
+
+    fn count_refused(&self, batches: &[Batch], full: &[&Arc<Destination>]) {
+        for (batch, destination) in batches.iter().flat_map(|batch| full.iter().map(move |full| (batch, full))) {
+            self.telemetry.metrics.exported(Exported::EnqueueFailed, batch.signal, &destination.id, batch.items);
         }
     }
 
@@ -184,29 +228,55 @@ fn log_untold(failures: &[(&Arc<Destination>, Refusal)]) {
 }
 
 impl Destination {
-    /// Takes all parts of a request; none if there is no room. Gives what there is to wait for.
-    async fn take(&self, batches: &[Batch]) -> Option<Vec<oneshot::Receiver<Outcome>>> {
-        let taken = self.queue.try_push(batches, self.wait_for_result);
-        if taken.is_some() || !self.block_on_overflow {
-            return taken;
+    /// An exporter with its queue.
+    pub fn new(id: String, queue: Queue, block_on_overflow: bool, wait_for_result: bool) -> Self {
+        Self {
+            id,
+            queue,
+            block_on_overflow,
+            wait_for_result,
+            was_late: AtomicBool::new(false),
+            dropped: Mutex::default(),
         }
-        timeout(PATIENCE, self.queue.push(batches, self.wait_for_result)).await.ok()?
     }
 
-    /// Waits for what became of a request.
+    fn awaited(&self, alone: bool) -> Awaited {
+        match (self.wait_for_result, alone) {
+            (false, _) => Awaited::No,
+            (true, false) => Awaited::Yes,
+            (true, true) => Awaited::Alone,
+        }
+    }
+
+    /// Whether to wait for room in its queue, which is full.
+    fn is_worth_waiting_for(&self, others_have_it: bool) -> bool {
+        self.block_on_overflow && !(others_have_it && self.was_late.load(Ordering::Relaxed))
+    }
+
+    /// Takes all parts of a request as soon as there is room; none if that takes too long.
+    async fn push(&self, batches: &[Batch], awaited: Awaited) -> Option<Vec<oneshot::Receiver<Outcome>>> {
+        let taken = timeout(PATIENCE, self.queue.push(batches, awaited)).await.ok().flatten();
+        self.was_late.store(taken.is_none(), Ordering::Relaxed);
+        taken
+    }
+
+    /// Waits for what became of a request, of all its parts: rather than what it must not send again the sender is told
+    /// what it must.
     async fn answer(&self, results: Vec<oneshot::Receiver<Outcome>>) -> Result<(), Refusal> {
-        for result in results {
+        let mut refused = Ok(());
+        for result in join_all(results).await {
             // Without an answer the process is going down.
-            let outcome = result.await.map_err(|_| self.failed("shutting down".into()))?;
+            let outcome = result.map_err(|_| self.failed("shutting down".into()))?;
             let reason = outcome.reason.unwrap_or_else(|| "the destination refused it".into());
             if outcome.given_up > 0 {
                 return Err(self.failed(reason));
             }
-            if outcome.exported == 0 && outcome.refused + outcome.dropped > 0 {
-                return Err(Refusal::Permanent { reason: format!("{}: {reason}", self.id) });
+            let is_all_or_anybodys = outcome.exported == 0 || outcome.joined;
+            if is_all_or_anybodys && outcome.refused + outcome.dropped > 0 {
+                refused = Err(Refusal::Permanent { reason: format!("{}: {reason}", self.id) });
             }
         }
-        Ok(())
+        refused
     }
 
     /// It may work later.
@@ -243,7 +313,7 @@ impl<'a> Debt<'a> {
 
 impl Drop for Debt<'_> {
     fn drop(&mut self) {
-        self.reject("cancelled");
+        self.reject(CANCELLED);
     }
 }
 
@@ -277,6 +347,10 @@ impl Report for Booking {
 
     fn dropped(&self, batch: &Batch, items: u64, reason: &'static str) {
         self.book(batch, items, Entry::Dropped(reason), Exported::SendFailed);
+    }
+
+    fn given_back(&self, batch: &Batch, items: u64, reason: &'static str) {
+        self.book(batch, items, Entry::Rejected(reason), Exported::SendFailed);
     }
 }
 

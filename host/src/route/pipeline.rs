@@ -1,13 +1,14 @@
 //! A pipeline: segments of stages, separated by batchers, that end in a fan-out.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
 use super::fan_out::{Debt, FanOut};
 use crate::batch::BatchHandle;
+use crate::export::pace::Pace;
 use crate::model::{Batch, Refusal, Signal, TenantId};
 use crate::stage::{Chain, LeftOut, StageReport};
 use crate::telemetry::{Entry, Telemetry};
@@ -21,6 +22,8 @@ pub struct Pipeline {
     pub signal: Signal,
     head: Arc<Segment>,
     telemetry: Telemetry,
+    /// When it was last said that it refused what other pipelines have.
+    refused: Arc<Mutex<Pace>>,
 }
 
 /// Stages that run one after the other on the sender's own task, and what comes after them.
@@ -47,7 +50,7 @@ static LARGE_BATCHES: LazyLock<Semaphore> =
 impl Pipeline {
     /// A pipeline that begins with this segment.
     pub fn new(id: &str, signal: Signal, head: Segment, telemetry: Telemetry) -> Self {
-        Self { id: Arc::from(id), signal, head: Arc::new(head), telemetry }
+        Self { id: Arc::from(id), signal, head: Arc::new(head), telemetry, refused: Arc::default() }
     }
 
     /// Takes a batch from a receiver. When this returns without an error, the batch is ours.
@@ -147,7 +150,8 @@ impl Segment {
                 aside(|| chain.run(batch))
             }
         };
-        outcome.stages.iter().for_each(|stage| self.measure(stage, signal));
+        let goes_on = outcome.result.is_ok();
+        outcome.stages.iter().for_each(|stage| self.measure(stage, signal, goes_on));
         for (stage, name, count) in chain.take_counts() {
             self.telemetry.metrics.plugin_counters.with_label_values(&[stage, &name]).inc_by(count);
         }
@@ -185,10 +189,12 @@ impl Segment {
         }
     }
 
-    fn measure(&self, stage: &StageReport, signal: Signal) {
+    /// Of a batch that some stage refused none hands on anything.
+    fn measure(&self, stage: &StageReport, signal: Signal, goes_on: bool) {
         let metrics = &self.telemetry.metrics;
         let labels = &[stage.stage.as_str(), signal.name()];
-        let out = stage.rows_in.saturating_sub(stage.filtered + stage.sampled_out + stage.dropped);
+        let gone = if goes_on { stage.filtered + stage.sampled_out + stage.dropped } else { stage.rows_in };
+        let out = stage.rows_in.saturating_sub(gone);
         metrics.processor_incoming.with_label_values(labels).inc_by(stage.rows_in);
         metrics.processor_outgoing.with_label_values(labels).inc_by(out);
         metrics.filtered(signal, &stage.stage, stage.filtered);
@@ -253,7 +259,10 @@ impl Pipelines {
         for (pipeline, result) in self.0.iter().zip(results) {
             match result {
                 Err(Refusal::Busy { reason, .. }) if is_taken => {
-                    tracing::error!(pipeline = %pipeline.id, items = batch.items, reason, "refused what other pipelines have");
+                    let due = pipeline.refused.lock().unwrap_or_else(PoisonError::into_inner).add(batch.items);
+                    if let Some(items) = due {
+                        tracing::error!(pipeline = %pipeline.id, items, reason, "refused what other pipelines have");
+                    }
                 }
                 result => refusals.extend(result.err()),
             }

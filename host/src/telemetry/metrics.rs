@@ -29,7 +29,7 @@ pub struct Metrics {
     /// Items that came out of it.
     pub processor_outgoing: IntCounterVec,
     filtered: [IntCounterVec; 3],
-    /// Rows that stages edited, by `processor`.
+    /// Fields and values that edits of stages named, by `processor`.
     pub stage_edited: IntCounterVec,
     /// Calls of plugins, by `processor` and `result`.
     pub stage_calls: IntCounterVec,
@@ -132,7 +132,12 @@ impl Metrics {
             processor_incoming: counter(r, "otelcol_processor_incoming_items", "Items passed to it.", stage)?,
             processor_outgoing: counter(r, "otelcol_processor_outgoing_items", "Items it passed on.", stage)?,
             filtered: filtered(r)?,
-            stage_edited: counter(r, "sluice_stage_edited_items", "Items that a stage edited.", stage)?,
+            stage_edited: counter(
+                r,
+                "sluice_stage_edited_items",
+                "Fields and values that edits of a stage named, changed or not.",
+                stage,
+            )?,
             stage_calls: counter(r, "sluice_stage_calls", "Calls of plugins.", &["processor", "result"])?,
             stage_seconds: seconds(r, "sluice_stage_duration_seconds", "Time of one call.", &["processor"])?,
             plugin_reloads: counter(r, "sluice_plugin_reloads", "Reloads of plugins.", &["processor", "result"])?,

@@ -91,8 +91,8 @@ impl Entry {
     fn append(&mut self, mut other: Self) {
         self.batches.append(&mut other.batches);
         self.done.append(&mut other.done);
-        self.size += other.size;
-        self.items += other.items;
+        self.awaited = self.awaited.min(other.awaited);
+        self.takes.add(other.takes);
     }
 }
 

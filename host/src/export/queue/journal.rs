@@ -144,6 +144,24 @@ impl Journal {
         }
     }
 
+    /// What was not told yet, at the end.
+    pub(super) fn finish(&self) {
+        let State { given_back, lost, refused, not_expressible, .. } = &mut *self.state();
+        let exporter = &self.exporter;
+        if let Some(items) = lost.rest() {
+            tracing::error!(exporter, items, "more items lost");
+        }
+        if let Some(items) = refused.rest() {
+            tracing::error!(exporter, items, "more items refused by the destination");
+        }
+        if let Some(items) = not_expressible.rest() {
+            tracing::warn!(exporter, items, "more items dropped by the exporter");
+        }
+        if let Some(items) = given_back.rest() {
+            tracing::warn!(exporter, items, "more items not exported, whose senders waited");
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -96,7 +96,7 @@ impl Bench {
     }
 
     fn push(&self, text: &'static str) -> bool {
-        self.queue.try_push(&[text_batch(text)], false).is_some()
+        self.queue.try_push(&[text_batch(text)], Awaited::No).is_some()
     }
 
     /// Waits for everything to end, and returns when what was sent.
@@ -213,10 +213,10 @@ async fn waits_for_room_if_asked_to() {
     let bench = Bench::taking(Duration::from_secs(5), QueueSettings { queue_size: 1, ..settings() }, []);
     assert!(bench.push("a"));
     let begin = Instant::now();
-    bench.queue.push(&[text_batch("b")], false).await.expect("taken");
+    bench.queue.push(&[text_batch("b")], Awaited::No).await.expect("taken");
     assert_eq!(begin.elapsed(), Duration::from_secs(5));
     bench.finish().await;
-    assert!(bench.queue.push(&[text_batch("c")], false).await.is_none(), "closed");
+    assert!(bench.queue.push(&[text_batch("c")], Awaited::No).await.is_none(), "closed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -299,19 +299,20 @@ async fn balances_the_ledger_even_if_an_exporter_miscounts() {
 async fn tells_a_waiting_sender_what_became_of_its_batch() {
     let bench = Bench::new(settings(), [failure(), Answer::Refused]);
     let outcome =
-        bench.queue.try_push(&[text_batch("aa,b,-c")], true).expect("taken").remove(0).await.expect("outcome");
-    let expected = Outcome { exported: 1, refused: 2, dropped: 2, given_up: 0, reason: Some("bad".into()) };
+        bench.queue.try_push(&[text_batch("aa,b,-c")], Awaited::Yes).expect("taken").remove(0).await.expect("outcome");
+    let expected = Outcome { exported: 1, refused: 2, dropped: 2, reason: Some("bad".into()), ..Outcome::default() };
     assert_eq!(outcome, expected);
 
     let retry = RetryPolicy { enabled: false, ..settings().retry };
     let bench = Bench::new(QueueSettings { retry, ..settings() }, [failure()]);
-    let outcome = bench.queue.try_push(&[text_batch("aa,b")], true).expect("taken").remove(0).await.expect("outcome");
+    let outcome =
+        bench.queue.try_push(&[text_batch("aa,b")], Awaited::Yes).expect("taken").remove(0).await.expect("outcome");
     let expected = Outcome { exported: 1, given_up: 2, reason: Some("busy".into()), ..Outcome::default() };
     assert_eq!(outcome, expected);
     assert_eq!(bench.queue.health(), Health::Works);
 
     let bench = Bench::new(QueueSettings { retry, ..settings() }, [failure()]);
-    bench.queue.try_push(&[text_batch("aa")], true).expect("taken").remove(0).await.expect("outcome");
+    bench.queue.try_push(&[text_batch("aa")], Awaited::Yes).expect("taken").remove(0).await.expect("outcome");
     assert!(matches!(bench.queue.health(), Health::Fails { .. }), "health tells of it without retries, too");
 }
 
@@ -332,7 +333,7 @@ async fn calls_lost_only_what_nobody_is_told_about() {
     for (fails, reason) in [(true, "retry_disabled"), (false, "shutdown")] {
         let answer = || if fails { failure() } else { Answer::Never };
         let bench = Bench::new(QueueSettings { retry, ..settings() }, [answer()]);
-        let outcome = bench.queue.try_push(&[text_batch("aa")], true).expect("taken").remove(0);
+        let outcome = bench.queue.try_push(&[text_batch("aa")], Awaited::Yes).expect("taken").remove(0);
         bench.queue.drain(Instant::now() + HOUR).await;
         assert_eq!(outcome.await.expect("outcome").given_up, 2);
         expected.push((told, reason));
@@ -409,4 +410,51 @@ async fn tells_that_the_destination_fails_until_it_takes_something() {
     assert!(bench.push("b"));
     tokio::time::sleep(HOUR).await;
     assert_eq!(bench.queue.health(), Health::Works);
+}
+
+/// It sends the same again.
+#[tokio::test(start_paused = true)]
+async fn a_batch_whose_sender_went_away_is_not_sent_any_more() {
+    for awaited in [Awaited::Yes, Awaited::Alone] {
+        let bench = Bench::new(settings(), [failure()]);
+        let outcome = bench.queue.try_push(&[text_batch("aa")], awaited).expect("taken");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        drop(outcome);
+        assert_eq!(bench.finish().await, sent(&[(0, "aa")]), "nothing is sent a second time");
+        assert_eq!(bench.report.take(), ["given back 2 cancelled"]);
+        // One that left before its turn.
+        let bench = Bench::new(settings(), [Answer::Delivered]);
+        drop(bench.queue.try_push(&[text_batch("aa")], awaited).expect("taken"));
+        assert_eq!(bench.finish().await, sent(&[]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_given_up_is_its_senders_if_no_other_exporter_has_it() {
+    let retry = RetryPolicy { enabled: false, ..settings().retry };
+    for (awaited, reported) in [(Awaited::Yes, "dropped"), (Awaited::Alone, "given back")] {
+        let bench = Bench::new(QueueSettings { retry, ..settings() }, [failure()]);
+        let outcome = bench.queue.try_push(&[text_batch("aa")], awaited).expect("taken").remove(0);
+        assert_eq!(outcome.await.expect("outcome").given_up, 2);
+        assert_eq!(bench.report.take(), [format!("{reported} 2 retry_disabled")]);
+    }
+    // The end of the process leaves nothing behind either, of what a sender has.
+    for (awaited, left) in [(Awaited::Yes, 2), (Awaited::Alone, 0)] {
+        let bench = Bench::new(settings(), [Answer::Never]);
+        let outcome = bench.queue.try_push(&[text_batch("aa")], awaited).expect("taken");
+        assert_eq!(bench.queue.drain(Instant::now()).await.items, left);
+        drop(outcome);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn is_full_when_its_bytes_are_more_than_its_share() {
+    let bench = Bench::new(QueueSettings { max_bytes: 4, ..settings() }, [Answer::Never]);
+    assert!(bench.push("aaa"));
+    assert!(!bench.push("bb"));
+    assert!(bench.push("b"));
+    assert!(!bench.push("c"));
+    // What is larger than all of it has its turn when there is nothing else.
+    let bench = Bench::new(QueueSettings { max_bytes: 4, ..settings() }, [Answer::Delivered]);
+    assert!(bench.push("aaaaaaa"));
 }

@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::watch;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::gather::pieces;
-use super::{Entry, Left, Outcome, Phase, Shared};
+use super::{Awaited, Entry, Left, Outcome, Phase, Shared};
 use crate::export::dead_letter::Kept;
 use crate::export::report::reasons;
 use crate::export::retry::{Backoff, Decision};
@@ -19,17 +19,19 @@ use crate::model::Batch;
 
 /// Works until the queue is closed and empty.
 pub(super) async fn run<E: Exporter>(exporter: Arc<E>, shared: Arc<Shared>) {
-    while let Some(Entry { batches, done, size, items }) = shared.next().await {
+    while let Some(Entry { batches, mut done, awaited, takes }) = shared.next().await {
         let taken = batches.len() as u64;
-        let awaited = done.len() == batches.len();
-        let (mut outcome, mut left) = (Outcome::default(), Left::default());
-        for batch in pieces(batches, shared.settings.gather.as_ref()) {
-            let (of_batch, items) = run_batch(&*exporter, &shared, &batch, awaited).await;
-            outcome.add(of_batch);
-            left.items += items;
-            left.batches += u64::from(items > 0);
+        let (mut outcome, mut left) = (Outcome { joined: done.len() > 1, ..Outcome::default() }, Left::default());
+        {
+            let gone = all_gone(&mut done, awaited).shared();
+            for batch in pieces(batches, shared.settings.gather.as_ref()) {
+                let (of_batch, items) = run_batch(&*exporter, &shared, &batch, awaited, gone.clone()).await;
+                outcome.add(of_batch);
+                left.items += items;
+                left.batches += u64::from(items > 0);
+            }
         }
-        shared.end(taken, size, items, left);
+        shared.end(taken, takes, left);
         for done in done {
             // Whoever waited may have gone.
             let _ = done.send(outcome.clone());
@@ -37,18 +39,43 @@ pub(super) async fn run<E: Exporter>(exporter: Arc<E>, shared: Arc<Shared>) {
     }
 }
 
+/// Ends when nobody waits any more for what becomes of a batch: whoever did will send it again.
+async fn all_gone(done: &mut [oneshot::Sender<Outcome>], awaited: Awaited) {
+    if awaited == Awaited::No {
+        std::future::pending::<()>().await;
+    }
+    for done in done {
+        done.closed().await;
+    }
+}
+
+/// Why a batch did not come to its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// The time to shut down is over.
+    Expired,
+    /// Its sender went away.
+    Gone,
+}
+
 /// Sends a batch until every item of it has an end; returns what became of it and what the deadline left over.
-/// `awaited` says whether the sender of all of it waits for that.
-async fn run_batch<E: Exporter>(exporter: &E, shared: &Shared, batch: &Batch, awaited: bool) -> (Outcome, u64) {
+async fn run_batch<E: Exporter>(
+    exporter: &E,
+    shared: &Shared,
+    batch: &Batch,
+    awaited: Awaited,
+    gone: impl Future<Output = ()>,
+) -> (Outcome, u64) {
     let tally = Mutex::new(Tally::new(shared, batch, awaited));
     let mut expired = shared.phase.subscribe();
     // The tally outlives the delivery, so that one that is cut short loses the count of nothing.
-    let cut_short = tokio::select! {
+    let cut = tokio::select! {
         biased;
-        _ = expired.wait_for(|phase| *phase == Phase::Expired) => true,
-        () = deliver(exporter, shared, batch, &tally) => false,
+        _ = expired.wait_for(|phase| *phase == Phase::Expired) => Some(Cut::Expired),
+        () = gone => Some(Cut::Gone),
+        () = deliver(exporter, shared, batch, &tally) => None,
     };
-    tally.into_inner().unwrap_or_else(PoisonError::into_inner).close(cut_short)
+    tally.into_inner().unwrap_or_else(PoisonError::into_inner).close(cut)
 }
 
 async fn deliver<E: Exporter>(exporter: &E, shared: &Shared, batch: &Batch, tally: &Mutex<Tally<'_>>) {
@@ -82,8 +109,8 @@ async fn deliver_request<E: Exporter>(exporter: &E, shared: &Shared, request: E:
     while let Some(request) = pending.pop_front() {
         let Sent { delivered, refused, again } = exporter.send(request).await;
         lock(tally).delivered(delivered);
-        for letter in refused {
-            lock(tally).refused(letter);
+        if !refused.is_empty() {
+            lock(tally).refused(refused);
         }
         let Some(again) = again else {
             // A destination that refuses everything does not work.
@@ -127,17 +154,31 @@ async fn pause(wait: Duration, phase: &mut watch::Receiver<Phase>) {
     }
 }
 
+/// Items that were refused, and why the last of them were.
+#[derive(Default)]
+struct Refused {
+    items: u64,
+    reason: Option<String>,
+}
+
+impl Refused {
+    fn add(&mut self, items: u64, reason: String) {
+        self.items += items;
+        self.reason = Some(reason);
+    }
+}
+
 /// What became of a batch's items so far.
 struct Tally<'a> {
     shared: &'a Shared,
     batch: &'a Batch,
-    awaited: bool,
+    awaited: Awaited,
     remaining: u64,
     outcome: Outcome,
 }
 
 impl<'a> Tally<'a> {
-    fn new(shared: &'a Shared, batch: &'a Batch, awaited: bool) -> Self {
+    fn new(shared: &'a Shared, batch: &'a Batch, awaited: Awaited) -> Self {
         Self { shared, batch, awaited, remaining: batch.items, outcome: Outcome::default() }
     }
 
@@ -149,20 +190,31 @@ impl<'a> Tally<'a> {
         }
     }
 
-    fn refused(&mut self, letter: DeadLetter) {
-        let items = self.take(letter.items);
-        self.outcome.refused += items;
-        let settings = &self.shared.settings;
-        let kept = match &settings.dead_letters {
-            Some(file) => file.keep(&settings.exporter, self.batch, &letter),
-            None => Kept::No,
-        };
-        self.shared.journal.refused(items, &letter.reason, kept);
-        match kept {
-            Kept::Yes => self.shared.report.dead_lettered(self.batch, items),
-            Kept::No => self.shared.report.refused(self.batch, items),
+    /// What a destination refused of one request: very many documents, perhaps.
+    fn refused(&mut self, letters: Vec<DeadLetter>) {
+        let (mut kept, mut lost) = (Refused::default(), Refused::default());
+        for letter in letters {
+            let items = self.take(letter.items);
+            self.outcome.refused += items;
+            let settings = &self.shared.settings;
+            let is_kept = match &settings.dead_letters {
+                Some(file) => file.keep(&settings.exporter, self.batch, &letter),
+                None => Kept::No,
+            };
+            match is_kept {
+                Kept::Yes => kept.add(items, letter.reason),
+                Kept::No => lost.add(items, letter.reason),
+            }
         }
-        self.outcome.reason = Some(letter.reason);
+        for (refused, is_kept) in [(kept, Kept::Yes), (lost, Kept::No)] {
+            let Some(reason) = refused.reason else { continue };
+            self.shared.journal.refused(refused.items, &reason, is_kept);
+            match is_kept {
+                Kept::Yes => self.shared.report.dead_lettered(self.batch, refused.items),
+                Kept::No => self.shared.report.refused(self.batch, refused.items),
+            }
+            self.outcome.reason = Some(reason);
+        }
     }
 
     fn dropped(&mut self, items: u64, reason: &'static str) {
@@ -186,27 +238,48 @@ impl<'a> Tally<'a> {
 
     fn give_up(&mut self, items: u64, reason: &'static str, detail: &str) {
         match self.awaited {
-            true => self.shared.journal.given_back(items, reason, detail),
-            false => self.shared.journal.lost(items, reason, detail),
+            Awaited::No => self.shared.journal.lost(items, reason, detail),
+            Awaited::Yes | Awaited::Alone => self.shared.journal.given_back(items, reason, detail),
         }
-        self.outcome.given_up += self.book_dropped(items, reason);
+        self.outcome.given_up += match self.awaited {
+            Awaited::No | Awaited::Yes => self.book_dropped(items, reason),
+            Awaited::Alone => self.book_given_back(items, reason),
+        };
     }
 
     /// Ends the batch; returns what became of it and how many items the deadline left over.
-    fn close(mut self, cut_short: bool) -> (Outcome, u64) {
-        let left = self.remaining;
-        if left == 0 {
+    fn close(mut self, cut: Option<Cut>) -> (Outcome, u64) {
+        let rest = self.remaining;
+        if rest == 0 {
             return (self.outcome, 0);
         }
-        let detail = if cut_short { "the process ends" } else { "the exporter lost count of them" };
-        if cut_short {
-            self.give_up(left, reasons::SHUTDOWN, detail);
-        } else {
-            self.shared.journal.lost(left, reasons::UNACCOUNTED, detail);
-            self.dropped(left, reasons::UNACCOUNTED);
-        }
+        let detail = match cut {
+            Some(Cut::Expired) => {
+                self.give_up(rest, reasons::SHUTDOWN, "the process ends");
+                "the process ends"
+            }
+            Some(Cut::Gone) => {
+                self.shared.journal.given_back(rest, reasons::CANCELLED, "the sender went away");
+                self.outcome.given_up += self.book_given_back(rest, reasons::CANCELLED);
+                "the sender went away"
+            }
+            None => {
+                self.shared.journal.lost(rest, reasons::UNACCOUNTED, "the exporter lost count of them");
+                self.dropped(rest, reasons::UNACCOUNTED);
+                "the exporter lost count of them"
+            }
+        };
         self.outcome.reason.get_or_insert_with(|| detail.to_owned());
-        (self.outcome, if cut_short { left } else { 0 })
+        let is_left = cut == Some(Cut::Expired) && self.awaited != Awaited::Alone;
+        (self.outcome, if is_left { rest } else { 0 })
+    }
+
+    fn book_given_back(&mut self, items: u64, reason: &'static str) -> u64 {
+        let items = self.take(items);
+        if items > 0 {
+            self.shared.report.given_back(self.batch, items, reason);
+        }
+        items
     }
 
     /// An exporter that counts more items than there are must not unbalance the ledger.

@@ -72,10 +72,10 @@ impl Grpc {
 
     async fn receive(&self, signal: Signal, request: Request<Incoming>) -> Result<(), Rejection> {
         self.intake.consumer(signal)?;
-        let _held = self.intake.hold(request.headers())?;
+        let held = self.intake.hold(request.headers())?;
         let encoding = encoding(request.headers())?;
         let metadata = self.intake.metadata(request.headers());
-        let mut gather = Gather::new(&self.intake.budget, self.max_message_bytes + PREFIX_BYTES)?;
+        let mut gather = Gather::new(&held, self.max_message_bytes + PREFIX_BYTES);
         let mut message = None;
         let budget = &self.intake.budget;
         body::read(request.into_body(), &mut gather, PATIENCE, |gather| {

@@ -149,9 +149,9 @@ impl Http {
         body: &mut Incoming,
     ) -> Result<(), Rejection> {
         self.intake.consumer(signal)?;
-        let _held = self.intake.hold(headers)?;
+        let held = self.intake.hold(headers)?;
         let encoding = self.encoding(headers)?;
-        let mut gather = Gather::new(&self.intake.budget, self.max_body_bytes)?;
+        let mut gather = Gather::new(&held, self.max_body_bytes);
         if let Some(length) = content_length(headers) {
             gather.expect(&self.intake.budget, length)?;
         }

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
+use prometheus::IntCounter;
 use sluice_wire::Summary;
 use tokio::sync::watch;
 
@@ -82,7 +83,11 @@ impl Intake {
         }
         let context = Context { received: SystemTime::now(), headers };
         // They stay with the batch.
-        if !permit.try_grow(context.header_bytes() + BATCH_OVERHEAD_BYTES) {
+        let more = context.header_bytes() + BATCH_OVERHEAD_BYTES;
+        if more > permit.most_more() {
+            return Err(Rejection::over_whole_budget(format!("a request of {} bytes", bytes.len())));
+        }
+        if !permit.try_grow(more) {
             return Err(Rejection::over_budget());
         }
         let batch = Batch {
@@ -93,13 +98,14 @@ impl Intake {
             context: Arc::new(context),
             permit: Arc::new(permit),
         };
-        let result = consumer.consume(batch).await;
         let counters = self.counters.of(declared.transport, signal);
-        match &result {
-            Ok(()) => counters.accepted.inc_by(items),
-            Err(Refusal::Busy { .. } | Refusal::Failed { .. }) => counters.refused.inc_by(items),
-            Err(Refusal::Permanent { .. }) => counters.failed.inc_by(items),
-        }
+        let mut counted = Counted { items, by: &counters.refused };
+        let result = consumer.consume(batch).await;
+        counted.by = match &result {
+            Ok(()) => &counters.accepted,
+            Err(Refusal::Busy { .. } | Refusal::Failed { .. }) => &counters.refused,
+            Err(Refusal::Permanent { .. }) => &counters.failed,
+        };
         Ok(result?)
     }
 
@@ -120,6 +126,18 @@ impl Intake {
             }
         }
         kept
+    }
+}
+
+/// Counts the items of a request in the end, even if its sender leaves before.
+struct Counted<'a> {
+    items: u64,
+    by: &'a IntCounter,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.by.inc_by(self.items);
     }
 }
 

@@ -7,7 +7,7 @@ use super::*;
 use crate::config::types::{QueueConfig, RetryConfig};
 use crate::export::queue::QueueSettings;
 use crate::export::testing::batch;
-use crate::export::{Encoded, Exporter, Sent};
+use crate::export::{Again, DeadLetter, Encoded, Exporter, Sent};
 
 /// A destination that takes a batch for every permit.
 struct Gate(Arc<Semaphore>);
@@ -36,13 +36,7 @@ fn destination(
     let report = Arc::new(Booking { exporter: id.to_owned(), telemetry: telemetry.clone() });
     let settings = QueueSettings::new(id, &queue, &RetryConfig::DEFAULT);
     let queue = Queue::start(Gate(Arc::clone(gate)), settings, report);
-    Arc::new(Destination {
-        id: id.to_owned(),
-        queue,
-        block_on_overflow,
-        wait_for_result: false,
-        was_late: AtomicBool::new(false),
-    })
+    Arc::new(Destination::new(id.to_owned(), queue, block_on_overflow, false))
 }
 
 /// Two parts of a request.
@@ -66,7 +60,7 @@ async fn a_queue_takes_all_parts_of_a_request_or_none() {
         let ledger = &telemetry.ledger;
         let gate = Arc::new(Semaphore::new(0));
         let destination = destination("x", size, false, &gate, &telemetry);
-        assert!(destination.queue.try_push(&[batch(1, "before")], false).is_some());
+        assert!(destination.queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
         let parts = parts(ledger);
         let fan_out = FanOut::new(vec![Arc::clone(&destination)], telemetry.clone());
         let delivered = fan_out.deliver(parts.clone(), &mut Debt::new(ledger, &parts)).await;
@@ -85,7 +79,7 @@ async fn a_sender_that_goes_away_while_it_waits_leaves_nothing_behind() {
     let ledger = &telemetry.ledger;
     let gate = Arc::new(Semaphore::new(0));
     let destination = destination("x", 2, true, &gate, &telemetry);
-    assert!(destination.queue.try_push(&[batch(1, "before")], false).is_some());
+    assert!(destination.queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
     let parts = parts(ledger);
     let fan_out = FanOut::new(vec![Arc::clone(&destination)], telemetry.clone());
     let mut debt = Debt::new(ledger, &parts);
@@ -105,7 +99,7 @@ async fn a_queue_that_stays_full_is_waited_for_once() {
     let gates = [0, 100].map(|open| Arc::new(Semaphore::new(open)));
     let dead = destination("dead", 1, true, &gates[0], &telemetry);
     let alive = destination("alive", 100, false, &gates[1], &telemetry);
-    assert!(dead.queue.try_push(&[batch(1, "before")], false).is_some());
+    assert!(dead.queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
     let fan_out = FanOut::new(vec![Arc::clone(&dead), Arc::clone(&alive)], telemetry.clone());
     let begun = Instant::now();
     for _ in 0..10 {
@@ -128,7 +122,7 @@ async fn a_queue_that_makes_senders_wait_gets_its_copy_late() {
         let gate = Arc::new(Semaphore::new(0));
         let full = destination("full", 1, block_on_overflow, &gate, &telemetry);
         let other = destination("other", 10, false, &gate, &telemetry);
-        assert!(full.queue.try_push(&[batch(1, "before")], false).is_some());
+        assert!(full.queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
         let part = parts(ledger).remove(0);
         let fan_out = FanOut::new(vec![Arc::clone(&full), Arc::clone(&other)], telemetry.clone());
         let opening = async {
@@ -143,4 +137,129 @@ async fn a_queue_that_makes_senders_wait_gets_its_copy_late() {
         assert_eq!(books(ledger, one, Entry::Exported), (3, 3, exported), "{block_on_overflow}");
         assert_eq!(books(ledger, one, Entry::Dropped("queue_full")).2, dropped, "{block_on_overflow}");
     }
+}
+
+/// A destination that ends each request as its batch's tenant is called.
+struct Ends;
+
+impl Exporter for Ends {
+    type Request = (String, u64);
+
+    fn encode(&self, batch: &Batch, _from: u64) -> Encoded<(String, u64)> {
+        let request = (batch.tenant.as_str().to_owned(), batch.items);
+        Encoded { requests: vec![request], dropped: Vec::new(), next: None }
+    }
+
+    async fn send(&self, request: (String, u64)) -> Sent<(String, u64)> {
+        let sent = Sent { delivered: 0, refused: Vec::new(), again: None };
+        match request.0.as_str() {
+            "refused" => {
+                let refused = vec![DeadLetter { items: request.1, reason: "bad".into(), document: None }];
+                Sent { refused, ..sent }
+            }
+            "fails" => {
+                let items = request.1;
+                Sent {
+                    again: Some(Again { requests: vec![(request, items)], after: None, reason: "busy".into() }),
+                    ..sent
+                }
+            }
+            "half" => {
+                let refused = DeadLetter { items: request.1 / 2, reason: "bad".into(), document: None };
+                Sent { delivered: request.1 - refused.items, refused: vec![refused], ..sent }
+            }
+            _ => Sent { delivered: request.1, ..sent },
+        }
+    }
+}
+
+/// Its senders wait for the result; nothing is sent again.
+fn waited_for(telemetry: &Telemetry, queue: &QueueConfig) -> Arc<Destination> {
+    let report = Arc::new(Booking { exporter: "ends".to_owned(), telemetry: telemetry.clone() });
+    let retry = RetryConfig { enabled: false, ..RetryConfig::DEFAULT };
+    let queue = Queue::start(Ends, QueueSettings::new("ends", queue, &retry), report);
+    Arc::new(Destination::new("ends".to_owned(), queue, false, true))
+}
+
+fn of_tenant(tenant: &str) -> Batch {
+    Batch { tenant: TenantId::new(tenant), ..batch(3, "bytes") }
+}
+
+async fn answer(fan_out: &FanOut, telemetry: &Telemetry, tenants: &[&str]) -> Result<(), Refusal> {
+    let parts: Vec<Batch> = tenants.iter().map(|tenant| of_tenant(tenant)).collect();
+    parts.iter().for_each(|part| telemetry.ledger.book(&part.tenant, part.signal, Entry::Accepted, part.items));
+    fan_out.deliver(parts.clone(), &mut Debt::new(&telemetry.ledger, &parts)).await
+}
+
+/// Of the parts of a request the sender must send some again, and can't tell them apart.
+#[tokio::test(start_paused = true)]
+async fn a_sender_hears_of_what_it_must_send_again_rather_than_of_what_it_must_not() {
+    let telemetry = Telemetry::new("test").expect("metrics");
+    let fan_out = FanOut::new(vec![waited_for(&telemetry, &QueueConfig::default())], telemetry.clone());
+    for tenants in [["refused", "fails"], ["fails", "refused"]] {
+        let answer = answer(&fan_out, &telemetry, &tenants).await;
+        assert!(matches!(answer, Err(Refusal::Failed { .. })), "{answer:?}");
+    }
+    let refused = answer(&fan_out, &telemetry, &["refused", "fine"]).await;
+    assert!(matches!(refused, Err(Refusal::Permanent { .. })), "{refused:?}");
+    assert_eq!(answer(&fan_out, &telemetry, &["fine", "fine"]).await, Ok(()));
+}
+
+/// What the others have at once says nothing of the one whose answer counts.
+#[tokio::test(start_paused = true)]
+async fn only_those_that_are_waited_for_can_accept_for_them() {
+    let telemetry = Telemetry::new("test").expect("metrics");
+    let gate = Arc::new(Semaphore::new(100));
+    let other = destination("other", 10, false, &gate, &telemetry);
+    let fan_out = FanOut::new(vec![other, waited_for(&telemetry, &QueueConfig::default())], telemetry.clone());
+    let failed = answer(&fan_out, &telemetry, &["fails"]).await;
+    assert!(matches!(failed, Err(Refusal::Failed { .. })), "{failed:?}");
+    assert_eq!(answer(&fan_out, &telemetry, &["fine"]).await, Ok(()));
+}
+
+/// One whose items were refused with others' must not take them for delivered.
+#[tokio::test(start_paused = true)]
+async fn senders_whose_batches_were_joined_hear_of_every_refusal() {
+    let telemetry = Telemetry::new("test").expect("metrics");
+    let joins: QueueConfig =
+        serde_json::from_value(serde_json::json!({ "batch": { "min_size": 6, "sizer": "items" } })).expect("valid");
+    let fan_out = FanOut::new(vec![waited_for(&telemetry, &joins)], telemetry.clone());
+    let (one, two) = tokio::join!(answer(&fan_out, &telemetry, &["half"]), answer(&fan_out, &telemetry, &["half"]));
+    assert!(matches!((one, two), (Err(Refusal::Permanent { .. }), Err(Refusal::Permanent { .. }))));
+    let alone = FanOut::new(vec![waited_for(&telemetry, &QueueConfig::default())], telemetry.clone());
+    assert_eq!(answer(&alone, &telemetry, &["half"]).await, Ok(()), "a part of its own was delivered");
+}
+
+/// The others have the request before anybody waits for room, so that a sender that goes away doesn't take it from them.
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_that_makes_senders_wait_keeps_nobody_else_waiting() {
+    let telemetry = Telemetry::new("test").expect("metrics");
+    let gates = [0, 100].map(|open| Arc::new(Semaphore::new(open)));
+    let dead = destination("dead", 1, true, &gates[0], &telemetry);
+    let alive = destination("alive", 100, false, &gates[1], &telemetry);
+    assert!(dead.queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
+    let fan_out = FanOut::new(vec![dead, alive], telemetry.clone());
+    let left = timeout(PATIENCE / 2, answer(&fan_out, &telemetry, &["acme"])).await;
+    assert!(left.is_err(), "it waits for room");
+    let acme = TenantId::new("acme");
+    let count = |entry| telemetry.ledger.count(&acme, Signal::Traces, entry);
+    assert_eq!((count(Entry::Exported), count(Entry::Rejected(CANCELLED))), (3, 0));
+    // Once it was waited for in vain, the next ones don't wait.
+    assert_eq!(answer(&fan_out, &telemetry, &["acme"]).await, Ok(()));
+    let begun = Instant::now();
+    assert_eq!(answer(&fan_out, &telemetry, &["acme"]).await, Ok(()));
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_full_queue_turns_away_is_counted_as_not_enqueued() {
+    let telemetry = Telemetry::new("test").expect("metrics");
+    let gate = Arc::new(Semaphore::new(0));
+    let full = destination("full", 1, false, &gate, &telemetry);
+    assert!(full.queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
+    let fan_out = FanOut::new(vec![full], telemetry.clone());
+    assert!(matches!(answer(&fan_out, &telemetry, &["acme"]).await, Err(Refusal::Busy { .. })));
+    let page = telemetry.metrics.render().expect("a page");
+    let line = "otelcol_exporter_enqueue_failed_spans{exporter=\"full\"";
+    assert!(page.lines().any(|found| found.starts_with(line) && found.ends_with(" 3")), "{page}");
 }

@@ -65,7 +65,7 @@ fn by_items(min_size: u64, max_size: u64) -> Gathering {
 async fn joins_until_there_is_enough_and_not_one_later() {
     let joining = Joining::new(by_items(10, 0));
     for items in [4, 5, 1, 9] {
-        joining.queue.push(&[logs(items)], false).await.expect("taken");
+        joining.queue.push(&[logs(items)], Awaited::No).await.expect("taken");
     }
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(*joining.log.lock().expect("log"), [(0, 10)]);
@@ -77,9 +77,9 @@ async fn joins_until_there_is_enough_and_not_one_later() {
 #[tokio::test(start_paused = true)]
 async fn sends_what_has_waited_long_enough() {
     let joining = Joining::new(by_items(10, 0));
-    joining.queue.push(&[logs(2)], false).await.expect("taken");
+    joining.queue.push(&[logs(2)], Awaited::No).await.expect("taken");
     tokio::time::sleep(Duration::from_millis(150)).await;
-    joining.queue.push(&[logs(3)], false).await.expect("taken");
+    joining.queue.push(&[logs(3)], Awaited::No).await.expect("taken");
     tokio::time::sleep(Duration::from_millis(49)).await;
     assert_eq!(*joining.log.lock().expect("log"), []);
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -91,10 +91,10 @@ async fn sends_what_has_waited_long_enough() {
 async fn keeps_the_time_while_consumers_are_busy() {
     let settings = QueueSettings { gather: Some(by_items(10, 0)), num_consumers: 2, ..settings() };
     let joining = Joining::with(settings, Duration::from_secs(5));
-    joining.queue.push(&[logs(1)], false).await.expect("taken");
+    joining.queue.push(&[logs(1)], Awaited::No).await.expect("taken");
     tokio::time::sleep(Duration::from_millis(1)).await;
     let other = Batch { tenant: TenantId::new("b"), ..logs(10) };
-    joining.queue.push(&[other], false).await.expect("taken");
+    joining.queue.push(&[other], Awaited::No).await.expect("taken");
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(*joining.log.lock().expect("log"), [(5001, 10), (5200, 1)]);
     joining.finish().await;
@@ -103,7 +103,7 @@ async fn keeps_the_time_while_consumers_are_busy() {
 #[tokio::test(start_paused = true)]
 async fn cuts_what_is_larger_than_the_maximum() {
     let joining = Joining::new(by_items(4, 4));
-    joining.queue.push(&[logs(9)], false).await.expect("taken");
+    joining.queue.push(&[logs(9)], Awaited::No).await.expect("taken");
     let sizes: Vec<u64> = joining.finish().await.into_iter().map(|(_, items)| items).collect();
     assert_eq!(sizes, [4, 4, 1]);
 }
@@ -112,10 +112,10 @@ async fn cuts_what_is_larger_than_the_maximum() {
 async fn counts_bytes_if_asked_to() {
     let size = logs(5).bytes.len() as u64;
     let joining = Joining::new(Gathering { sizer: Sizer::Bytes, ..by_items(2 * size, 2 * size) });
-    joining.queue.push(&[logs(5)], false).await.expect("taken");
+    joining.queue.push(&[logs(5)], Awaited::No).await.expect("taken");
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(*joining.log.lock().expect("log"), []);
-    joining.queue.push(&[logs(5)], false).await.expect("taken");
+    joining.queue.push(&[logs(5)], Awaited::No).await.expect("taken");
     assert_eq!(joining.finish().await, [(1, 10)]);
 }
 
@@ -125,7 +125,7 @@ async fn keeps_tenants_and_signals_apart() {
     let traces = batch(3, sample::request(Signal::Traces, 3));
     let others = Batch { tenant: TenantId::new("b"), ..logs(3) };
     for batch in [logs(3), others, Batch { signal: Signal::Traces, ..traces }, logs(1)] {
-        joining.queue.push(&[batch], false).await.expect("taken");
+        joining.queue.push(&[batch], Awaited::No).await.expect("taken");
     }
     let mut sizes: Vec<u64> = joining.finish().await.into_iter().map(|(_, items)| items).collect();
     sizes.sort_unstable();
@@ -135,9 +135,9 @@ async fn keeps_tenants_and_signals_apart() {
 #[tokio::test(start_paused = true)]
 async fn tells_all_waiting_senders_what_became_of_their_batch() {
     let joining = Joining::new(by_items(4, 3));
-    let first = joining.queue.try_push(&[logs(3)], true).expect("taken").remove(0);
-    let second = joining.queue.try_push(&[logs(3)], true).expect("taken").remove(0);
-    let expected = Outcome { exported: 6, ..Outcome::default() };
+    let first = joining.queue.try_push(&[logs(3)], Awaited::Yes).expect("taken").remove(0);
+    let second = joining.queue.try_push(&[logs(3)], Awaited::Yes).expect("taken").remove(0);
+    let expected = Outcome { exported: 6, joined: true, ..Outcome::default() };
     assert_eq!((first.await.expect("outcome"), second.await.expect("outcome")), (expected.clone(), expected));
 }
 
@@ -145,9 +145,9 @@ async fn tells_all_waiting_senders_what_became_of_their_batch() {
 async fn what_is_gathered_counts_towards_the_size_of_the_queue() {
     let settings = QueueSettings { gather: Some(by_items(100, 0)), queue_size: 2, ..settings() };
     let joining = Joining::with(settings, Duration::ZERO);
-    assert!(joining.queue.try_push(&[logs(1)], false).is_some());
-    assert!(joining.queue.try_push(&[logs(1)], false).is_some());
-    assert!(joining.queue.try_push(&[logs(1)], false).is_none());
+    assert!(joining.queue.try_push(&[logs(1)], Awaited::No).is_some());
+    assert!(joining.queue.try_push(&[logs(1)], Awaited::No).is_some());
+    assert!(joining.queue.try_push(&[logs(1)], Awaited::No).is_none());
     assert_eq!(joining.finish().await, [(0, 2)]);
 }
 
@@ -155,7 +155,7 @@ async fn what_is_gathered_counts_towards_the_size_of_the_queue() {
 async fn counts_what_the_deadline_leaves_of_a_joined_batch() {
     let settings = QueueSettings { gather: Some(by_items(4, 4)), ..settings() };
     let joining = Joining::with(settings, Duration::from_secs(60));
-    joining.queue.push(&[logs(9)], false).await.expect("taken");
+    joining.queue.push(&[logs(9)], Awaited::No).await.expect("taken");
     let left = joining.queue.drain(Instant::now() + Duration::from_secs(61)).await;
     assert_eq!(left, Left { batches: 2, items: 5 });
     assert_eq!(joining.report.take(), ["exported 4", "dropped 4 shutdown", "dropped 1 shutdown"]);

@@ -32,7 +32,7 @@ async fn a_call_that_is_held_leaves_nothing_to_http() {
     running.sink.entered.notified().await;
     let left = BUDGET_BYTES - running.budget.used_bytes();
     assert!(left < HEADERS, "{left}");
-    assert_eq!(posted(&running, 500).await, 429);
+    assert_eq!(posted(&running, 500).await, 503);
     *running.sink.gate.lock().unwrap() = None;
     gate.notify_one();
     assert_eq!(held.await.unwrap().code(), Code::Ok);

@@ -232,12 +232,14 @@ async fn honours_the_deadline_of_a_call() {
     let mut client = h2(&running.grpc).await;
     let _gate = running.sink.hold();
     let body = Chunks::of(frame(false, &traces(1)));
-    let answer = ask(&mut client, call(TRACES, &[("grpc-timeout", "20m")], body)).await;
+    let answer = ask(&mut client, call(TRACES, &[("grpc-timeout", "500m")], body)).await;
     assert_eq!(answer.code(), Code::DeadlineExceeded);
+    let refused = || running.counters.of(Transport::Grpc, Signal::Traces).refused.get();
+    assert_eq!(refused(), 1, "its sender has it");
     let body = Chunks::stalled(frame(false, &traces(1))[..10].to_vec());
     let answer = ask(&mut client, call(TRACES, &[("grpc-timeout", "20m")], body)).await;
     assert_eq!(answer.code(), Code::DeadlineExceeded);
-    assert_eq!(running.budget.used_bytes(), 0);
+    assert_eq!((refused(), running.budget.used_bytes()), (1, 0), "nobody knows what would have come");
 }
 
 #[tokio::test]

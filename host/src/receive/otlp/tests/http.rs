@@ -157,7 +157,7 @@ async fn tells_when_to_come_back_in_whole_seconds() {
             let retry_after = Duration::from_millis(millis);
             running.sink.refuse(Refusal::Busy { reason: "queue full".into(), retry_after });
             let response = post(&running.http, request("/v1/traces", &[content_type], Chunks::of(body.clone()))).await;
-            assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
             assert_eq!(response.headers()["retry-after"], seconds, "{millis} ms");
             let status = status(&response);
             assert_eq!((status.code, status.message.as_str(), status.details.len()), (8, "queue full", 1));
@@ -214,7 +214,7 @@ async fn over_the_budget_it_refuses_before_the_body_has_come() {
         Chunks::stalled(body.slice(..10)),
     );
     let response = post(&running.http, stalled).await;
-    assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "1");
     assert_eq!(running.budget.used_bytes(), body.len() + BATCH_OVERHEAD_BYTES);
     running.sink.take();
