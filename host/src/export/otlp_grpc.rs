@@ -94,16 +94,22 @@ impl OtlpGrpc {
     }
 
     async fn call(&self, call: &Call) -> Result<Bytes, Status> {
-        let mut request = Request::new(Message::new(call.payload.clone(), call.encoding.is_some()));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri(call.batch.signal)?;
-        *request.headers_mut() = self.headers.clone();
-        if let Some(encoding) = &call.encoding {
-            request.headers_mut().insert(GRPC_ENCODING, encoding.clone());
-        }
-        let Some(timeout) = self.timeout else { return read_reply(self.channel.send(request).await?).await };
-        request.headers_mut().insert(GRPC_TIMEOUT, grpc_timeout(timeout));
+        let uri = self.uri(call.batch.signal)?;
+        let request = || {
+            let mut request = Request::new(Message::new(call.payload.clone(), call.encoding.is_some()));
+            *request.method_mut() = Method::POST;
+            *request.uri_mut() = uri.clone();
+            *request.headers_mut() = self.headers.clone();
+            if let Some(encoding) = &call.encoding {
+                request.headers_mut().insert(GRPC_ENCODING, encoding.clone());
+            }
+            if let Some(timeout) = self.timeout {
+                request.headers_mut().insert(GRPC_TIMEOUT, grpc_timeout(timeout));
+            }
+            request
+        };
         let exchange = async { read_reply(self.channel.send(request).await?).await };
+        let Some(timeout) = self.timeout else { return exchange.await };
         match tokio::time::timeout_at(Instant::now() + timeout, exchange).await {
             Ok(result) => result,
             Err(_) => Err(Status::deadline_exceeded(format!("no answer within {} seconds", timeout.as_secs_f64()))),

@@ -45,11 +45,23 @@ impl Channel {
         Self { connector, target, keepalive, connections: Mutex::default(), connecting: Semaphore::new(1) }
     }
 
-    /// Sends a request over the least busy connection.
-    pub(super) async fn send(&self, request: Request<Message>) -> Result<Response<Incoming>, Status> {
-        let (mut connection, _under_way) = self.connection().await?;
-        let response = connection.sender.send_request(request).await;
-        response.map_err(|error| Status::unavailable(format!("connection lost: {}", error_chain(&error))))
+    /// Sends a request over the least busy connection. Where the destination has ended that one without looking at the
+    /// request, as it does with each connection that is old enough, it goes over another one at once.
+    pub(super) async fn send(&self, request: impl Fn() -> Request<Message>) -> Result<Response<Incoming>, Status> {
+        let mut is_first = true;
+        loop {
+            let (mut connection, _under_way) = self.connection().await?;
+            let error = match connection.sender.try_send_request(request()).await {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            let is_unseen = error.message().is_some() || was_not_looked_at(error.error());
+            if !(is_first && is_unseen) {
+                return Err(Status::unavailable(format!("connection lost: {}", error_chain(error.error()))));
+            }
+            is_first = false;
+            self.connections().retain(|other| !Arc::ptr_eq(&other.under_way, &connection.under_way));
+        }
     }
 
     async fn connection(&self) -> Result<(Connection, UnderWay), Status> {
@@ -127,6 +139,15 @@ impl Channel {
     fn connections(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a peer says of a request that it did nothing with it (RFC 9113, section 8.7).
+fn was_not_looked_at(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| {
+        let is_end = cause.is_go_away() && cause.reason() == Some(h2::Reason::NO_ERROR);
+        is_end || cause.reason() == Some(h2::Reason::REFUSED_STREAM)
+    })
 }
 
 impl Connection {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use http::Response;
 use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 use prost::Message as _;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixListener};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -405,4 +406,46 @@ fn writes_timeouts_with_at_most_eight_digits() {
         assert_eq!(grpc_timeout(timeout), expected);
     }
     assert_eq!(grpc_timeout(Duration::MAX), "99999999S");
+}
+
+/// As a destination does with `max_connection_age`, or one that restarts.
+#[tokio::test]
+async fn sends_at_once_again_what_a_destination_did_not_look_at() {
+    // Frames of HTTP/2: its settings, then that no stream was looked at, or not the first.
+    const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const GO_AWAY: &[u8] = &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    const REFUSED_STREAM: &[u8] = &[0, 0, 4, 3, 0, 0, 0, 0, 1, 0, 0, 0, 7];
+    // As it stands at the end of every message.
+    const MESSAGE: &[u8] = b"bytes";
+    for last in [GO_AWAY, REFUSED_STREAM] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let serve = async {
+            let (mut first, _) = listener.accept().await.expect("a connection");
+            first.write_all(SETTINGS).await.expect("written");
+            let mut seen = Vec::new();
+            while seen.windows(MESSAGE.len()).all(|window| window != MESSAGE) {
+                first.read_buf(&mut seen).await.expect("a request");
+            }
+            first.write_all(last).await.expect("written");
+            let (second, _) = listener.accept().await.expect("another connection");
+            let mut second = h2::server::handshake(second).await.expect("http/2");
+            let (_request, mut respond) = second.accept().await.expect("a request").expect("a request");
+            let (parts, ()) = answer(b"", &ok()).map(drop).into_parts();
+            let mut response = Response::from_parts(parts, ());
+            response.headers_mut().insert("grpc-status", HeaderValue::from_static("0"));
+            respond.send_response(response, true).expect("sent");
+            while second.accept().await.is_some() {}
+        };
+        let exporter = OtlpGrpc::new("otlp", &settings(format!("http://{address}")), TIMEOUT).expect("exporter");
+        let sent = tokio::select! {
+            sent = send_one(&exporter) => sent,
+            () = serve => panic!("the connection ended"),
+        };
+        assert!(sent.again.is_none(), "{last:?}: {sent:?}");
+    }
+}
+
+async fn send_one(exporter: &OtlpGrpc) -> Sent<Call> {
+    send(exporter, &batch(1, "bytes")).await
 }
