@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 pub(crate) use build::plugin_files;
 pub use build::{BlockCheck, block_from_yaml};
 pub use error::{ConfigError, ConfigErrors, Place};
-pub use id::{ComponentId, IdError, PipelineId, signal_name};
+pub use id::{ComponentId, IdError, PipelineId};
 pub use plugin_block::PluginConfig;
 pub use plugin_mistakes::PluginMistake;
 pub use plugins::{Capability, OnError, PluginsConfig, StageLimits, StageSettings};

@@ -81,6 +81,13 @@ pub struct Sent<R> {
     pub again: Option<Again<R>>,
 }
 
+impl<R> Sent<R> {
+    /// Nothing was delivered, and all of it has to be sent again.
+    pub fn again(requests: Vec<(R, u64)>, after: Option<Duration>, reason: String) -> Self {
+        Self { delivered: 0, refused: Vec::new(), again: Some(Again { requests, after, reason }) }
+    }
+}
+
 /// Items that a destination refused for good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {

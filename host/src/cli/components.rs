@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::config::components::{COMPONENTS, Component, Kind, Native, Support};
-use crate::config::signal_name;
 
 #[derive(Serialize)]
 struct Listing<'a> {
@@ -86,7 +85,7 @@ fn item(component: &'static Component) -> Option<Item<'static>> {
     };
     let kinds: Vec<_> = match component.kind {
         Kind::Extension => vec!["extension"],
-        _ => component.signals.iter().map(|signal| signal_name(*signal)).collect(),
+        _ => component.signals.iter().map(|signal| signal.name()).collect(),
     };
     let stability = kinds.into_iter().map(|kind| (kind, level)).collect();
     Some(Item { name: component.name, aliases: component.aliases, module, stability, plugin })

@@ -135,7 +135,7 @@ impl FromStr for PipelineId {
 
 impl fmt::Display for PipelineId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(signal_name(self.signal))?;
+        f.write_str(self.signal.name())?;
         if self.name.is_empty() { Ok(()) } else { write!(f, "/{}", self.name) }
     }
 }
@@ -149,15 +149,6 @@ impl PartialOrd for PipelineId {
 impl Ord for PipelineId {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.signal as u8, &self.name).cmp(&(other.signal as u8, &other.name))
-    }
-}
-
-/// The collector's word for a signal.
-pub fn signal_name(signal: Signal) -> &'static str {
-    match signal {
-        Signal::Traces => "traces",
-        Signal::Metrics => "metrics",
-        Signal::Logs => "logs",
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::components::{self, Kind};
 use super::error::{Place, Report};
-use super::id::{ComponentId, PipelineId, signal_name};
+use super::id::{ComponentId, PipelineId};
 use super::node::{Entry, Node};
 use super::{Config, ExporterConfig, ExtensionConfig};
 
@@ -153,8 +153,8 @@ impl Checker<'_> {
         if !is_native || signals.contains(&pipeline.signal()) {
             return None;
         }
-        let taken = signals.iter().map(|signal| signal_name(*signal)).collect::<Vec<_>>().join(" and ");
-        let signal = signal_name(pipeline.signal());
+        let taken = signals.iter().map(|signal| signal.name()).collect::<Vec<_>>().join(" and ");
+        let signal = pipeline.signal().name();
         Some(format!("{kind} \"{id}\" does not support {signal}{condition}; it takes {taken}"))
     }
 

@@ -9,7 +9,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 use serde::de::IgnoredAny;
-use sluice_wire::Signal;
 
 use crate::export::rolling_file::{RollingFile, Rotation};
 use crate::export::{DeadLetter, Document};
@@ -86,7 +85,7 @@ fn line(exporter: &str, batch: &Batch, letter: &DeadLetter, now: SystemTime) -> 
         time: jiff::Timestamp::try_from(now).unwrap_or_default().to_string(),
         exporter,
         tenant: batch.tenant.as_str(),
-        signal: signal_name(batch.signal),
+        signal: batch.signal.name(),
         items: letter.items,
         reason: &letter.reason,
         document_base64: document.filter(|_| json.is_none()).map(|bytes| BASE64.encode(bytes)),
@@ -108,14 +107,6 @@ fn line(exporter: &str, batch: &Batch, letter: &DeadLetter, now: SystemTime) -> 
 /// Whether this is one JSON value, and without the line breaks that JSON allows.
 fn is_json_line(bytes: &[u8]) -> bool {
     !bytes.contains(&b'\n') && !bytes.contains(&b'\r') && serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
-}
-
-fn signal_name(signal: Signal) -> &'static str {
-    match signal {
-        Signal::Traces => "traces",
-        Signal::Metrics => "metrics",
-        Signal::Logs => "logs",
-    }
 }
 
 #[cfg(test)]

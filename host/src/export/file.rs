@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 
 use crate::config::component::{FileCompression, FileConfig, FileFormat};
 use crate::export::otlp_json::to_json;
-use crate::export::{Again, DeadLetter, Document, Dropped, Encoded, Exporter, Sent};
+use crate::export::{DeadLetter, Document, Dropped, Encoded, Exporter, Sent};
 use crate::model::Batch;
 use files::Files;
 use group::{Group, group};
@@ -142,10 +142,7 @@ impl Exporter for File {
                 Sent { delivered: 0, refused: vec![DeadLetter { items, reason, document }], again: None }
             }
             // A full disk may have room again.
-            Err(error) => {
-                let again = Again { requests: vec![(record, items)], after: None, reason: error.to_string() };
-                Sent { delivered: 0, refused: Vec::new(), again: Some(again) }
-            }
+            Err(error) => Sent::again(vec![(record, items)], None, error.to_string()),
         }
     }
 }

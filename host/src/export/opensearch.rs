@@ -280,8 +280,7 @@ fn again(requests: Vec<BulkRequest>, after: Option<Duration>, reason: String) ->
         let items = request.items();
         (request, items)
     });
-    let again = Again { requests: requests.collect(), after, reason };
-    Sent { delivered: 0, refused: Vec::new(), again: Some(again) }
+    Sent::again(requests.collect(), after, reason)
 }
 
 fn refuse(request: &BulkRequest, reason: &str) -> Sent<BulkRequest> {

@@ -15,7 +15,7 @@ use crate::export::client::{AGENT, ClientError, ClientTls, Connector, compress_m
 use crate::export::echo::without_secrets;
 use crate::export::otlp_refusal::{halve, refuse};
 use crate::export::partial_success::PartialSuccess;
-use crate::export::{Again, Dropped, Encoded, Exporter, Sent};
+use crate::export::{Dropped, Encoded, Exporter, Sent};
 use crate::model::Batch;
 use channel::Channel;
 use message::{Message, read_reply};
@@ -163,10 +163,7 @@ impl Exporter for OtlpGrpc {
             return halve(self, &call.batch, reason);
         }
         match retry_after(&status) {
-            Some(after) => {
-                let again = Again { requests: vec![(call, items)], after, reason };
-                Sent { delivered: 0, refused: Vec::new(), again: Some(again) }
-            }
+            Some(after) => Sent::again(vec![(call, items)], after, reason),
             None => refuse(&call.batch, reason),
         }
     }

@@ -14,7 +14,7 @@ use crate::export::client::{Authenticator, ClientError, HttpClient, Reply, Reque
 use crate::export::otlp_json::to_json;
 use crate::export::otlp_refusal::{halve, refuse};
 use crate::export::partial_success::PartialSuccess;
-use crate::export::{Again, Dropped, Encoded, Exporter, Sent};
+use crate::export::{Dropped, Encoded, Exporter, Sent};
 use crate::model::Batch;
 
 #[cfg(test)]
@@ -114,8 +114,7 @@ impl OtlpHttp {
         match reply.status.as_u16() {
             429 | 502 | 503 | 504 => {
                 let after = reply.retry_after(SystemTime::now());
-                let again = Again { requests: vec![(post, items)], after, reason };
-                Sent { delivered: 0, refused: Vec::new(), again: Some(again) }
+                Sent::again(vec![(post, items)], after, reason)
             }
             413 => halve(self, &post.batch, reason),
             400 if reason.contains(TOO_LARGE_FOR_THE_COLLECTOR) => halve(self, &post.batch, reason),
@@ -139,8 +138,7 @@ impl Exporter for OtlpHttp {
             Ok(reply) => self.judge(post, reply),
             Err(error) if error.is_retryable() => {
                 let items = post.batch.items;
-                let again = Again { requests: vec![(post, items)], after: None, reason: error.to_string() };
-                Sent { delivered: 0, refused: Vec::new(), again: Some(again) }
+                Sent::again(vec![(post, items)], None, error.to_string())
             }
             Err(error) => refuse(&post.batch, error.to_string()),
         }
@@ -149,19 +147,16 @@ impl Exporter for OtlpHttp {
 
 impl Endpoints {
     fn new(config: &OtlpHttpExporterConfig) -> Result<Self, OtlpHttpError> {
-        let base = Some(&config.client.endpoint).filter(|url| !url.is_empty());
-        let endpoint = |key, own: Option<&Url>, path: &str| match (own.filter(|url| !url.is_empty()), base) {
-            (Some(own), _) => parse(key, own.as_str(), own).map(Some),
-            (None, Some(base)) => {
-                let whole = format!("{}{path}", base.as_str().trim_end_matches('/'));
-                parse("endpoint", &whole, base).map(Some)
-            }
-            (None, None) => Ok(None),
+        let endpoint = |key, own: &Option<Url>, signal| {
+            let is_own = own.as_ref().is_some_and(|url| !url.is_empty());
+            let (key, url) = if is_own { (key, own.as_ref()) } else { ("endpoint", Some(&config.client.endpoint)) };
+            let shown = url.cloned().unwrap_or_default();
+            config.endpoint(signal).map(|whole| parse(key, &whole, &shown)).transpose()
         };
         Ok(Self {
-            traces: endpoint("traces_endpoint", config.traces_endpoint.as_ref(), "/v1/traces")?,
-            metrics: endpoint("metrics_endpoint", config.metrics_endpoint.as_ref(), "/v1/metrics")?,
-            logs: endpoint("logs_endpoint", config.logs_endpoint.as_ref(), "/v1/logs")?,
+            traces: endpoint("traces_endpoint", &config.traces_endpoint, Signal::Traces)?,
+            metrics: endpoint("metrics_endpoint", &config.metrics_endpoint, Signal::Metrics)?,
+            logs: endpoint("logs_endpoint", &config.logs_endpoint, Signal::Logs)?,
         })
     }
 

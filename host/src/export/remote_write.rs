@@ -18,7 +18,7 @@ pub(crate) use names::Naming;
 pub use request::WriteRequest;
 
 use super::client::{Authenticator, ClientError, HttpClient, Reply, Request, SendError};
-use super::{Again, DeadLetter, Document, Encoded, Exporter, Sent};
+use super::{DeadLetter, Document, Encoded, Exporter, Sent};
 use crate::config::component::{PrometheusRemoteWriteConfig, TranslationStrategy};
 use crate::model::Batch;
 
@@ -189,8 +189,7 @@ fn again(requests: Vec<WriteRequest>, after: Option<std::time::Duration>, reason
         let items = request.items();
         (request, items)
     });
-    let again = Again { requests: requests.collect(), after, reason };
-    Sent { delivered: 0, refused: Vec::new(), again: Some(again) }
+    Sent::again(requests.collect(), after, reason)
 }
 
 fn refuse(request: &WriteRequest, reason: String) -> Sent<WriteRequest> {

@@ -28,8 +28,7 @@ pub struct DebugConfig {
     pub verbosity: Verbosity,
     /// How many batches are written in each second before sampling sets in. Default: 2.
     pub sampling_initial: u32,
-    /// After that, every so-manieth. Default: 1, which writes all.
-    #[schemars(range(min = 1))]
+    /// After that, every so-manieth; 0: none. Default: 1, which writes all.
     pub sampling_thereafter: u32,
     /// Writes to the process's log, at INFO. Default: true.
     pub use_internal_logger: bool,
@@ -89,7 +88,6 @@ pub struct LoggingConfig {
     /// As in `debug`. Default: 2.
     pub sampling_initial: u32,
     /// As in `debug`. Default: 500.
-    #[schemars(range(min = 1))]
     pub sampling_thereafter: u32,
 }
 

@@ -46,12 +46,19 @@ fn span(lines: &mut Lines, span: Span<'_>) {
     field("End time", &time(span.end_time_unix_nano()));
     field("Status code", status(span.status().code()));
     field("Status message", span.status().message());
-    dropped(lines, "Attributes", span.dropped_attributes_count());
+    let dropped = [
+        ("Attributes", span.dropped_attributes_count()),
+        ("Events", span.dropped_events_count()),
+        ("Links", span.dropped_links_count()),
+    ];
+    if dropped.iter().any(|(_, count)| *count > 0) {
+        for (what, count) in dropped {
+            lines.line(format_args!("    Dropped{what}Count: {count}"));
+        }
+    }
     attributes(lines, "", "Attributes", span.attributes());
     list(lines, "Events", "SpanEvent", span.events(), event);
-    dropped(lines, "Events", span.dropped_events_count());
     list(lines, "Links", "SpanLink", span.links(), link);
-    dropped(lines, "Links", span.dropped_links_count());
 }
 
 fn event(lines: &mut Lines, event: Event<'_>) {
@@ -92,7 +99,6 @@ fn log_record(lines: &mut Lines, record: LogRecord<'_>) {
         lines.line(format_args!("EventName: {}", record.event_name()));
     }
     lines.line(format_args!("Body: {}", typed(record.body().unwrap_or_default())));
-    dropped(lines, "Attributes", record.dropped_attributes_count());
     attributes(lines, "", "Attributes", record.attributes());
     lines.line(format_args!("Trace ID: {}", hex::encode(record.trace_id())));
     lines.line(format_args!("Span ID: {}", hex::encode(record.span_id())));
@@ -177,12 +183,6 @@ pub(super) fn list<T>(
 /// A field of an item in a list.
 pub(super) fn item(lines: &mut Lines, name: &str, value: &str) {
     lines.line(format_args!("     -> {name}: {value}"));
-}
-
-fn dropped(lines: &mut Lines, what: &str, count: u32) {
-    if count > 0 {
-        lines.line(format_args!("    Dropped{what}Count: {count}"));
-    }
 }
 
 fn kind(kind: i32) -> &'static str {
