@@ -20,6 +20,8 @@ use crate::telemetry::{Entry, Ledger, Telemetry};
 
 /// How long a request waits for room in a queue that makes senders wait, before the sender is told to send it again.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one waits whose request other exporters have: long waits end with the sender gone, who sends it again to all.
+const PATIENCE_FOR_COPIES: Duration = Duration::from_secs(1);
 /// When a sender may try again after a full queue.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -111,11 +113,12 @@ impl FanOut {
             }
         }
         let others_have_it = !taken.is_empty();
+        let patience = if others_have_it { PATIENCE_FOR_COPIES } else { PATIENCE };
         let waits = full.extract_if(.., |destination| destination.is_worth_waiting_for(others_have_it));
         let mut waits: FuturesUnordered<_> = waits
-            .map(
-                |destination| async move { (destination, destination.push(batches, destination.awaited(alone)).await) },
-            )
+            .map(|destination| async move {
+                (destination, destination.push(batches, destination.awaited(alone), patience).await)
+            })
             .collect();
         while let Some((destination, results)) = waits.next().await {
             match results {
@@ -159,7 +162,7 @@ impl FanOut {
         if !destination.is_worth_waiting_for(true) {
             return false;
         }
-        let is_taken = destination.push(batch, Awaited::No).await.is_some();
+        let is_taken = destination.push(batch, Awaited::No, PATIENCE).await.is_some();
         if is_taken {
             self.book_copies(batch, 1);
         }
@@ -254,8 +257,13 @@ impl Destination {
     }
 
     /// Takes all parts of a request as soon as there is room; none if that takes too long.
-    async fn push(&self, batches: &[Batch], awaited: Awaited) -> Option<Vec<oneshot::Receiver<Outcome>>> {
-        let taken = timeout(PATIENCE, self.queue.push(batches, awaited)).await.ok().flatten();
+    async fn push(
+        &self,
+        batches: &[Batch],
+        awaited: Awaited,
+        patience: Duration,
+    ) -> Option<Vec<oneshot::Receiver<Outcome>>> {
+        let taken = timeout(patience, self.queue.push(batches, awaited)).await.ok().flatten();
         self.was_late.store(taken.is_none(), Ordering::Relaxed);
         taken
     }

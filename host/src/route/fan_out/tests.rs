@@ -239,7 +239,7 @@ async fn a_full_queue_that_makes_senders_wait_keeps_nobody_else_waiting() {
     let alive = destination("alive", 100, false, &gates[1], &telemetry);
     assert!(dead.queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
     let fan_out = FanOut::new(vec![dead, alive], telemetry.clone());
-    let left = timeout(PATIENCE / 2, answer(&fan_out, &telemetry, &["acme"])).await;
+    let left = timeout(PATIENCE_FOR_COPIES / 2, answer(&fan_out, &telemetry, &["acme"])).await;
     assert!(left.is_err(), "it waits for room");
     let acme = TenantId::new("acme");
     let count = |entry| telemetry.ledger.count(&acme, Signal::Traces, entry);
