@@ -135,7 +135,7 @@ impl Translator<'_> {
             'v' => Escape::Char('\x0b'),
             'x' => self.hexadecimal().map_or(Escape::Other(c), Escape::Char),
             '0'..='7' => self.octal(at, c).map_or(Escape::Other(c), Escape::Char),
-            _ if c.is_ascii_punctuation() => Escape::Char(c),
+            _ if c.is_ascii() && !c.is_ascii_alphanumeric() => Escape::Char(c),
             _ => Escape::Other(c),
         })
     }
@@ -168,12 +168,16 @@ impl Translator<'_> {
         char::from_u32(u32::from_str_radix(&digits[..length], 8).ok()?)
     }
 
-    /// Copies the name behind `\p`, in braces; its opening brace must not end up escaped.
+    /// Copies what names the class behind `\p`: a letter, which begins no range, or a name in braces.
     fn unicode_name(&mut self, c: char) -> Option<()> {
-        if !matches!(c, 'p' | 'P') || self.rest.next_if(|&(_, c)| c == '{').is_none() {
+        if !matches!(c, 'p' | 'P') {
             return Some(());
         }
-        self.out.push('{');
+        let (_, first) = self.rest.next()?;
+        self.out.push(first);
+        if first != '{' {
+            return Some(());
+        }
         for (_, c) in self.rest.by_ref() {
             self.out.push(c);
             if c == '}' {
@@ -211,11 +215,12 @@ impl Translator<'_> {
     }
 }
 
-/// Whether a text starts with `{2}`, `{2,}` or `{2,3}`.
+/// Whether a text starts with `{2}`, `{2,}` or `{2,3}`. Numbers that begin with a needless zero are none in Go.
 fn is_repetition(text: &str) -> bool {
     let Some((inner, _)) = text[1..].split_once('}') else { return false };
     let (least, most) = inner.split_once(',').unwrap_or((inner, ""));
-    let is_number = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit());
+    let is_number =
+        |text: &str| text.bytes().all(|digit| digit.is_ascii_digit()) && (text.len() < 2 || !text.starts_with('0'));
     !least.is_empty() && is_number(least) && is_number(most)
 }
 

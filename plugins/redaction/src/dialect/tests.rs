@@ -46,6 +46,12 @@ fn writes_what_go_means_in_rust() {
         ("[+-0]", r"[\+-0]", true),
         ("[*a]", r"[\*a]", false),
         (r"\.\/\-\_", r"\./\-_", true),
+        (r"[\ -~]", r"[ -\~]", false),
+        (r"[\ -)]", r"[ -\)]", true),
+        ("[\\\t-\\\r]\\\u{1b}", "[\t-\r]\u{1b}", true),
+        (r"[\pL\pN-_.]+@", r"[\pL\pN\-_\.]+@", false),
+        (r"[\p{L}-z]\PL-", r"[\p{L}\-z]\PL-", false),
+        ("a{01}b{1,02}c{00}d{0}", r"a\{01}b\{1,02}c\{00}d{0}", true),
     ] {
         check(go, rust, blind);
         assert!(regex::Regex::new(rust).is_ok(), "{rust}");
@@ -57,7 +63,7 @@ fn leaves_mistakes_to_the_compiler() {
     for pattern in ["[a", "(?x)a", "a\\", "(?P<a", r"\1", "[a-\\d]", "(?=a)", r"\x{zz}", "*a", "a)", "[b-a]"] {
         assert!(!translate(pattern).is_blind_to_mask || regex::Regex::new(&translate(pattern).pattern).is_err());
     }
-    for pattern in ["[a", "a\\", "(?P<a", r"\1", "(?=a)", r"\x{zz}", "*a", "a)", "[b-a]"] {
+    for pattern in ["[a", "a\\", "(?P<a", r"\1", "(?=a)", r"\x{zz}", "*a", "a)", "[b-a]", r"\p", r"[\p", r"\p[a]"] {
         assert!(regex::Regex::new(&translate(pattern).pattern).is_err(), "{pattern}");
     }
 }
