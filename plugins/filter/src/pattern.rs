@@ -2,7 +2,7 @@
 //!
 //! Both come from RE2 and agree on nearly everything. What differs: in Go `\d`, `\w`, `\s` and `\b` know ASCII only;
 //! `\Q..\E` quotes; `[` and `&` are plain characters inside a class, and `--` is no difference of two; a `{` that starts
-//! no repetition is a plain character; `\<` is one too.
+//! no repetition is a plain character; `\<` is one too; `\101` is the character with that octal number.
 
 /// Translates a pattern.
 pub(crate) fn from_go(pattern: &str) -> String {
@@ -91,11 +91,10 @@ impl Writer<'_> {
     }
 
     fn bracket_in_class(&mut self) {
-        let named = self.rest.starts_with("[:").then(|| self.rest.find(":]")).flatten();
-        match named {
-            Some(end) => {
+        match self.rest.strip_prefix("[:").and_then(|name| name.find(":]")) {
+            Some(length) => {
                 self.place = Place::First;
-                self.copy(end + 2);
+                self.copy(length + 4);
             }
             None => self.replace(1, "\\["),
         }
@@ -120,9 +119,21 @@ impl Writer<'_> {
             'x' | 'p' | 'P' if self.rest[2..].starts_with('{') => {
                 return self.copy(self.rest.find('}').map_or(self.rest.len(), |end| end + 1));
             }
+            'p' | 'P' => return self.copy(2 + self.rest[2..].chars().next().map_or(0, char::len_utf8)),
+            '0'..='7' => return self.octal(),
             other => return self.copy(1 + other.len_utf8()),
         };
         self.replace(2, if self.class { inside } else { outside });
+    }
+
+    /// Up to three octal digits are the number of a character. A single one but zero would be a reference back.
+    fn octal(&mut self) {
+        let digits = &self.rest[1..];
+        let length = digits.bytes().take(3).take_while(|digit| matches!(digit, b'0'..=b'7')).count();
+        match u32::from_str_radix(&digits[..length], 8) {
+            Ok(number) if length > 1 || number == 0 => self.replace(1 + length, &format!("\\x{{{number:x}}}")),
+            _ => self.copy(1 + length),
+        }
     }
 
     /// Everything up to `\E` is meant literally.
@@ -142,15 +153,15 @@ impl Writer<'_> {
     }
 }
 
-/// Whether the text starts with `{n}`, `{n,}` or `{n,m}`.
+/// Whether the text starts with `{n}`, `{n,}` or `{n,m}`. Numbers that begin with a needless zero are none in Go.
 fn starts_repetition(text: &str) -> bool {
     let Some(end) = text.find('}') else { return false };
     let (least, most) = match text[1..end].split_once(',') {
         Some((least, most)) => (least, most),
         None => (&text[1..end], ""),
     };
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    !least.is_empty() && digits(least) && digits(most)
+    let is_number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()) && (text.len() < 2 || !text.starts_with('0'));
+    !least.is_empty() && is_number(least) && is_number(most)
 }
 
 #[cfg(test)]
@@ -185,6 +196,14 @@ mod tests {
             (r"{id}", r"\{id}"),
             (r"a{,3}", r"a\{,3}"),
             (r"a{3}{x", r"a{3}\{x"),
+            (r"a{01}{1,02}{0}", r"a\{01}\{1,02}{0}"),
+            (r"[\pL\pN-_.]+@\PL-", r"[\pL\pN\-_.]+@\PL-"),
+            (r"\0\1018\777\018", r"\x{0}\x{41}8\x{1ff}\x{1}8"),
+            (r"[\0-\37-9]", r"[\x{0}-\x{1f}\-9]"),
+            (r"\1\18", r"\1\18"),
+            ("[[:]a:", r"[\[:]a:"),
+            ("[[:alpha:]:]", "[[:alpha:]:]"),
+            (r"\p", r"\p"),
             (r"\<tag\>", r"<tag>"),
             (r"\p{Greek}\x{1F600}", r"\p{Greek}\x{1F600}"),
             ("größe", "größe"),
