@@ -4,6 +4,7 @@ mod card;
 mod email;
 mod iban;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::config::{DetectorConfig, DetectorMask, DetectorType};
@@ -37,11 +38,11 @@ impl Detector {
 
     /// A pattern that matches in every text in which this detector may find something. It is cheap for the host to
     /// run over a whole column, it can't match the mask, and looks at no context.
-    pub(crate) fn candidate_pattern(self) -> &'static str {
+    pub(crate) fn candidate_pattern(self) -> Cow<'static, str> {
         match self.what {
-            DetectorType::Card => card::CANDIDATE,
-            DetectorType::Iban => iban::CANDIDATE,
-            DetectorType::Email => email::CANDIDATE,
+            DetectorType::Card => card::CANDIDATE.into(),
+            DetectorType::Iban => iban::candidate().into(),
+            DetectorType::Email => email::CANDIDATE.into(),
         }
     }
 

@@ -92,7 +92,7 @@ fn steps(config: &Config, setup: &mut Setup, errors: &mut ConfigErrors) -> Vec<S
     }
     for (i, detector) in config.detectors.iter().enumerate() {
         let step = Detector::new(detector).and_then(|detector| {
-            let pattern = setup.regex(detector.candidate_pattern())?;
+            let pattern = setup.regex(&detector.candidate_pattern())?;
             Ok(Step { pattern, is_blind_to_mask: true, detector: Some(detector) })
         });
         match step {

@@ -5,6 +5,9 @@ use std::ops::Range;
 /// Matches wherever an at sign stands.
 pub(super) const CANDIDATE: &str = "@|%40";
 
+/// What may be part of an address, and may as well stand in front of one.
+const MARKS: [char; 11] = ['\'', '!', '#', '$', '*', '^', '`', '{', '|', '}', '~'];
+
 /// The byte ranges to mask, ascending and disjoint: whole addresses, or only the parts before the at sign.
 pub(super) fn find(text: &str, keep_domain: bool) -> Vec<Range<usize>> {
     let mut found = Vec::new();
@@ -50,13 +53,14 @@ impl LocalPart {
             return Self { start: self.start, end };
         }
         let local = &part[part.len() - length..];
-        // A quotation mark in front is none of it, unlike the one in O'Brien.
-        Self { start: end - local.trim_start_matches('\'').len(), end }
+        // A quotation mark in front is none of it, unlike the one in O'Brien; nor is other markup, or a mask.
+        Self { start: end - local.trim_start_matches(MARKS).len(), end }
     }
 }
 
+/// The characters of RFC 5322, and letters of all scripts. Without `/=?&`: in URLs these stand in front of addresses.
 fn is_local(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '.' | '_' | '%' | '+' | '-' | '\'')
+    c.is_alphanumeric() || matches!(c, '.' | '_' | '%' | '+' | '-') || MARKS.contains(&c)
 }
 
 /// The end of the domain that starts at `from`: labels with dots between them, the last one of two letters or more.

@@ -2,9 +2,6 @@
 
 use std::ops::Range;
 
-/// Matches wherever a country code, two check digits and eleven more characters (Norway, the shortest) may stand.
-pub(super) const CANDIDATE: &str = "[A-Za-z]{2}[0-9]{2}(?:[ -]?[0-9A-Za-z]){11}";
-
 /// Lengths by country, from SWIFT's IBAN registry.
 #[rustfmt::skip]
 const LENGTHS: [(&[u8; 2], usize); 89] = [
@@ -21,6 +18,14 @@ const LENGTHS: [(&[u8; 2], usize); 89] = [
     (b"SV", 28), (b"TL", 23), (b"TN", 24), (b"TR", 26), (b"UA", 29), (b"VA", 22), (b"VG", 24), (b"XK", 20),
     (b"YE", 30),
 ];
+
+/// Matches wherever a country code, two check digits and eleven more characters (Norway, the shortest) may stand. Without
+/// the list of countries it would match in most sentences that have a number.
+pub(super) fn candidate() -> String {
+    let countries: Vec<String> =
+        LENGTHS.iter().map(|([first, second], _)| format!("{}[ -]?{}", *first as char, *second as char)).collect();
+    format!("(?i-u:{})(?:[ -]?[0-9]){{2}}(?:[ -]?[0-9A-Za-z]){{11}}", countries.join("|"))
+}
 
 /// The byte ranges of all account numbers in `text`, ascending and disjoint.
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
@@ -39,30 +44,42 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
 
 /// How many characters an account number would have that starts here; none if none starts here.
 fn length_at(text: &[u8]) -> Option<usize> {
-    let [first, second, check @ ..] = text.first_chunk::<4>()?;
+    let mut head = characters(text).map(|(character, _)| character);
+    let (first, second) = (head.next()?, head.next()?);
     let same_case = first.is_ascii_uppercase() == second.is_ascii_uppercase();
-    if !same_case || !check.iter().all(u8::is_ascii_digit) {
+    if !same_case || !head.next()?.is_ascii_digit() || !head.next()?.is_ascii_digit() {
         return None;
     }
     let country = [first.to_ascii_uppercase(), second.to_ascii_uppercase()];
     LENGTHS.binary_search_by(|(code, _)| (*code).cmp(&country)).ok().map(|index| LENGTHS[index].1)
 }
 
+/// The letters and digits that a text starts with, each with the position behind it. There may be a single space or dash
+/// between two.
+fn characters(text: &[u8]) -> impl Iterator<Item = (u8, usize)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        if at > 0 && matches!(text.get(at), Some(b' ' | b'-')) {
+            at += 1;
+        }
+        let character = *text.get(at).filter(|byte| byte.is_ascii_alphanumeric())?;
+        at += 1;
+        Some((character, at))
+    })
+}
+
 /// Checks the account number of `length` characters that starts here. Returns its length in bytes, separators included.
 fn check(text: &[u8], length: usize) -> Option<usize> {
     let mut account = [0_u8; 33];
-    let mut at = 0;
-    for (index, character) in account[..length].iter_mut().enumerate() {
-        if index > 0 && matches!(text.get(at), Some(b' ' | b'-')) {
-            at += 1;
-        }
-        *character = *text.get(at).filter(|byte| byte.is_ascii_alphanumeric())?;
-        at += 1;
+    let mut end = 0;
+    let mut characters = characters(text);
+    for character in &mut account[..length] {
+        (*character, end) = characters.next()?;
     }
     let rearranged = account[4..length].iter().chain(&account[..4]);
     let remainder = rearranged.fold(0_u32, |remainder, &character| match character {
         b'0'..=b'9' => (remainder * 10 + u32::from(character - b'0')) % 97,
         letter => (remainder * 100 + u32::from(letter.to_ascii_uppercase() - b'A') + 10) % 97,
     });
-    (remainder == 1).then_some(at)
+    (remainder == 1).then_some(end)
 }
