@@ -41,7 +41,7 @@ pub(crate) fn replace(text: &str, ranges: impl Iterator<Item = Range<usize>>, re
     let mut kept_from = 0;
     for range in ranges {
         result.push_str(&text[kept_from..range.start]);
-        result.push_str(&replacement.of(&text[range.clone()]));
+        replacement.write(&text[range.clone()], &mut result);
         kept_from = range.end;
     }
     result.push_str(&text[kept_from..]);

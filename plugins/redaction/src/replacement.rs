@@ -12,47 +12,67 @@ use crate::config::{Config, HashFunction};
 pub(crate) const STARS: &str = "****";
 
 /// What stands in the place of a masked text.
-pub(crate) struct Replacement {
-    function: HashFunction,
-    hmac_key: Vec<u8>,
+pub(crate) enum Replacement {
+    Stars,
+    Md5,
+    Sha1,
+    Sha3,
+    /// Keyed, which takes as long as a short text itself.
+    HmacSha256(Hmac<Sha256>),
+    HmacSha512(Hmac<Sha512>),
 }
 
 impl Replacement {
     /// The replacement that this configuration asks for.
     pub(crate) fn new(config: &Config) -> Self {
-        Self { function: config.hash_function, hmac_key: config.hmac_key.0.clone().into_bytes() }
+        let key = config.hmac_key.0.as_bytes();
+        // HMAC takes keys of any length; an error can't happen, and would still leak nothing.
+        match config.hash_function {
+            HashFunction::None => Self::Stars,
+            HashFunction::Md5 => Self::Md5,
+            HashFunction::Sha1 => Self::Sha1,
+            HashFunction::Sha3 => Self::Sha3,
+            HashFunction::HmacSha256 => Hmac::new_from_slice(key).map_or(Self::Stars, Self::HmacSha256),
+            HashFunction::HmacSha512 => Hmac::new_from_slice(key).map_or(Self::Stars, Self::HmacSha512),
+        }
     }
 
     /// Whether it is the same for every text.
     pub(crate) fn is_constant(&self) -> bool {
-        self.function == HashFunction::None
+        matches!(self, Self::Stars)
     }
 
-    /// The replacement of `masked`.
-    pub(crate) fn of(&self, masked: &str) -> String {
-        let masked = masked.as_bytes();
-        match self.function {
-            HashFunction::None => STARS.to_owned(),
-            HashFunction::Md5 => hex::encode(Md5::digest(masked)),
-            HashFunction::Sha1 => hex::encode(Sha1::digest(masked)),
-            HashFunction::Sha3 => hex::encode(Sha3_256::digest(masked)),
-            HashFunction::HmacSha256 => self.authenticate::<Hmac<Sha256>>(masked),
-            HashFunction::HmacSha512 => self.authenticate::<Hmac<Sha512>>(masked),
+    /// Writes the replacement of `masked`.
+    pub(crate) fn write(&self, masked: &str, out: &mut String) {
+        match self {
+            Self::Stars => out.push_str(STARS),
+            Self::Md5 => write_hex(&Md5::digest(masked), out),
+            Self::Sha1 => write_hex(&Sha1::digest(masked), out),
+            Self::Sha3 => write_hex(&Sha3_256::digest(masked), out),
+            Self::HmacSha256(keyed) => write_hex(&keyed.clone().chain_update(masked).finalize().into_bytes(), out),
+            Self::HmacSha512(keyed) => write_hex(&keyed.clone().chain_update(masked).finalize().into_bytes(), out),
         }
     }
 
     /// The replacement of a whole value. The Collector masks it by the pattern `.*`, so each line is replaced by
     /// itself and line feeds stay.
     pub(crate) fn of_lines(&self, value: &str) -> String {
-        let lines: Vec<String> = value.split('\n').map(|line| self.of(line)).collect();
-        lines.join("\n")
+        let mut result = String::new();
+        for (index, line) in value.split('\n').enumerate() {
+            if index > 0 {
+                result.push('\n');
+            }
+            self.write(line, &mut result);
+        }
+        result
     }
+}
 
-    fn authenticate<M: Mac + KeyInit>(&self, masked: &[u8]) -> String {
-        // HMAC takes keys of any length; an error can't happen, and would still leak nothing.
-        M::new_from_slice(&self.hmac_key)
-            .map_or_else(|_| STARS.to_owned(), |mac| hex::encode(mac.chain_update(masked).finalize().into_bytes()))
-    }
+fn write_hex(digest: &[u8], out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend(
+        digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])),
+    );
 }
 
 #[cfg(test)]
@@ -86,7 +106,9 @@ mod tests {
                  9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737",
             ),
         ] {
-            assert_eq!(replacement(function, key).of(text), expected);
+            let mut result = "+".to_owned();
+            replacement(function, key).write(text, &mut result);
+            assert_eq!(result, format!("+{expected}"));
         }
     }
 
