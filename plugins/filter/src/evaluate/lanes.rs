@@ -32,6 +32,20 @@ impl<'b> Lanes<'b> {
         }
     }
 
+    /// The lane of an entity.
+    fn of(&self, entity: usize) -> usize {
+        match self {
+            Self::Codes(column) => column.code(entity) as usize,
+            Self::Mixed { lane_of, .. } => lane_of[entity] as usize,
+            Self::Entities { .. } => entity,
+        }
+    }
+
+    /// Whether an entity has no value.
+    fn is_nil(&self, entity: usize) -> bool {
+        !matches!(self, Self::Entities { .. }) && self.of(entity) == 0
+    }
+
     fn mixed(slot: &Loaded<'b>, column: DictionaryColumn<'b>, size: usize, read: impl Fn(usize) -> Value<'b>) -> Self {
         let Some(kinds) = slot.kind else { return Self::Codes(column) };
         let first = column.values() as u32 + 1;
@@ -56,12 +70,9 @@ impl<'b> Evaluation<'b> {
     pub(super) fn lanes(&self, atom: &'b Atom, size: usize) -> Truth {
         let lanes = self.choose(atom, size);
         let results = self.booleans(&atom.expression, &lanes);
-        let fault = results.iter().find_map(|result| result.as_ref().err().cloned());
         let is_true = |lane: usize| matches!(results.get(lane), Some(Ok(true)));
-        let failed = |lane: usize| matches!(results.get(lane), Some(Err(_)));
         let yes = spread(&lanes, size, is_true, results.iter().filter(|result| **result == Ok(true)).count());
-        let faults = fault.map(|fault| (spread(&lanes, size, failed, usize::MAX), fault));
-        Truth { level: atom.level, yes, faults: faults.filter(|(bits, _)| !bits.is_clear()) }
+        Truth { level: atom.level, yes, faults: faults(&lanes, size, &results) }
     }
 
     fn choose(&self, atom: &'b Atom, size: usize) -> Lanes<'b> {
@@ -287,6 +298,19 @@ fn borrowed<'b>(value: &'b Value<'static>) -> Value<'b> {
         Value::Id(id) => Value::Id(Cow::Borrowed(id)),
         other => other.clone(),
     }
+}
+
+/// The entities whose lanes failed, and why one of them did. There may be none, since not every lane is some entity's.
+fn faults(lanes: &Lanes<'_>, size: usize, results: &[Result<bool, Fault>]) -> Option<(Bitmap, Fault)> {
+    let failing = results.iter().filter(|result| result.is_err()).count();
+    if failing == 0 {
+        return None;
+    }
+    let bits = spread(lanes, size, |lane| matches!(results.get(lane), Some(Err(_))), failing);
+    // A value that is there tells more: conditions often ask before whether it is.
+    let entity = bits.iter_ones().find(|entity| !lanes.is_nil(*entity)).or_else(|| bits.iter_ones().next())?;
+    let fault = results.get(lanes.of(entity))?.as_ref().err()?.clone();
+    Some((bits, fault))
 }
 
 /// Gives each entity the bit of its lane. `set` is how many lanes have theirs set, if that is known.

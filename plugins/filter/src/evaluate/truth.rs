@@ -9,7 +9,7 @@ pub(super) struct Truth {
     pub(super) level: Level,
     /// Where it is true; never where it failed.
     pub(super) yes: Bitmap,
-    /// Where it failed, and why in the first of those places.
+    /// Where it failed, and why in one of those places.
     pub(super) faults: Option<(Bitmap, Fault)>,
 }
 

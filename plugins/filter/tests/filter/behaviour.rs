@@ -476,6 +476,28 @@ fn follows_the_error_mode_when_a_condition_fails() {
 }
 
 #[test]
+fn says_why_a_condition_failed_for_a_row_that_there_is() {
+    for (condition, expected) in [
+        (r#"Substring(attributes["http.status_code"], 0, 1) == "2""#, "3 rows: expected a string but got an integer"),
+        (r#"Substring(attributes["http.route"], 0, 6) == "/healt""#, "2 rows: Substring from 0 of length 6 is outside 5 bytes"),
+        (r#"HasPrefix(attributes["unheard"], "2")"#, "4 rows: expected a string but got none"),
+        (
+            r#"Duration(attributes["http.route"]) > Duration("1s")"#,
+            "4 rows: bad duration \"/health\"; write it as 1h30m, 10s or 250ms",
+        ),
+        (
+            r#"attributes["http.route"] != nil and Duration(attributes["http.route"]) > Duration("1s")"#,
+            "3 rows: bad duration \"/health\"; write it as 1h30m, 10s or 250ms",
+        ),
+    ] {
+        logged();
+        left(Signal::Traces, &json!({ "traces": { "span": [condition] } }));
+        let lines = logged();
+        assert!(lines.len() == 1 && lines[0].ends_with(expected), "{lines:?}");
+    }
+}
+
+#[test]
 fn a_group_has_an_error_mode_of_its_own() {
     let group = json!({ "trace_conditions": [
         { "context": "span", "conditions": ["HasPrefix(attributes[\"http.route\"], \"/\")"], "error_mode": "propagate" },
