@@ -29,9 +29,12 @@ impl Compiler<'_> {
     pub(crate) fn condition(&mut self, condition: &Condition) -> Result<Test, Mistake> {
         match condition {
             Condition::Constant(value) => Ok(Test::Constant(*value)),
-            Condition::Not(inner) => Ok(Test::Not(Box::new(self.condition(inner)?))),
-            Condition::And(parts) => Ok(Test::And(self.conditions(parts)?)),
-            Condition::Or(parts) => Ok(Test::Or(self.conditions(parts)?)),
+            Condition::Not(inner) => Ok(match self.condition(inner)? {
+                Test::Constant(value) => Test::Constant(!value),
+                inner => Test::Not(Box::new(inner)),
+            }),
+            Condition::And(parts) => Ok(joined(self.conditions(parts)?, true)),
+            Condition::Or(parts) => Ok(joined(self.conditions(parts)?, false)),
             Condition::Compare { operator, left, right } => self.comparison(*operator, left, right),
             Condition::Call(call) => self.question(call),
         }
@@ -155,6 +158,21 @@ impl Compiler<'_> {
         let left = Box::new(Expression::Read { slot, reading: fields::Reading::Plain });
         let right = Box::new(Expression::Literal(Value::Id(vec![0; 8].into())));
         Expression::Compare { operator: Comparison::Equal, left, right }
+    }
+}
+
+/// Joins parts by `and` if all must be true, else by `or`. As in the Collector, a constant that settles the result does so
+/// even where a part before it fails.
+fn joined(mut parts: Vec<Test>, all: bool) -> Test {
+    if parts.iter().any(|part| matches!(part, Test::Constant(value) if *value != all)) {
+        return Test::Constant(!all);
+    }
+    parts.retain(|part| !matches!(part, Test::Constant(_)));
+    match parts.len() {
+        0 => Test::Constant(all),
+        1 => parts.remove(0),
+        _ if all => Test::And(parts),
+        _ => Test::Or(parts),
     }
 }
 

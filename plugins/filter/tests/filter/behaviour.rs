@@ -476,10 +476,31 @@ fn follows_the_error_mode_when_a_condition_fails() {
 }
 
 #[test]
+fn constants_settle_a_condition_before_any_part_of_it_fails() {
+    let failing = r#"HasPrefix(attributes["unheard"], "/he")"#;
+    logged();
+    for (condition, expected) in [
+        (format!("{failing} and false"), "abcd"),
+        (format!("{failing} or true"), ""),
+        (format!("not ({failing} or true)"), "abcd"),
+        (format!("(({failing} and 1 == 2) or not false) and name == \"a\""), "bcd"),
+        ("true and (false or name == \"a\")".to_owned(), "bcd"),
+        ("true and true".to_owned(), ""),
+    ] {
+        let config = json!({ "error_mode": "propagate", "traces": { "span": [condition] } });
+        assert_eq!(left(Signal::Traces, &config), expected, "{condition}");
+    }
+    assert_eq!(logged(), Vec::<String>::new());
+}
+
+#[test]
 fn says_why_a_condition_failed_for_a_row_that_there_is() {
     for (condition, expected) in [
         (r#"Substring(attributes["http.status_code"], 0, 1) == "2""#, "3 rows: expected a string but got an integer"),
-        (r#"Substring(attributes["http.route"], 0, 6) == "/healt""#, "2 rows: Substring from 0 of length 6 is outside 5 bytes"),
+        (
+            r#"Substring(attributes["http.route"], 0, 6) == "/healt""#,
+            "2 rows: Substring from 0 of length 6 is outside 5 bytes",
+        ),
         (r#"HasPrefix(attributes["unheard"], "2")"#, "4 rows: expected a string but got none"),
         (
             r#"Duration(attributes["http.route"]) > Duration("1s")"#,
