@@ -33,13 +33,14 @@ pub(crate) fn for_tenant<'a>(text: &'a str, tenant: &str) -> Cow<'a, str> {
     }
 }
 
-/// A double as Go's `encoding/json` writes it: without an exponent between 1e-6 and 1e21, and never with `.0`.
+/// A double as Go's `encoding/json` writes it: without an exponent between 1e-6 and 1e21, and never with `.0`. What JSON does
+/// not have is `NaN`, `Infinity` or `-Infinity`.
 pub(crate) fn double(number: f64) -> String {
     if number.is_nan() {
         return "NaN".into();
     }
     if number.is_infinite() {
-        return if number > 0.0 { "+Inf".into() } else { "-Inf".into() };
+        return if number > 0.0 { "Infinity".into() } else { "-Infinity".into() };
     }
     let size = number.abs();
     if size != 0.0 && !(1e-6..1e21).contains(&size) {
@@ -67,7 +68,7 @@ pub(crate) fn plain_double(number: f64) -> String {
 
 fn json(out: &mut String, value: Value<'_>) {
     match value {
-        Value::Empty => out.push_str("null"),
+        Value::Empty | Value::Bytes([]) => out.push_str("null"),
         Value::Text(text) => quote(out, text),
         Value::Bytes(_) => quote(out, &as_string(value)),
         // JSON has no infinities; as text they at least tell what was there.
@@ -142,10 +143,27 @@ mod tests {
             (1e-6, "0.000001"),
             (1.5e-7, "1.5e-7"),
             (f64::NAN, "NaN"),
-            (f64::NEG_INFINITY, "-Inf"),
+            (f64::INFINITY, "Infinity"),
+            (f64::NEG_INFINITY, "-Infinity"),
         ];
         for (number, expected) in cases {
             assert_eq!(double(number), expected);
+        }
+    }
+
+    #[test]
+    fn writes_parts_of_values_as_json() {
+        let cases = [
+            (Value::Empty, "", "null"),
+            (Value::Bytes(b""), "", "null"),
+            (Value::Bytes(b"a"), "YQ==", "\"YQ==\""),
+            (Value::Double(2.0), "2", "2"),
+            (Value::Double(f64::INFINITY), "Infinity", "\"Infinity\""),
+        ];
+        for (value, alone, inside) in cases {
+            let mut out = String::new();
+            json(&mut out, value);
+            assert_eq!((&*as_string(value), out.as_str()), (alone, inside));
         }
     }
 
