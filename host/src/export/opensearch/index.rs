@@ -93,8 +93,8 @@ impl IndexName {
     }
 }
 
-fn find<'a>(attributes: impl Iterator<Item = KeyValue<'a>>, key: &str) -> Option<Cow<'a, str>> {
-    let found = attributes.filter(|attribute| attribute.key() == key).last()?;
+fn find<'a>(mut attributes: impl Iterator<Item = KeyValue<'a>>, key: &str) -> Option<Cow<'a, str>> {
+    let found = attributes.find(|attribute| attribute.key() == key)?;
     Some(as_string(found.value())).filter(|value| !value.is_empty())
 }
 

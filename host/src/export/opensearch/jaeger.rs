@@ -15,7 +15,7 @@ pub(super) fn service_name(around: &Surroundings<'_>) -> String {
     if attributes.peek().is_none() {
         return NO_SERVICE.into();
     }
-    let name = attributes.filter(|attribute| attribute.key() == "service.name").last();
+    let name = attributes.find(|attribute| attribute.key() == "service.name");
     name.map_or_else(String::new, |attribute| as_string(attribute.value()).into_owned())
 }
 
@@ -137,8 +137,9 @@ fn references(json: &mut Json<'_>, span: &Span<'_>) {
 }
 
 fn reference_kind(link: &Link<'_>) -> &'static str {
-    let child = |a: KeyValue<'_>| a.key() == "opentracing.ref_type" && matches!(a.value(), Value::Text("child_of"));
-    if link.attributes().any(child) { "CHILD_OF" } else { "FOLLOWS_FROM" }
+    let kind = link.attributes().find(|attribute| attribute.key() == "opentracing.ref_type");
+    let is_child = kind.is_some_and(|kind| matches!(kind.value(), Value::Text("child_of")));
+    if is_child { "CHILD_OF" } else { "FOLLOWS_FROM" }
 }
 
 fn reference(json: &mut Json<'_>, kind: &str, trace_id: &[u8], span_id: &[u8]) {

@@ -213,6 +213,25 @@ fn names_indices_by_attribute_tenant_and_date() {
 }
 
 #[test]
+fn the_first_of_several_values_names_an_index_a_service_and_the_kind_of_a_reference() {
+    let of = |key: &str, values: [&str; 2]| {
+        values.map(|value| format!(r#"{{"key":"{key}","value":{{"stringValue":"{value}"}}}}"#)).join(",")
+    };
+    let spans = format!(
+        r#"{{"resourceSpans":[{{"resource":{{"attributes":[{}]}},"scopeSpans":[{{"spans":[{{"links":[{{"attributes":[{}]}}]}}]}}]}}]}}"#,
+        of("service.name", ["shop", "mine"]),
+        of("opentracing.ref_type", ["follows_from", "child_of"]),
+    );
+    let mut config = OpenSearchConfig { traces_index: "t-%{service.name}".into(), ..config() };
+    let bytes = from_json(Signal::Traces, &spans);
+    assert_eq!(encode(&config, Signal::Traces, bytes.clone())[0].0["create"]["_index"], "t-shop");
+    config.mapping.mode = MappingMode::Jaeger;
+    let documents = encode(&config, Signal::Traces, bytes);
+    assert_eq!(documents[0].1["serviceName"], "shop");
+    assert_eq!(documents[1].1["references"][0]["refType"], "FOLLOWS_FROM");
+}
+
+#[test]
 fn puts_the_tenant_into_the_data_stream() {
     let config = OpenSearchConfig { namespace: "app-%{tenant}".into(), ..config() };
     for (signal, index) in

@@ -425,6 +425,13 @@ fn resource_attributes_become_labels_or_target_info() {
 }
 
 #[test]
+fn the_first_of_several_values_names_the_service() {
+    let resource = vec![text("service.name", "shop"), text("service.name", "mine")];
+    let bytes = request(resource, vec![gauge("g", vec![point(vec![], 5, 1.0)])]);
+    assert_eq!(series(&plain(), &bytes), ["{__name__=g,job=shop} 1@5"]);
+}
+
+#[test]
 fn the_tenant_can_be_part_of_the_prefix() {
     let target_info = Translation { target_info: true, namespace: "app_%{tenant}".into(), ..plain() };
     let bytes = request(vec![text("host.name", "h")], vec![gauge("g", vec![point(vec![], 5, 1.0)])]);

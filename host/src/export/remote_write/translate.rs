@@ -163,7 +163,7 @@ impl<'a> Translator<'a> {
             labels.push(Label::new(Source::Target, Rc::from(name.as_str()), self.tenant));
         }
         let find = |key: &str| {
-            let found = resource.attributes().filter(|a| a.key() == key).last().map(|a| as_string(a.value()));
+            let found = resource.attributes().find(|a| a.key() == key).map(|a| as_string(a.value()));
             found.filter(|value| !value.is_empty())
         };
         if self.translation.naming == Naming::Adot2021 {
@@ -454,7 +454,7 @@ impl<'a> Translator<'a> {
 
     fn add_metadata(&mut self, metric: &Metric<'a>, family: &str, data: &Data<'a>) {
         // What came from Prometheus, whose other types OpenTelemetry does not have.
-        let of_type = metric.metadata().filter(|attribute| attribute.key() == "prometheus.type").last();
+        let of_type = metric.metadata().find(|attribute| attribute.key() == "prometheus.type");
         let prometheus_type = of_type.map(|attribute| as_string(attribute.value())).unwrap_or_default();
         let kind = match data {
             Data::Sum { monotonic: true, .. } => 1,
