@@ -1,8 +1,9 @@
 //! OTLP/JSON to OTLP protobuf in one pass, without an object tree in between.
 //!
-//! The rules are those of the OTLP specification, "JSON Protobuf Encoding": lowerCamelCase names only, ids in hex,
-//! enum values as integers (their names are taken too, as in the collector), 64-bit integers as strings or numbers, unknown names ignored. What is written is the
-//! canonical encoding: fields in the order of the document, defaults left out where presence does not matter.
+//! The rules are those of the OTLP specification, "JSON Protobuf Encoding": lowerCamelCase names, ids in hex, enum values
+//! as integers, 64-bit integers as strings or numbers, unknown names ignored. As in the collector, protobuf's own names of
+//! fields (`trace_id`) and of enum values are taken too. What is written is the canonical encoding: fields in the order of
+//! the document, defaults left out where presence does not matter.
 
 mod encode;
 mod number;

@@ -301,7 +301,7 @@ impl Visitor<'_> for Key {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.fields.iter().find(|field| field.json == name))
+        Ok(self.0.field(name))
     }
 }
 

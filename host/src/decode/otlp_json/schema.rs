@@ -8,13 +8,35 @@ pub(super) struct Message {
     pub(super) fields: &'static [Field],
 }
 
+impl Message {
+    /// The field of a name.
+    pub(super) fn field(&self, name: &str) -> Option<&'static Field> {
+        let fields = || self.fields.iter();
+        fields().find(|field| field.json == name).or_else(|| fields().find(|field| field.is_original(name)))
+    }
+}
+
 /// A field of a message.
 pub(super) struct Field {
-    /// The lowerCamelCase name, the only one that OTLP/JSON knows.
+    /// The lowerCamelCase name.
     pub(super) json: &'static str,
     pub(super) number: u32,
     pub(super) kind: Kind,
     pub(super) shape: Shape,
+}
+
+impl Field {
+    /// Whether a name is the one in the definition of OTLP, such as `trace_id`. OTLP/JSON knows lowerCamelCase only, but
+    /// printers of protobuf's JSON can keep the original names, and the collector takes both.
+    fn is_original(&self, name: &str) -> bool {
+        let mut rest = name.bytes();
+        let mut is_next = |byte| rest.next() == Some(byte);
+        let is_beginning = self.json.bytes().all(|byte| match byte {
+            b'A'..=b'Z' => is_next(b'_') && is_next(byte.to_ascii_lowercase()),
+            _ => is_next(byte),
+        });
+        is_beginning && rest.next().is_none()
+    }
 }
 
 /// How often a field occurs, and whether a zero differs from its absence.

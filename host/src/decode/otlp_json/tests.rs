@@ -19,6 +19,7 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use prost::Message;
 use serde_json::json;
 
+use super::schema::{Kind, Shape};
 use super::*;
 use crate::limits::Budget;
 
@@ -368,13 +369,56 @@ fn reads_values_of_every_kind() {
 }
 
 #[test]
-fn knows_lower_camel_case_only_and_ignores_what_it_does_not_know() {
-    let document = json!({"resource_spans": 1, "x": {"y": [null]}, "resourceSpans": [{"scopeSpans": [
-        {"spans": [{"span_id": 5, "name": "kept", "Name": "lost", "newField": {"a": [1, "b", {}]}}]},
+fn ignores_what_it_does_not_know() {
+    let document = json!({"resource_span": 1, "x": {"y": [null]}, "resourceSpans": [{"scopeSpans": [
+        {"spans": [{"span_Id": 5, "span_id_": 5, "name": "kept", "Name": "lost", "newField": {"a": [1, "b", {}]}}]},
     ]}]});
     let request: ExportTraceServiceRequest = read(Signal::Traces, &document);
     let span = &request.resource_spans[0].scope_spans[0].spans[0];
     assert_eq!((span.name.as_str(), span.span_id.len()), ("kept", 0));
+}
+
+/// A value of each field of a message, under its lowerCamelCase name; values in values end after a few levels.
+fn sample(message: &schema::Message, levels: usize) -> serde_json::Value {
+    let fields = message.fields.iter().filter(|field| levels > 0 || !matches!(field.kind, Kind::Message(_)));
+    let value = |field: &schema::Field| match field.kind {
+        Kind::Message(message) => sample(message, levels - 1),
+        Kind::Text => json!("x"),
+        Kind::Id(bytes) => json!("ab".repeat(bytes)),
+        Kind::Base64 => json!("eA=="),
+        Kind::Bool => json!(true),
+        _ => json!(1),
+    };
+    let one_or_many = |field: &schema::Field| match field.shape {
+        Shape::Repeated => json!([value(field)]),
+        _ => value(field),
+    };
+    fields.map(|field| (field.json.to_owned(), one_or_many(field))).collect()
+}
+
+fn in_snake_case(value: serde_json::Value) -> serde_json::Value {
+    let words = |name: &str| {
+        let letters = name.chars().map(|c| if c.is_uppercase() { format!("_{}", c.to_lowercase()) } else { c.into() });
+        letters.collect::<String>()
+    };
+    match value {
+        serde_json::Value::Object(map) => {
+            map.into_iter().map(|(name, value)| (words(&name), in_snake_case(value))).collect()
+        }
+        serde_json::Value::Array(items) => items.into_iter().map(in_snake_case).collect(),
+        value => value,
+    }
+}
+
+#[test]
+fn takes_the_original_names_of_all_fields_as_the_collector_does() {
+    for signal in Signal::ALL {
+        let document = sample(schema::request(signal), 10);
+        let original = in_snake_case(document.clone()).to_string();
+        assert!(original.contains("start_time_unix_nano") || signal == Signal::Logs, "{original}");
+        let expected = translate(signal, &document.to_string()).expect("valid");
+        assert_eq!(translate(signal, &original), Ok(expected), "{original}");
+    }
 }
 
 #[test]
