@@ -131,7 +131,7 @@ pub fn read(sources: &Sources, environment: Environment<'_>) -> Reading {
     let config = source::read(sources, environment, &mut report).map(|mut root| {
         expand::expand(&mut root, environment, &mut report);
         let config = build::build(&root, &mut report);
-        references::check(&config, &root, &mut report);
+        references::check(&config, &root, environment, &mut report);
         config
     });
     Reading { config, found: report.into_errors() }

@@ -2,21 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use http::Uri;
+use sluice_wire::Signal;
+
 use super::components::{self, Kind};
 use super::error::{Place, Report};
 use super::id::{ComponentId, PipelineId};
 use super::node::{Entry, Node};
+use super::source::Environment;
+use super::types::{AuthConfig, Scope, Url, default_region};
 use super::{Config, ExporterConfig, ExtensionConfig};
 
 /// Reports every reference that leads nowhere, in the collector's words.
-pub(super) fn check(config: &Config, root: &Node, report: &mut Report) {
+pub(super) fn check(config: &Config, root: &Node, environment: Environment<'_>, report: &mut Report) {
     let defined = Defined::new(root);
-    let checker = Checker { config, root, defined: &defined };
+    let default_region = default_region(environment);
+    let checker = Checker { config, root, defined: &defined, default_region: default_region.as_deref() };
     checker.sections(report);
     checker.extensions(report);
     checker.pipelines(report);
     checker.connectors(report);
     checker.authenticators(report);
+    checker.signatures(report);
 }
 
 /// The ids of each section, whether or not their settings are right: one mistake is reported once.
@@ -48,6 +55,8 @@ struct Checker<'a> {
     config: &'a Config,
     root: &'a Node,
     defined: &'a Defined,
+    /// The region of the environment.
+    default_region: Option<&'a str>,
 }
 
 impl Checker<'_> {
@@ -223,18 +232,10 @@ impl Checker<'_> {
 
     fn authenticators(&self, report: &mut Report) {
         for (id, exporter) in &self.config.exporters {
-            let (auth, path, signs) = match exporter {
-                ExporterConfig::PrometheusRemoteWrite(config) => (&config.client.auth, "auth::authenticator", true),
-                ExporterConfig::OpenSearch(config) => (&config.http.auth, "http::auth::authenticator", true),
-                ExporterConfig::OtlpHttp(config) => (&config.client.auth, "auth::authenticator", true),
-                ExporterConfig::Otlp(config) => (&config.client.auth, "auth::authenticator", false),
-                ExporterConfig::AwsPrometheusRemoteWrite(_) | ExporterConfig::Debug(_) | ExporterConfig::File(_) => {
-                    continue;
-                }
-            };
-            let Some(auth) = auth else { continue };
+            let Some((auth, path)) = auth(exporter) else { continue };
             let path = format!("exporters::{id}::{path}");
-            if let Some(message) = self.authenticator(&auth.authenticator, signs) {
+            let signs_http = !matches!(exporter, ExporterConfig::Otlp(_));
+            if let Some(message) = self.authenticator(&auth.authenticator, signs_http) {
                 report.error(Some(&self.place(&path)), path, message);
             }
         }
@@ -261,6 +262,85 @@ impl Checker<'_> {
             // Its settings are wrong, which was reported there.
             None => None,
         }
+    }
+
+    /// Reports exporters that run and whose requests can't be signed, as nothing tells for which service or region: none
+    /// would ever arrive.
+    fn signatures(&self, report: &mut Report) {
+        let pipelines = &self.config.service.pipelines;
+        let runs = |id: &ComponentId| pipelines.values().any(|pipeline| pipeline.exporters.contains(id));
+        for (id, exporter) in self.config.exporters.iter().filter(|(id, _)| runs(id)) {
+            let Some(Signature { region, service, set_in, path }) = self.signature(exporter) else { continue };
+            let unknown = |endpoint: String| {
+                let uri: Uri = endpoint.parse().ok()?;
+                let host = uri.host()?;
+                let key = Scope::find(host, region, service, self.default_region).err()?;
+                let or_else = if key == "region" { ", or AWS_REGION" } else { "" };
+                Some(format!(
+                    "{key} of the aws signature is unknown: {host} does not tell it; set {key} in {set_in}{or_else}"
+                ))
+            };
+            if let Some(message) = endpoints(exporter).into_iter().find_map(unknown) {
+                let path = format!("exporters::{id}::{path}");
+                if report.errors.iter().all(|error| error.path != path) {
+                    report.error(Some(&self.place(&path)), path, message);
+                }
+            }
+        }
+    }
+
+    /// What signs the requests of an exporter, if something does.
+    fn signature<'a>(&'a self, exporter: &'a ExporterConfig) -> Option<Signature<'a>> {
+        let given = |text: &'a String| Some(text.as_str()).filter(|text| !text.is_empty());
+        if let ExporterConfig::AwsPrometheusRemoteWrite(config) = exporter {
+            let auth = &config.aws_auth;
+            let service = given(&auth.service).or(Some("aps"));
+            return Some(Signature { region: given(&auth.region), service, set_in: "aws_auth", path: "aws_auth" });
+        }
+        let (auth, path) = auth(exporter)?;
+        match self.config.extensions.get(&auth.authenticator.parse::<ComponentId>().ok()?)? {
+            ExtensionConfig::SigV4Auth(config) => {
+                let (region, service) = (given(&config.region), given(&config.service));
+                Some(Signature { region, service, set_in: &auth.authenticator, path })
+            }
+            ExtensionConfig::HealthCheck(_) => None,
+        }
+    }
+}
+
+/// What is set about the signature of an exporter's requests.
+struct Signature<'a> {
+    region: Option<&'a str>,
+    service: Option<&'a str>,
+    /// The block where it is, or could be.
+    set_in: &'a str,
+    /// The exporter's key that asks for the signature.
+    path: &'static str,
+}
+
+/// The authenticator that an exporter names, and the key that does.
+fn auth(exporter: &ExporterConfig) -> Option<(&AuthConfig, &'static str)> {
+    let (auth, path) = match exporter {
+        ExporterConfig::PrometheusRemoteWrite(config) => (&config.client.auth, "auth::authenticator"),
+        ExporterConfig::OpenSearch(config) => (&config.http.auth, "http::auth::authenticator"),
+        ExporterConfig::OtlpHttp(config) => (&config.client.auth, "auth::authenticator"),
+        ExporterConfig::Otlp(config) => (&config.client.auth, "auth::authenticator"),
+        ExporterConfig::AwsPrometheusRemoteWrite(_) | ExporterConfig::Debug(_) | ExporterConfig::File(_) => {
+            return None;
+        }
+    };
+    Some((auth.as_ref()?, path))
+}
+
+/// Where an exporter sends what can be signed.
+fn endpoints(exporter: &ExporterConfig) -> Vec<String> {
+    let one = |url: &Url| vec![url.as_str().to_owned()];
+    match exporter {
+        ExporterConfig::PrometheusRemoteWrite(config) => one(&config.client.endpoint),
+        ExporterConfig::AwsPrometheusRemoteWrite(config) => one(&config.remote_write.client.endpoint),
+        ExporterConfig::OpenSearch(config) => one(&config.http.endpoint),
+        ExporterConfig::OtlpHttp(config) => Signal::ALL.iter().filter_map(|signal| config.endpoint(*signal)).collect(),
+        ExporterConfig::Otlp(_) | ExporterConfig::Debug(_) | ExporterConfig::File(_) => Vec::new(),
     }
 }
 

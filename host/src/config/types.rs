@@ -8,6 +8,7 @@ mod delivery;
 mod duration;
 mod grpc;
 mod http;
+mod scope;
 mod secret;
 mod size;
 mod target;
@@ -20,6 +21,7 @@ pub use grpc::{
     EnforcementPolicy, GrpcClientConfig, GrpcClientKeepalive, GrpcServerConfig, GrpcServerKeepalive, ServerParameters,
 };
 pub use http::{AuthConfig, Compression, CorsConfig, HttpClientConfig, HttpServerConfig};
+pub(crate) use scope::{Scope, default_region, scope_of_host};
 pub use secret::{Headers, REDACTED, Secret};
 pub use size::{ByteSize, ByteSizeError};
 pub(crate) use target::Target;

@@ -14,15 +14,15 @@ use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use crate::config::component::{AwsAuthConfig, SigV4AuthConfig};
+use crate::config::process_environment;
+use crate::config::types::{Scope, default_region, scope_of_host};
 use crate::export::client::Reply;
 use clock::Clock;
-pub use scope::{Scope, scope_of_host};
 use signature::Signing;
 
 mod clock;
 mod credentials;
 mod refresh;
-mod scope;
 mod signature;
 
 #[cfg(test)]
@@ -174,11 +174,10 @@ impl Signer {
     }
 
     pub(crate) fn with_source(name: &str, settings: SignerSettings, source: Source) -> Self {
-        let default_region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|name| std::env::var(name).ok());
         let shared = Arc::new(Shared {
             name: name.to_owned(),
             settings,
-            default_region: default_region.filter(|region| !region.is_empty()),
+            default_region: default_region(process_environment),
             credentials: watch::Sender::new(Held { credentials: None, status: SignerStatus::Starting }),
             refresh: Notify::new(),
             clock: Clock::default(),
@@ -247,15 +246,9 @@ impl Signer {
 
     fn scope(&self, uri: &Uri) -> Result<Scope, SignError> {
         let host = uri.host().unwrap_or_default();
-        let (settings, inferred) = (&self.shared.settings, scope_of_host(host));
-        let (region, service) = inferred.map_or((None, None), |scope| (Some(scope.region), Some(scope.service)));
-        let unknown = |key| SignError::NoScope { key, host: host.to_owned() };
-        let region = settings.region.clone().or(region).or_else(|| self.shared.default_region.clone());
-        let service = settings.service.clone().or(service);
-        Ok(Scope {
-            region: region.ok_or_else(|| unknown("region"))?,
-            service: service.ok_or_else(|| unknown("service"))?,
-        })
+        let SignerSettings { region, service, .. } = &self.shared.settings;
+        Scope::find(host, region.as_deref(), service.as_deref(), self.shared.default_region.as_deref())
+            .map_err(|key| SignError::NoScope { key, host: host.to_owned() })
     }
 }
 

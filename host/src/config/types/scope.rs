@@ -1,12 +1,39 @@
-//! Which service and region a host name of AWS belongs to.
+//! Which service and region of AWS the requests to a host are signed for.
 
 /// What a signature is good for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scope {
+pub(crate) struct Scope {
     /// Such as `eu-west-1`.
-    pub region: String,
+    pub(crate) region: String,
     /// The name that the service signs with, such as `aps`.
-    pub service: String,
+    pub(crate) service: String,
+}
+
+impl Scope {
+    /// What requests to a host are signed for: what is set, else what the host's name tells, else the default region.
+    ///
+    /// # Errors
+    /// Names the key that nothing tells.
+    pub(crate) fn find(
+        host: &str,
+        region: Option<&str>,
+        service: Option<&str>,
+        default_region: Option<&str>,
+    ) -> Result<Self, &'static str> {
+        let told = scope_of_host(host);
+        let told_region = told.as_ref().map(|told| told.region.as_str());
+        let told_service = told.as_ref().map(|told| told.service.as_str());
+        Ok(Self {
+            region: region.or(told_region).or(default_region).ok_or("region")?.to_owned(),
+            service: service.or(told_service).ok_or("service")?.to_owned(),
+        })
+    }
+}
+
+/// The region of the environment, as AWS's tools look for it.
+pub(crate) fn default_region(environment: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let mut regions = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().filter_map(environment);
+    regions.find(|region| !region.is_empty())
 }
 
 /// Domains of AWS, those of China and of dual-stack endpoints included.
@@ -27,7 +54,7 @@ const SERVICES: [(&str, &str); 8] = [
 
 /// Finds service and region in a host name such as `aps-workspaces.eu-west-1.amazonaws.com`; endpoints in a VPC, FIPS
 /// and dual-stack endpoints included.
-pub fn scope_of_host(host: &str) -> Option<Scope> {
+pub(crate) fn scope_of_host(host: &str) -> Option<Scope> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let name = DOMAINS.iter().find_map(|domain| host.strip_suffix(domain))?;
     // From the right: what stands in front is the user's own, and may look like anything.
