@@ -6,12 +6,14 @@
 
 use std::collections::BTreeSet;
 
+use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::error::{Place, Report, join};
 use super::node::{Content, Entry, Node};
 use super::types::{ByteSize, Duration, REDACTED, Url};
 
+mod alternatives;
 pub(crate) mod secrets;
 pub(crate) mod words;
 
@@ -33,7 +35,7 @@ pub(crate) struct LeftOut {
 /// rest can be looked at; a key that is nearly right is read as the one that was meant.
 pub(crate) fn walk(node: &Node, schema: &Value, path: &str, report: &mut Report) -> (Value, LeftOut) {
     let mut left_out = LeftOut::default();
-    let value = Walker { root: schema, report, left_out: &mut left_out }.value(node, schema, path);
+    let value = Walker { root: schema, report, left_out: &mut left_out, trials: 0 }.value(node, schema, path);
     (value.unwrap_or_default(), left_out)
 }
 
@@ -46,61 +48,36 @@ struct Walker<'a> {
     root: &'a Value,
     report: &'a mut Report,
     left_out: &'a mut LeftOut,
+    /// In how many attempts at alternatives this walk is one.
+    trials: usize,
 }
 
-impl<'a> Walker<'a> {
+impl Walker<'_> {
     /// `None` leaves the value out, so that its default applies.
-    fn value(&mut self, node: &Node, schema: &'a Value, path: &str) -> Option<Value> {
+    fn value(&mut self, node: &Node, schema: &Value, path: &str) -> Option<Value> {
         let alternatives = self.alternatives(schema);
+        let alternatives: Vec<&Value> = alternatives.iter().map(AsRef::as_ref).collect();
         if alternatives.is_empty() || alternatives.iter().any(|one| is_free(one)) {
             return (!node.is_null()).then(|| free(node));
         }
         if node.is_null() {
             return self.null(node, &alternatives, path);
         }
-        let of_type = |name| alternatives.iter().copied().find(|one| has_type(one, name));
+        let of_type = |name| alternatives.iter().copied().filter(|one| has_type(one, name)).collect::<Vec<_>>();
         match &node.content {
             // An environment variable may look like a map or list and still be meant as a text.
-            Content::Mapping(_) | Content::Sequence(_) if node.original.is_some() && of_type("string").is_some() => {
+            Content::Mapping(_) | Content::Sequence(_) if node.original.is_some() && !of_type("string").is_empty() => {
                 self.scalar(node, schema, &alternatives, path)
             }
-            Content::Mapping(entries) => match of_type("object") {
-                Some(schema) => self.object(node, entries, schema, path),
-                None => self.refuse(node, "a map", &alternatives, path),
+            Content::Mapping(_) => match of_type("object") {
+                none if none.is_empty() => self.refuse(node, "a map", &alternatives, path),
+                objects => self.fit(node, objects, path),
             },
-            Content::Sequence(items) => match of_type("array") {
-                Some(schema) => self.array(items, schema, path),
-                None => self.refuse(node, "a list", &alternatives, path),
+            Content::Sequence(_) => match of_type("array") {
+                none if none.is_empty() => self.refuse(node, "a list", &alternatives, path),
+                arrays => self.fit(node, arrays, path),
             },
             Content::Scalar { .. } => self.scalar(node, schema, &alternatives, path),
-        }
-    }
-
-    /// The schemas of which one has to fit, with references followed and null left out.
-    fn alternatives(&self, schema: &'a Value) -> Vec<&'a Value> {
-        let mut found = Vec::new();
-        self.collect(schema, &mut found, 0);
-        found
-    }
-
-    fn collect(&self, schema: &'a Value, found: &mut Vec<&'a Value>, references: usize) {
-        if references > MAX_REFERENCES {
-            return;
-        }
-        if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
-            if let Some(target) = target.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer)) {
-                self.collect(target, found, references + 1);
-            }
-            return;
-        }
-        for key in ["anyOf", "oneOf", "allOf"] {
-            if let Some(choices) = schema.get(key).and_then(Value::as_array) {
-                choices.iter().for_each(|choice| self.collect(choice, found, references + 1));
-                return;
-            }
-        }
-        if schema.get("type").and_then(Value::as_str) != Some("null") {
-            found.push(schema);
         }
     }
 
@@ -118,29 +95,32 @@ impl<'a> Walker<'a> {
             ("anyOf" | "oneOf" | "allOf", Value::Array(several)) => {
                 several.iter().any(|one| self.reaches(one, mark, depth + 1))
             }
-            ("properties", Value::Object(several)) => several.values().any(|one| self.reaches(one, mark, depth + 1)),
+            ("properties" | "patternProperties", Value::Object(several)) => {
+                several.values().any(|one| self.reaches(one, mark, depth + 1))
+            }
             ("items" | "additionalProperties", one) => self.reaches(one, mark, depth + 1),
             (key, value) => key == mark && *value == Value::Bool(true),
         };
         schema.as_object().into_iter().flatten().any(|(key, value)| below(key, value))
     }
 
-    /// A key without a value: `grpc:` alone is a block with all its defaults, `timeout:` alone the default.
-    fn null(&mut self, node: &Node, alternatives: &[&'a Value], path: &str) -> Option<Value> {
-        let object = alternatives.iter().copied().find(|one| has_type(one, "object"));
-        match object {
-            Some(schema) => self.object(node, &[], schema, path),
-            None => None,
+    /// A key without a value: `grpc:` alone is a block with all its defaults, `timeout:` alone the default. So is a block
+    /// of several forms, as nothing says which of them is meant.
+    fn null(&mut self, node: &Node, alternatives: &[&Value], path: &str) -> Option<Value> {
+        let mut objects = alternatives.iter().filter(|one| has_type(one, "object"));
+        match (objects.next(), objects.next()) {
+            (Some(schema), None) => self.object(node, &[], schema, path),
+            _ => None,
         }
     }
 
-    fn object(&mut self, node: &Node, entries: &[Entry], schema: &'a Value, path: &str) -> Option<Value> {
+    fn object(&mut self, node: &Node, entries: &[Entry], schema: &Value, path: &str) -> Option<Value> {
         let properties = schema.get("properties").and_then(Value::as_object);
         let others = schema.get("additionalProperties");
         let mut object = Map::new();
         for entry @ Entry { key, key_place, value } in entries {
             let here = join(path, key);
-            let known = properties.and_then(|properties| properties.get(key));
+            let known = property(schema, key);
             if let Some(known) = known {
                 self.check_effect(value, key_place, known, &here);
             }
@@ -150,7 +130,7 @@ impl<'a> Walker<'a> {
                 (None, None) if properties.is_none() => (!value.is_null()).then(|| free(value)),
                 (None, Some(schema @ Value::Object(_))) => self.map_value(value, schema, &here),
                 (None, Some(_) | None) => {
-                    let read = self.unknown_key(entry, entries, properties, &here);
+                    let read = self.unknown_key(entry, entries, schema, &here);
                     object.extend(read);
                     continue;
                 }
@@ -166,18 +146,17 @@ impl<'a> Walker<'a> {
 
     /// Reports a key that no property has. If it is nearly one that is not there, that is what it is read as: what
     /// would follow from its absence is no mistake of its own.
-    fn unknown_key(
-        &mut self,
-        entry: &Entry,
-        entries: &[Entry],
-        properties: Option<&'a Map<String, Value>>,
-        path: &str,
-    ) -> Option<(String, Value)> {
+    fn unknown_key(&mut self, entry: &Entry, entries: &[Entry], schema: &Value, path: &str) -> Option<(String, Value)> {
+        let properties = schema.get("properties").and_then(Value::as_object);
         let keys = properties.into_iter().flat_map(Map::keys).map(String::as_str);
-        self.report.error(Some(&entry.key_place), path, words::unknown_key(&entry.key, keys.clone()));
+        let message = match schema.get("patternProperties").and_then(Value::as_object) {
+            Some(patterns) if properties.is_none() => words::no_match(&entry.key, patterns.keys().map(String::as_str)),
+            _ => words::unknown_key(&entry.key, keys.clone()),
+        };
+        self.report.error(Some(&entry.key_place), path, message);
         let meant = words::meant_key(&entry.key, keys).filter(|key| entries.iter().all(|other| other.key != *key))?;
         let mut inside = Report::default();
-        let mut walker = Walker { root: self.root, report: &mut inside, left_out: self.left_out };
+        let mut walker = Walker { root: self.root, report: &mut inside, left_out: self.left_out, trials: self.trials };
         let read = walker.value(&entry.value, properties?.get(meant)?, path);
         // If the value does not fit, something else was meant.
         if inside.errors.iter().any(|error| error.path == path) {
@@ -189,9 +168,8 @@ impl<'a> Walker<'a> {
 
     /// Whether an object has what it must have; says what is missing.
     fn has_required(&mut self, node: &Node, object: &Map<String, Value>, schema: &Value, path: &str) -> bool {
-        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
         let mut has_all = true;
-        for key in required.filter_map(Value::as_str).filter(|key| !object.contains_key(*key)) {
+        for key in required(schema).filter(|key| !object.contains_key(*key)) {
             has_all = false;
             // What stands there in the wrong form was complained about already.
             if node.get(key).is_none_or(|entry| entry.value.is_null()) {
@@ -202,7 +180,7 @@ impl<'a> Walker<'a> {
     }
 
     /// A value of a map with free keys; without a value it is an empty text, or null where that is possible.
-    fn map_value(&mut self, node: &Node, schema: &'a Value, path: &str) -> Option<Value> {
+    fn map_value(&mut self, node: &Node, schema: &Value, path: &str) -> Option<Value> {
         let value = self.value(node, schema, path);
         if value.is_some() || !node.is_null() {
             return value;
@@ -211,7 +189,7 @@ impl<'a> Walker<'a> {
         Some(if is_text { Value::String(String::new()) } else { Value::Null })
     }
 
-    fn array(&mut self, items: &[Node], schema: &'a Value, path: &str) -> Option<Value> {
+    fn array(&mut self, items: &[Node], schema: &Value, path: &str) -> Option<Value> {
         let Some(item_schema) = schema.get("items") else { return Some(items.iter().map(free).collect()) };
         let mut array = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
@@ -231,7 +209,7 @@ impl<'a> Walker<'a> {
         Some(Value::Array(array))
     }
 
-    fn scalar(&mut self, node: &Node, schema: &'a Value, alternatives: &[&'a Value], path: &str) -> Option<Value> {
+    fn scalar(&mut self, node: &Node, schema: &Value, alternatives: &[&Value], path: &str) -> Option<Value> {
         let text = node.text().unwrap_or_default();
         let choices: Vec<&str> = alternatives.iter().flat_map(|one| choices(one)).collect();
         if !choices.is_empty() {
@@ -261,13 +239,13 @@ impl<'a> Walker<'a> {
         self.refuse(node, &found, alternatives, path)
     }
 
-    fn is_list_of_texts(&self, schema: &'a Value) -> bool {
+    fn is_list_of_texts(&self, schema: &Value) -> bool {
         let items = schema.get("items").filter(|_| has_type(schema, "array"));
         items.is_some_and(|items| self.alternatives(items).iter().any(|one| has_type(one, "string")))
     }
 
     /// The collector takes `a,b` for `[a, b]`.
-    fn split_list(&mut self, node: &Node, text: &str, schema: &'a Value, path: &str) -> Option<Value> {
+    fn split_list(&mut self, node: &Node, text: &str, schema: &Value, path: &str) -> Option<Value> {
         let item =
             |part: &str| Node::new(node.place.clone(), Content::Scalar { text: part.trim().to_owned(), plain: false });
         let items: Vec<Node> = text.split(',').map(item).collect();
@@ -375,11 +353,26 @@ fn free(node: &Node) -> Value {
     }
 }
 
+/// The keys that an object must have.
+fn required(schema: &Value) -> impl Iterator<Item = &str> {
+    schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// The schema that an object's schema has for a key: that of the property, or of a pattern that the key matches.
+fn property<'s>(schema: &'s Value, key: &str) -> Option<&'s Value> {
+    let named = schema.get("properties").and_then(|properties| properties.get(key));
+    let patterns = || schema.get("patternProperties").and_then(Value::as_object).into_iter().flatten();
+    let matches = |pattern: &str| Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(key));
+    named.or_else(|| patterns().find(|(pattern, _)| matches(pattern)).map(|(_, schema)| schema))
+}
+
 /// Whether a schema allows anything.
 fn is_free(schema: &Value) -> bool {
     match schema {
         Value::Bool(free) => *free,
-        schema => ["type", "enum", "const", "properties"].iter().all(|key| schema.get(key).is_none()),
+        schema => {
+            ["type", "enum", "const", "properties", "patternProperties"].iter().all(|key| schema.get(key).is_none())
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::MAX_REFERENCES;
+use super::{MAX_REFERENCES, property};
 use crate::config::types::REDACTED;
 
 /// Puts a mark in place of every secret.
@@ -53,8 +53,7 @@ fn visit(value: &mut Value, schema: &Value, root: &Value, depth: usize, found: &
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                let property = schema.get("properties").and_then(|properties| properties.get(key));
-                if let Some(schema) = property.or_else(|| schema.get("additionalProperties")) {
+                if let Some(schema) = property(schema, key).or_else(|| schema.get("additionalProperties")) {
                     visit(value, schema, root, depth + 1, &mut *found);
                 }
             }
@@ -81,6 +80,7 @@ mod tests {
                 "key": { "type": "string", "writeOnly": true },
                 "keys": { "type": "array", "items": { "$ref": "#/$defs/Hidden" } },
                 "named": { "type": "object", "additionalProperties": { "$ref": "#/$defs/Hidden" } },
+                "numbered": { "type": "object", "patternProperties": { "^\\d+$": { "$ref": "#/$defs/Hidden" } } },
                 "either": { "anyOf": [{ "type": "null" }, { "$ref": "#/$defs/Block" }] },
                 "open": { "type": "string" },
             },
@@ -96,12 +96,13 @@ mod tests {
     fn hides_what_the_schema_marks_wherever_it_stands() {
         let mut value = json!({
             "key": "a\"b", "keys": ["c", "d"], "named": { "x": "e" }, "either": { "pin": 7, "b": 8 }, "open": "f",
+            "numbered": { "1": "g", "x": "h" },
         });
-        assert_eq!(texts(&value, &schema()), ["7", "a\"b", "a\\\"b", "c", "d", "e"]);
+        assert_eq!(texts(&value, &schema()), ["7", "a\"b", "a\\\"b", "c", "d", "e", "g"]);
         redact(&mut value, &schema());
         let hidden = json!({
             "key": REDACTED, "keys": [REDACTED, REDACTED], "named": { "x": REDACTED },
-            "either": { "pin": REDACTED, "b": 8 }, "open": "f",
+            "either": { "pin": REDACTED, "b": 8 }, "open": "f", "numbered": { "1": REDACTED, "x": "h" },
         });
         assert_eq!(value, hidden);
     }

@@ -26,6 +26,11 @@ pub(crate) fn unknown_key<'a>(key: &str, valid: impl Iterator<Item = &'a str>) -
     format!("unknown key; valid keys are {shown}{more}")
 }
 
+/// The message for a key of a map whose keys have to match a pattern.
+pub(crate) fn no_match<'a>(key: &str, patterns: impl Iterator<Item = &'a str>) -> String {
+    format!("the key {:?} does not match {}", shorten(key), patterns.collect::<Vec<_>>().join(" or "))
+}
+
 /// The valid key that an unknown one was probably meant to be.
 pub(crate) fn meant_key<'a>(key: &str, valid: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     nearest(key, valid).filter(|_| unsupported(key).is_none())
@@ -73,7 +78,8 @@ pub(crate) fn nearest<'a>(word: &str, valid: impl Iterator<Item = &'a str>) -> O
 /// The message for a word that is none of the possible ones.
 pub(crate) fn no_choice(text: &str, choices: &[&str]) -> String {
     let listed = choices.iter().map(|choice| format!("{choice:?}")).collect::<Vec<_>>().join(", ");
-    let hint = nearest(text, choices.iter().copied()).map(|near| format!("; did you mean {near:?}?"));
+    let hint = nearest(text, choices.iter().copied().filter(|near| !near.is_empty()))
+        .map(|near| format!("; did you mean {near:?}?"));
     format!("{:?} is not one of {listed}{}", shorten(text), hint.unwrap_or_default())
 }
 
