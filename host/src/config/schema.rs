@@ -323,7 +323,8 @@ impl Walker<'_> {
     fn check_effect(&mut self, node: &Node, key_place: &Place, schema: &Value, path: &str) {
         let Some(reason) = schema.get("x-no-effect").and_then(Value::as_str) else { return };
         let value = node.to_json();
-        if node.is_null() || ["x-unless", "default"].iter().any(|key| schema.get(*key) == Some(&value)) {
+        let is_meant = |harmless: &Value| *harmless == value || same_duration(harmless, &value);
+        if node.is_null() || ["x-unless", "default"].iter().filter_map(|key| schema.get(*key)).any(is_meant) {
             return;
         }
         self.report.warn(Some(key_place), path, format!("has no effect: {reason}"));
@@ -339,6 +340,12 @@ impl Walker<'_> {
         let why = node.unset.as_ref().map(|name| format!(" (environment variable {name:?} is not set)"));
         self.report.error(Some(&node.place), path, message + why.as_deref().unwrap_or_default());
     }
+}
+
+/// Whether two texts are the same duration, such as `1m` and `60s`.
+fn same_duration(one: &Value, other: &Value) -> bool {
+    let duration = |value: &Value| value.as_str()?.parse::<Duration>().ok();
+    duration(one).is_some_and(|one| duration(other) == Some(one))
 }
 
 /// A value that no schema describes, as it is written. A key without a value is left out, as everywhere else.

@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Check;
 use crate::config::error::Findings;
-use crate::config::types::{Duration, HttpServerConfig, ListenAddress};
+use crate::config::types::{Duration, HttpServerConfig, ListenAddress, Transport};
 
 /// Settings of the extension.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(transform = mark_without_effect)]
 pub struct HealthCheckConfig {
     /// The listener. Default endpoint: localhost:13133.
     #[serde(flatten)]
@@ -20,8 +21,25 @@ pub struct HealthCheckConfig {
     pub path: String,
     /// What the answers say instead of the default JSON.
     pub response_body: Option<ResponseBodyConfig>,
-    /// Deprecated in the collector, where it never worked; accepted, has no effect.
+    /// Deprecated in the collector, where it never worked.
+    #[schemars(extend(
+        "x-no-effect" = "it never worked in the collector; the page tells of the process, the metrics of exporters",
+        "x-unless" = serde_json::json!({ "enabled": false })
+    ))]
     pub check_collector_pipeline: CheckPipelineConfig,
+}
+
+/// Keys that the page obeys, or refuses.
+const OBEYED: [&str; 7] = ["endpoint", "port", "path", "response_body", "tls", "transport", "check_collector_pipeline"];
+
+/// Marks the keys of a server that change nothing which a probe sees.
+fn mark_without_effect(schema: &mut schemars::Schema) {
+    let properties = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut);
+    for (_, property) in properties.into_iter().flatten().filter(|(key, _)| !OBEYED.contains(&key.as_str())) {
+        if let Some(property) = property.as_object_mut() {
+            property.insert("x-no-effect".into(), "the health page is plain HTTP".into());
+        }
+    }
 }
 
 /// `response_body`.
@@ -38,11 +56,11 @@ pub struct ResponseBodyConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct CheckPipelineConfig {
-    /// Accepted, has no effect.
+    /// Default: false.
     pub enabled: bool,
-    /// Accepted, has no effect.
+    /// Default: 5m.
     pub interval: Duration,
-    /// Accepted, has no effect.
+    /// Default: 5.
     pub exporter_failure_threshold: u32,
 }
 
@@ -79,22 +97,13 @@ impl HealthCheckConfig {
         }
     }
 
-    /// The page is plain HTTP at an address: what else a listener can be is refused or, where it changes nothing that
-    /// a probe sees, named.
+    /// The page is plain HTTP at an address.
     fn check_server(&self, findings: &mut Findings) {
-        let plain = HttpServerConfig { endpoint: self.server.endpoint.clone(), ..HttpServerConfig::default() };
         if self.server.tls.is_some() {
             findings.error("tls", "the health page has no TLS; leave it on localhost, where probes reach it");
         }
-        if self.server.transport != plain.transport {
+        if self.server.transport != Transport::Tcp {
             findings.error("transport", "the health page is served over tcp only");
-        }
-        let (asked, plain) = (serde_json::json!(self.server), serde_json::json!(plain));
-        let asked = asked.as_object().into_iter().flatten();
-        for (key, _) in asked.filter(|(key, value)| plain.get(key) != Some(value)) {
-            if !["tls", "transport"].contains(&key.as_str()) {
-                findings.warn(key, "has no effect: the health page is plain HTTP");
-            }
         }
     }
 }
@@ -106,9 +115,6 @@ impl Check for HealthCheckConfig {
         self.check_port(findings);
         if !self.path.starts_with('/') {
             findings.error("path", format!("{:?} must start with /", self.path));
-        }
-        if self.check_collector_pipeline.enabled {
-            findings.warn("check_collector_pipeline", "has no effect");
         }
     }
 }

@@ -125,7 +125,8 @@ pub struct GrpcClientConfig {
     pub authority: Option<String>,
     /// Authenticates each request. `sigv4auth` can't sign gRPC.
     pub auth: Option<AuthConfig>,
-    /// Accepted as in the collector: requests wait for the connection within their timeout.
+    /// Accepted as in the collector; a request that finds no connection fails at once and is tried again.
+    #[schemars(extend("x-no-effect" = "a request without a connection is tried again, as retry_on_failure says"))]
     pub wait_for_ready: bool,
     /// Accepted as in the collector; addresses of a name are tried in turn.
     #[schemars(extend("x-no-effect" = "the addresses of a name are tried in turn", "x-unless" = "pick_first"))]
