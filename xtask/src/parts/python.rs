@@ -15,6 +15,6 @@ pub(crate) fn fetch(dir: &Path) -> Result<()> {
     shell::run_logged(Command::new("python3").args(["-m", "venv"]).arg(&home), &log)?;
     let requirements = shell::root().join("tests/real/requirements.txt");
     let mut pip = Command::new(home.join("bin/pip"));
-    shell::run_logged(pip.args(["install", "--quiet", "--requirement"]).arg(requirements), &log)?;
+    shell::run_logged(pip.args(["install", "--quiet", "--no-cache-dir", "--requirement"]).arg(requirements), &log)?;
     Ok(std::fs::write(dir.join("ready"), "")?)
 }
