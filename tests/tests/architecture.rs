@@ -112,11 +112,51 @@ fn every_source_says_what_it_is() {
     }
 }
 
+/// What somebody needs who runs it.
+#[test]
+fn the_readme_names_every_metric_that_is_not_the_collectors() {
+    let readme = read("README.md");
+    let mut names = BTreeSet::new();
+    for text in production(sources(&host())).values() {
+        let literals = text.split("\"sluice_").skip(1).filter_map(|rest| rest.split_once('"'));
+        names.extend(literals.map(|(name, _)| format!("sluice_{name}")));
+    }
+    assert!(names.len() >= 9, "{names:?}");
+    let unnamed: Vec<_> = names.iter().filter(|name| !readme.contains(&format!("| `{name}` |"))).collect();
+    assert!(unnamed.is_empty(), "{unnamed:?}");
+}
+
+/// The example inherits versions, the manifest in the README can't.
+#[test]
+fn the_readme_has_the_dependencies_of_the_first_plugin() {
+    let (readme, example) = (read("README.md"), read("examples/first-plugin/Cargo.toml"));
+    let shown = readme.split("# status_class/Cargo.toml").nth(1).and_then(|rest| rest.split("```").next());
+    for section in ["[dependencies]", "[dev-dependencies]"] {
+        let names = |manifest: &str| {
+            let lines = lines_of(manifest, section);
+            let names = lines.filter_map(|line| line.split(['.', ' ']).next()).filter(|name| !name.is_empty());
+            names.map(str::to_owned).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(names(shown.expect("the manifest")), names(&example), "{section}");
+    }
+}
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(root().join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+/// The lines of a section of a manifest.
+fn lines_of<'a>(manifest: &'a str, section: &'a str) -> impl Iterator<Item = &'a str> {
+    manifest.lines().skip_while(move |line| *line != section).skip(1).take_while(|line| !line.starts_with('['))
+}
+
 /// The lines of a section of a manifest that say what a dependency is, by its name.
 fn dependencies(manifest: &str, section: &str) -> BTreeMap<String, String> {
-    let text = std::fs::read_to_string(root().join(manifest)).expect("a manifest");
-    let lines = text.lines().skip_while(|line| *line != section).skip(1).take_while(|line| !line.starts_with('['));
-    lines.filter_map(|line| line.split_once(" = ")).map(|(name, what)| (name.to_owned(), what.to_owned())).collect()
+    let text = read(manifest);
+    lines_of(&text, section)
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, what)| (name.to_owned(), what.to_owned()))
+        .collect()
 }
 
 /// The fuzz targets are a workspace of their own, which can't inherit.
@@ -177,7 +217,7 @@ const LISTS: &[(&str, &str)] = &[
 ];
 
 fn contract() -> String {
-    std::fs::read_to_string(root().join("wit/v0.1/plugin.wit")).expect("the contract")
+    read("wit/v0.1/plugin.wit")
 }
 
 #[test]

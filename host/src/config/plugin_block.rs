@@ -180,7 +180,7 @@ fn redact_all(value: &mut Value) {
 
 #[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default)]
-struct HostSettings {
+pub(super) struct HostSettings {
     on_error: Option<OnError>,
     limits: StageLimits,
     capabilities: Option<Vec<Capability>>,

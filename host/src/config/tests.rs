@@ -271,3 +271,21 @@ fn the_readme_lists_every_key_that_has_no_effect() {
     let missing: Vec<&String> = keys.iter().filter(|key| !is_listed(key)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
+
+#[test]
+fn the_readme_lists_the_keys_of_sections_that_the_collector_does_not_have() {
+    let readme = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md"));
+    let table = readme.split("\n\n").find(|table| table.contains("| `plugins::directory` |")).expect("the table");
+    let sections = [
+        ("plugins::", schema::of::<PluginsConfig>()),
+        ("tenants::", schema::of::<TenantsConfig>()),
+        ("", schema::of::<plugin_block::HostSettings>()),
+    ];
+    for (section, schema) in &sections {
+        let keys = schema["properties"].as_object().expect("keys").keys();
+        let missing: Vec<_> = keys.filter(|key| !table.contains(&format!("| `{section}{key}`"))).collect();
+        assert!(missing.is_empty(), "{section}{missing:?}");
+    }
+    let limits = schema::of::<StageLimits>();
+    assert!(limits["properties"].as_object().expect("keys").keys().all(|key| table.contains(&format!("`{key}: "))));
+}
