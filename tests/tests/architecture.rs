@@ -172,9 +172,9 @@ fn the_fuzz_targets_use_the_versions_of_the_workspace() {
     }
 }
 
-/// The manifests of all members.
-fn members() -> Vec<String> {
-    let text = std::fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
+/// The directories of all members.
+fn members() -> Vec<PathBuf> {
+    let text = read("Cargo.toml");
     let lines = text.lines().skip_while(|line| *line != "members = [").skip(1).take_while(|line| *line != "]");
     let mut directories = Vec::new();
     for member in lines.map(|line| line.trim().trim_matches(['"', ','])) {
@@ -186,17 +186,45 @@ fn members() -> Vec<String> {
             None => directories.push(root().join(member)),
         }
     }
-    directories.iter().filter_map(|directory| std::fs::read_to_string(directory.join("Cargo.toml")).ok()).collect()
+    directories.retain(|directory| directory.join("Cargo.toml").exists());
+    directories
+}
+
+/// The dependencies of the workspace that a section of a manifest names.
+fn inherited(manifest: &str, section: &str) -> Vec<String> {
+    let lines = lines_of(manifest, section).filter(|line| line.contains("workspace = true"));
+    lines.filter_map(|line| line.split(['.', ' ']).next()).map(str::to_owned).collect()
+}
+
+/// Whether code names a crate.
+fn names(sources: &BTreeMap<String, String>, dependency: &str) -> bool {
+    let name = if dependency == "md-5" { "md5".to_owned() } else { dependency.replace('-', "_") };
+    let code = sources.values().flat_map(|text| text.lines()).filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.match_indices(&name).map(move |(at, _)| line.split_at(at))).any(|(before, from)| {
+        let is_whole = !before.ends_with(|last: char| last.is_alphanumeric() || last == '_');
+        let after = &from[name.len()..];
+        is_whole && (after.starts_with("::") || before.ends_with("use ") && after.starts_with([';', ' ']))
+    })
 }
 
 #[test]
-fn some_member_uses_each_dependency_of_the_workspace() {
-    let manifests = members();
-    for name in dependencies("Cargo.toml", "[workspace.dependencies]").keys() {
-        let (short, long) = (format!("{name}.workspace = true"), format!("{name} = {{ workspace = true"));
-        let is_used = |manifest: &String| manifest.lines().any(|line| line == short || line.starts_with(&long));
-        assert!(manifests.iter().any(is_used), "no member uses {name}");
+fn every_member_names_its_dependencies_in_its_sources() {
+    let mut used = BTreeSet::new();
+    for member in members() {
+        let manifest = std::fs::read_to_string(member.join("Cargo.toml")).expect("a manifest");
+        let all = sources(&member);
+        let shipped = production(sources(&member.join("src")));
+        for (section, sources) in
+            [("[dependencies]", &shipped), ("[dev-dependencies]", &all), ("[build-dependencies]", &all)]
+        {
+            for dependency in inherited(&manifest, section) {
+                assert!(names(sources, &dependency), "{}: nothing uses {dependency} of {section}", member.display());
+                used.insert(dependency);
+            }
+        }
     }
+    let unused = dependencies("Cargo.toml", "[workspace.dependencies]").into_keys().filter(|name| !used.contains(name));
+    assert_eq!(unused.collect::<Vec<_>>(), Vec::<String>::new(), "no member uses them");
 }
 
 /// What is neither flat nor there once per row: a few for each stage, batch or answer.
