@@ -59,7 +59,7 @@ pub fn run(config: Config) -> ExitCode {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&StartError::service(&format!("can't start its threads: {error}"))),
     };
@@ -76,6 +76,28 @@ pub fn run(config: Config) -> ExitCode {
     // Somebody may still wait for a name server, and nobody for the name.
     runtime.shutdown_timeout(std::time::Duration::from_millis(100));
     code
+}
+
+/// The runtime, with a thread for blocking calls that never ends. tokio panics if it has none and the system refuses to
+/// start one; while there is one, calls such as those to the name server wait for it.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    const BLOCKING: usize = 1;
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    try_threads(workers + BLOCKING)?;
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.enable_all().thread_keep_alive(std::time::Duration::MAX).build()?;
+    runtime.block_on(runtime.spawn_blocking(|| ())).map_err(std::io::Error::other)?;
+    Ok(runtime)
+}
+
+/// Whether the system gives us so many threads: where it does not, tokio panics instead of saying so.
+fn try_threads(count: usize) -> std::io::Result<()> {
+    let gate = std::sync::Mutex::new(());
+    std::thread::scope(|scope| {
+        let _closed = gate.lock();
+        let pass = || drop(gate.lock());
+        (0..count).try_for_each(|_| std::thread::Builder::new().spawn_scoped(scope, pass).map(drop))
+    })
 }
 
 /// All mistakes in the blocks of plugins, by the plugins' own schemas and `configure` functions, but for those that were
