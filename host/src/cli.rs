@@ -217,7 +217,7 @@ fn list_components(arguments: ComponentsArgs) -> ExitCode {
 }
 
 fn healthcheck(arguments: &HealthcheckArgs) -> ExitCode {
-    let endpoint = arguments.endpoint.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}/", arguments.port));
+    let endpoint = arguments.endpoint.clone().unwrap_or_else(|| format!("http://localhost:{}/", arguments.port));
     match healthcheck::ask(&endpoint, Duration::from_secs(arguments.timeout)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -111,6 +111,9 @@ fn a_healthcheck_tells_a_process_that_works_from_one_that_drains_and_none() -> R
     let reply = web::get(&own)?;
     assert_eq!((reply.status, reply.body.as_str()), (200, "fine"));
     assert_eq!(web::get(&plain_page)?.json()?["status"], "Server available");
+    let healthz = page("plain", "/healthz");
+    assert_eq!(web::get(&healthz)?.status, 200);
+    assert_eq!(web::post(&healthz, "text/plain", b"are you there?")?.status, 200);
     for path in [&elsewhere, &below] {
         assert_eq!(web::get(path)?.status, 404, "{path}");
     }

@@ -42,7 +42,13 @@ fn health_pages(config: &HealthCheckConfig, health: &Health) -> Pages {
         unhealthy: body(&bodies.unhealthy),
     });
     let (path, health) = (config.path.clone(), health.clone());
-    Arc::new(move |asked| (asked == path).then(|| health.page(&bodies)))
+    Arc::new(move |asked| is_below(asked, &path).then(|| health.page(&bodies)))
+}
+
+/// Whether a path is the page's. One that ends with a slash, such as the default, stands for all below it too, as for
+/// Go's `ServeMux`.
+fn is_below(asked: &str, path: &str) -> bool {
+    asked == path || (path.ends_with('/') && format!("{asked}/").starts_with(path))
 }
 
 /// Starts the metrics pages.
@@ -85,6 +91,29 @@ impl MetricsPage {
         match metrics.render() {
             Ok(text) => respond(http::StatusCode::OK, TEXT_FORMAT, text),
             Err(error) => respond(http::StatusCode::INTERNAL_SERVER_ERROR, "text/plain", error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_with_a_slash_at_its_end_stands_for_all_below_it() {
+        let cases = [
+            ("/", "/", true),
+            ("/healthz", "/", true),
+            ("/a/b", "/", true),
+            ("/a", "/a/", true),
+            ("/a/b", "/a/", true),
+            ("/ab", "/a/", false),
+            ("/", "/a/", false),
+            ("/a", "/a", true),
+            ("/a/", "/a", false),
+        ];
+        for (asked, path, expected) in cases {
+            assert_eq!(is_below(asked, path), expected, "{asked} for {path}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Asks the extension `health_check` of a running process, without anything that the process itself needs.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 /// Why a process does not count as healthy.
@@ -55,10 +55,18 @@ fn ask_until(endpoint: &str, deadline: Instant) -> Result<(), HealthError> {
     }
 }
 
-/// Tries all addresses of a name, as `localhost` may mean IPv6 too.
+/// The addresses of a name. `localhost` is both of the machine's own, whatever a file or a server says about it.
+fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    match host {
+        "localhost" => Ok(vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]),
+        host => Ok((host, port).to_socket_addrs()?.collect()),
+    }
+}
+
+/// Tries all addresses of a name.
 fn connect(host: &str, port: u16, deadline: Instant) -> Result<TcpStream, HealthError> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in (host, port).to_socket_addrs()? {
+    for address in addresses(host, port)? {
         match TcpStream::connect_timeout(&address, left(deadline)?) {
             Ok(stream) => return Ok(stream),
             Err(error) => last = error,
@@ -98,6 +106,10 @@ mod tests {
     /// A server that gives one answer.
     fn serve(answer: &'static str) -> (String, thread::JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        serve_at(listener, answer)
+    }
+
+    fn serve_at(listener: TcpListener, answer: &'static str) -> (String, thread::JoinHandle<String>) {
         let endpoint = format!("http://{}/health?x=1", listener.local_addr().expect("an address"));
         let server = thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("a connection");
@@ -116,6 +128,17 @@ mod tests {
         assert!(server.join().expect("served").starts_with("GET /health?x=1 HTTP/1.1\r\n"));
         let (endpoint, _server) = serve("HTTP/1.1 503 Service Unavailable\r\n\r\n");
         assert!(matches!(ask(&endpoint, Duration::from_secs(5)), Err(HealthError::Status(503))));
+    }
+
+    #[test]
+    fn asks_both_addresses_of_localhost() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            // A machine without IPv6 has nothing to show.
+            let Ok(listener) = TcpListener::bind(address) else { continue };
+            let port = listener.local_addr().expect("an address").port();
+            let (_, _server) = serve_at(listener, "HTTP/1.1 200 OK\r\n\r\n");
+            assert!(ask(&format!("http://localhost:{port}/"), Duration::from_secs(5)).is_ok(), "{address}");
+        }
     }
 
     #[test]

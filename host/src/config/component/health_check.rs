@@ -17,7 +17,7 @@ pub struct HealthCheckConfig {
     pub server: HttpServerConfig,
     /// What `endpoint` was in 2021: the port, on all interfaces. Deprecated. Default: none.
     pub port: Option<u16>,
-    /// The path that answers. Default: /.
+    /// The path that answers; with a slash at its end, all paths below it do too. Default: /.
     pub path: String,
     /// What the answers say instead of the default JSON.
     pub response_body: Option<ResponseBodyConfig>,
