@@ -98,10 +98,10 @@ impl Check for HttpClientConfig {
 impl Check for GrpcClientConfig {
     fn check(&self, findings: &mut Findings) {
         let endpoint = self.endpoint.as_str();
-        if !endpoint.is_empty()
-            && let Err(message) = Target::parse(endpoint, self.tls.insecure)
-        {
-            findings.error("endpoint", message);
+        match Target::parse(endpoint, self.tls.insecure) {
+            _ if endpoint.is_empty() => {}
+            Ok(_) => self.check_clear_text(findings),
+            Err(message) => findings.error("endpoint", message),
         }
         if let Some(authority) = self.authority.as_ref().filter(|name| !name.is_empty())
             && authority.parse::<http::uri::Authority>().is_err()
@@ -113,6 +113,21 @@ impl Check for GrpcClientConfig {
             findings.within("auth", |findings| auth.check(findings));
         }
         check_headers(&self.headers, findings);
+    }
+}
+
+impl GrpcClientConfig {
+    /// `http://` means clear text here and TLS in the collector, where only `insecure` decides.
+    fn check_clear_text(&self, findings: &mut Findings) {
+        if !self.endpoint.as_str().starts_with("http://") || self.tls.insecure {
+            return;
+        }
+        if self.tls == TlsClientConfig::default() {
+            findings.warn("endpoint", "http:// sends in the clear; write tls::insecure: true to say so, or https://");
+        } else {
+            let message = "has no effect with http://, which sends in the clear; write https://, or insecure: true";
+            findings.error("tls", message);
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) enum Target {
 
 impl Target {
     /// Reads `host:port`, with `http://`, `https://`, `dns:///` or `passthrough:///` in front, or `unix:path`. A
-    /// scheme of HTTP decides about TLS; otherwise `insecure` does.
+    /// scheme of HTTP decides about TLS, otherwise `insecure` does; settings of TLS beside `http://` are refused before.
     pub(crate) fn parse(endpoint: &str, insecure: bool) -> Result<Self, String> {
         let by_setting = if insecure { Scheme::HTTP } else { Scheme::HTTPS };
         if let Some(path) = endpoint.strip_prefix("unix://").or_else(|| endpoint.strip_prefix("unix:")) {
