@@ -1,20 +1,26 @@
 //! Expands `${env:VAR}`, `${VAR}`, `${env:VAR:-default}`, `${file:path}`, `${yaml:text}`, `$$` and the bare `$VAR` of 2021.
 //!
-//! What comes out of the environment or a file is not expanded again, so a secret may contain any dollar sign.
+//! What comes out of the environment is not expanded again, so a secret may contain any dollar sign. What a file says is,
+//! as in the collector, but for a bare `$VAR`. No message repeats a text with a dollar sign, as it may be a password.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::error::{Place, Report, join};
 use super::node::{Content, Node};
 use super::parse;
 use super::source::{self, Environment};
 
-/// How deep `${...}` may stand in `${...}`.
+/// How deep `${...}` may stand in `${...}` and in the files that it names.
 const MAX_NESTING: usize = 16;
+/// All files that are brought in, together; one that names others several times can become very large.
+const MAX_INCLUDED_BYTES: usize = 4 * parse::MAX_BYTES;
 
 /// Expands all texts of a tree; keys stay as they are.
 pub(crate) fn expand(root: &mut Node, environment: Environment<'_>, report: &mut Report) {
-    Expander { environment, report, place: root.place.clone(), path: String::new() }.node(root, "");
+    let place = root.place.clone();
+    let mut expander = Expander { environment, report, place, path: String::new(), in_file: false, included_bytes: 0 };
+    expander.node(root, "", 0);
 }
 
 struct Expander<'a> {
@@ -23,13 +29,19 @@ struct Expander<'a> {
     /// Where the text at hand stands, for errors and warnings.
     place: Place,
     path: String,
+    /// Whether the text at hand is a file's.
+    in_file: bool,
+    included_bytes: usize,
 }
 
 /// What a reference stands for.
+#[derive(Default)]
 struct Retrieved {
     text: String,
     /// The environment variable, if it was not set.
     unset: Option<String>,
+    /// The file that it is the text of; it may have references itself.
+    file: Option<Arc<str>>,
 }
 
 /// What a text became.
@@ -40,45 +52,84 @@ enum Expanded {
 }
 
 impl Expander<'_> {
-    fn node(&mut self, node: &mut Node, path: &str) {
+    fn node(&mut self, node: &mut Node, path: &str, nesting: usize) {
         match &mut node.content {
             Content::Mapping(entries) => {
                 for entry in entries {
-                    self.node(&mut entry.value, &join(path, &entry.key));
+                    self.node(&mut entry.value, &join(path, &entry.key), nesting);
                 }
             }
             Content::Sequence(items) => {
                 for (index, item) in items.iter_mut().enumerate() {
-                    self.node(item, &join(path, &index.to_string()));
+                    self.node(item, &join(path, &index.to_string()), nesting);
                 }
             }
             Content::Scalar { text, .. } if !text.contains('$') => {}
             Content::Scalar { text, plain } => {
                 self.place = node.place.clone();
                 self.path = path.to_owned();
-                match self.text(text, 0) {
+                match self.text(text, nesting) {
                     Expanded::Text(expanded) => {
                         // `$$5` is the text `$5`, and `${A}0` a text too, whatever it looks like.
                         *plain = *plain && !text.contains("${") && !text.contains("$$");
                         *text = expanded;
                     }
-                    Expanded::Whole(retrieved) => *node = self.whole(retrieved),
+                    Expanded::Whole(retrieved) => *node = self.whole(retrieved, nesting),
                 }
             }
         }
     }
 
     /// A reference that is the whole scalar means what its text means as YAML, if it is YAML.
-    fn whole(&self, retrieved: Retrieved) -> Node {
-        let Retrieved { text, unset } = retrieved;
-        let mut node = match parse::parse(&text, &self.place.source) {
+    fn whole(&mut self, retrieved: Retrieved, nesting: usize) -> Node {
+        let Retrieved { text, unset, file } = retrieved;
+        let place = self.place.clone();
+        let mut node = match parse::parse(&text, file.as_ref().unwrap_or(&place.source)) {
             Ok(node) => node,
-            Err(_) => Node::new(self.place.clone(), Content::Scalar { text: text.clone(), plain: false }),
+            Err(_) => Node::new(place.clone(), Content::Scalar { text: text.clone(), plain: false }),
         };
-        source::forget_lines(&mut node, &self.place);
-        node.original = Some(text);
-        node.unset = unset;
-        node
+        if file.is_none() {
+            source::forget_lines(&mut node, &place);
+            return Node { original: Some(text), unset, ..node };
+        }
+        let path = self.path.clone();
+        let original = self.original_of_file(&text, nesting);
+        self.within_file(|inside| inside.node(&mut node, &path, nesting + 1));
+        // What is wrong with a map or list stands in the file; a single value is wrong for where it is asked for.
+        let place = if matches!(node.content, Content::Scalar { .. }) { place } else { node.place };
+        Node { place, original: Some(original), ..node }
+    }
+
+    /// The text that a text field takes. Its mistakes are reported for what it means as YAML.
+    fn original_of_file(&mut self, text: &str, nesting: usize) -> String {
+        let mut unheard = Report::default();
+        let (place, path) = (self.place.clone(), self.path.clone());
+        let mut quiet = Expander { environment: self.environment, report: &mut unheard, place, path, ..*self };
+        let original = quiet.text_of_file(text, nesting);
+        self.included_bytes = quiet.included_bytes;
+        original
+    }
+
+    fn within_file<T>(&mut self, expand: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.in_file, true);
+        let expanded = expand(self);
+        self.in_file = before;
+        expanded
+    }
+
+    fn text_of_file(&mut self, text: &str, nesting: usize) -> String {
+        match self.within_file(|inside| inside.text(text, nesting + 1)) {
+            Expanded::Text(text) => text,
+            Expanded::Whole(retrieved) => self.flat(retrieved, nesting + 1),
+        }
+    }
+
+    /// The text of a reference that stands in another text.
+    fn flat(&mut self, retrieved: Retrieved, nesting: usize) -> String {
+        match retrieved.file {
+            None => retrieved.text,
+            Some(_) => self.text_of_file(&retrieved.text, nesting),
+        }
     }
 
     fn text(&mut self, text: &str, nesting: usize) -> Expanded {
@@ -97,9 +148,9 @@ impl Expander<'_> {
                 if is_whole(end + 1) {
                     return Expanded::Whole(retrieved);
                 }
-                expanded.push_str(&retrieved.text);
+                expanded.push_str(&self.flat(retrieved, nesting));
                 rest = &after[end + 1..];
-            } else if let Some((end, retrieved)) = self.bare_variable(after) {
+            } else if let Some((end, retrieved)) = self.bare_variable(after, is_whole(name_length(after))) {
                 if is_whole(end) {
                     return Expanded::Whole(retrieved);
                 }
@@ -117,31 +168,40 @@ impl Expander<'_> {
     /// What stands between `${` and `}`.
     fn reference(&mut self, inner: &str, nesting: usize) -> Retrieved {
         if nesting >= MAX_NESTING {
-            return self.nothing(format!("${{...}} is nested deeper than {MAX_NESTING} levels"));
+            return self
+                .nothing(format!("${{...}} is nested deeper than {MAX_NESTING} levels, files that it names included"));
         }
         let inner = match self.text(inner, nesting + 1) {
             Expanded::Text(text) => text,
-            Expanded::Whole(retrieved) => retrieved.text,
+            Expanded::Whole(retrieved) => self.flat(retrieved, nesting + 1),
         };
         let (scheme, opaque) = match inner.split_once(':') {
             Some((scheme @ ("env" | "file" | "yaml" | "http" | "https" | "s3"), opaque)) => (scheme, opaque),
             Some((_, after)) if !after.starts_with('-') => {
-                let scheme = inner.split(':').next().unwrap_or_default();
-                return self.nothing(format!(
-                    "unknown scheme {scheme:?} in ${{...}}; use env, file or yaml, and $$ for a dollar sign"
-                ));
+                return self
+                    .nothing("unknown scheme in ${...}; use env, file or yaml, and $$ for a dollar sign".to_owned());
             }
             _ => ("env", inner.as_str()),
         };
         match scheme {
             "env" => self.variable(opaque),
-            "yaml" => Retrieved { text: opaque.to_owned(), unset: None },
-            "file" => match source::read_file(Path::new(opaque)) {
-                Ok(text) => Retrieved { text: text.trim_end_matches(['\n', '\r']).to_owned(), unset: None },
-                Err(message) => self.nothing(message),
-            },
+            // It has been expanded, as all that stands between the braces.
+            "yaml" => Retrieved { text: opaque.to_owned(), ..Retrieved::default() },
+            "file" => self.file(opaque),
             other => self.nothing(format!("${{{other}:...}} is not supported; use env, file or yaml")),
         }
+    }
+
+    fn file(&mut self, path: &str) -> Retrieved {
+        let text = match source::read_file(Path::new(path)) {
+            Ok(text) => text.trim_end_matches(['\n', '\r']).to_owned(),
+            Err(message) => return self.nothing(message),
+        };
+        self.included_bytes += text.len();
+        if self.included_bytes > MAX_INCLUDED_BYTES {
+            return self.nothing(format!("{path}: all files brought in have more than {MAX_INCLUDED_BYTES} bytes"));
+        }
+        Retrieved { text, file: Some(path.into()), unset: None }
     }
 
     /// `VAR` or `VAR:-default`.
@@ -151,51 +211,50 @@ impl Expander<'_> {
             None => (opaque, None),
         };
         if name_length(name) != name.len() || name.is_empty() {
-            return self.nothing(format!(
-                "environment variable {name:?} has an invalid name: it must match ^[a-zA-Z_][a-zA-Z0-9_]*$; write $${{...}} for the text itself"
-            ));
+            return self.nothing(
+                "the name of an environment variable must match ^[a-zA-Z_][a-zA-Z0-9_]*$; write $${...} for the text itself".to_owned(),
+            );
         }
         match ((self.environment)(name), default) {
-            (Some(text), _) => Retrieved { text, unset: None },
-            (None, Some(default)) => Retrieved { text: default.to_owned(), unset: None },
-            (None, None) => self.unset(name),
+            (Some(text), _) => Retrieved { text, ..Retrieved::default() },
+            (None, Some(default)) => Retrieved { text: default.to_owned(), ..Retrieved::default() },
+            (None, None) => {
+                self.warn(format!("environment variable {name:?} is not set; it is taken as empty"));
+                Retrieved { unset: Some(name.to_owned()), ..Retrieved::default() }
+            }
         }
     }
 
     /// `$VAR` as ADOT took it until 2024: where the name begins and how long it is is all that marks it. A name in
-    /// small letters that is not set is left alone, so that `pa$word` is what it seems.
-    fn bare_variable(&mut self, after: &str) -> Option<(usize, Retrieved)> {
+    /// small letters that is not set is left alone, so that `pa$word` is what it seems. What seems to be a name may be
+    /// a part of a password: it is shown only if it `is_whole`, the whole value.
+    fn bare_variable(&mut self, after: &str, is_whole: bool) -> Option<(usize, Retrieved)> {
         let end = name_length(after);
         let name = &after[..end];
-        if name.is_empty() {
+        if name.is_empty() || self.in_file {
             return None;
         }
-        match (self.environment)(name) {
-            Some(text) => {
-                self.warn(format!("${name} is deprecated; write ${{env:{name}}}"));
-                Some((end, Retrieved { text, unset: None }))
-            }
-            None if name.bytes().any(|b| b.is_ascii_lowercase()) => {
-                self.warn(format!(
-                    "${name} is taken literally: there is no such environment variable; write $${name} to say so"
-                ));
-                None
-            }
-            None => {
-                self.warn(format!("${name} is deprecated; write ${{env:{name}}}"));
-                Some((end, self.unset(name)))
-            }
+        let set = (self.environment)(name);
+        if set.is_none() && name.bytes().any(|b| b.is_ascii_lowercase()) {
+            self.warn(
+                "the dollar sign is taken literally: no environment variable has the name behind it; write $$ to say so"
+                    .to_owned(),
+            );
+            return None;
         }
-    }
-
-    fn unset(&mut self, name: &str) -> Retrieved {
-        self.warn(format!("environment variable {name:?} is not set; it is taken as empty"));
-        Retrieved { text: String::new(), unset: Some(name.to_owned()) }
+        let shown = if is_whole { name } else { "VARIABLE" };
+        self.warn(format!("${shown} is deprecated; write ${{env:{shown}}}"));
+        if set.is_none() {
+            let which = if is_whole { format!("environment variable {name:?}") } else { "this variable".to_owned() };
+            self.warn(format!("{which} is not set; it is taken as empty"));
+        }
+        let unset = set.is_none().then(|| name.to_owned());
+        Some((end, Retrieved { text: set.unwrap_or_default(), unset, file: None }))
     }
 
     fn nothing(&mut self, message: String) -> Retrieved {
         self.report.error(Some(&self.place), self.path.as_str(), message);
-        Retrieved { text: String::new(), unset: None }
+        Retrieved::default()
     }
 
     fn warn(&mut self, message: String) {

@@ -14,6 +14,8 @@ pub(crate) const MAX_BYTES: usize = 4 << 20;
 pub(crate) const MAX_DEPTH: usize = 64;
 /// Aliases can multiply a small text into a huge one.
 const MAX_NODES: usize = 200_000;
+/// A text counts as one node more for each so many bytes, about what a node takes.
+const BYTES_PER_NODE: usize = 64;
 
 /// Reads one YAML document. No document at all is null.
 ///
@@ -93,9 +95,10 @@ impl Builder {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = self.is_plain(style, tag.as_deref(), &place)?;
-                self.count(1, &place)?;
+                let nodes = 1 + text.len() / BYTES_PER_NODE;
+                self.count(nodes, &place)?;
                 let node = Node::new(place, Content::Scalar { text: text.into_owned(), plain });
-                self.anchor(anchor, &node, 1);
+                self.anchor(anchor, &node, nodes);
                 self.add(node)
             }
             Event::SequenceStart(anchor, tag) => {
@@ -195,13 +198,13 @@ impl Builder {
         match tag.suffix.as_str() {
             "str" if tag.is_yaml_core_schema() => Ok(false),
             "null" | "bool" | "int" | "float" if tag.is_yaml_core_schema() => Ok(true),
-            _ => Err(unknown_tag(tag, place)),
+            _ => Err(unknown_tag(place)),
         }
     }
 
     fn check_collection_tag(&self, tag: Option<&Tag>, core: &str, place: &Place) -> Step {
         match tag {
-            Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == core) => Err(unknown_tag(tag, place)),
+            Some(tag) if !(tag.is_yaml_core_schema() && tag.suffix == core) => Err(unknown_tag(place)),
             _ => Ok(()),
         }
     }
@@ -225,8 +228,9 @@ impl Builder {
     }
 }
 
-fn unknown_tag(tag: &Tag, place: &Place) -> ConfigError {
-    error(place.clone(), format!("the tag {tag} has no meaning here; quote the value if it starts with !"))
+/// The tag is not shown: a password may start with an exclamation mark.
+fn unknown_tag(place: &Place) -> ConfigError {
+    error(place.clone(), "a tag (!...) has no meaning here; quote the value if it starts with !")
 }
 
 fn error(place: Place, message: impl Into<String>) -> ConfigError {

@@ -1,9 +1,11 @@
 //! Walks a value against a JSON Schema: finds unknown keys and wrong types, all at once, and says where they stand.
 //!
 //! It reads the part of JSON Schema that schemars writes for serde types. Two things differ from the standard, as a
-//! configuration needs it: an object that lists properties allows no others, and null means the default. A property with
-//! `x-no-effect` is accepted as the collector has it, changes nothing, and says so.
+//! configuration needs it: an object that lists properties allows no others, and null means the default, which of a block
+//! that may be absent is its absence; with `x-empty` it is a block with nothing but defaults. A property with `x-no-effect`
+//! is accepted as the collector has it, changes nothing, and says so.
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 
 use regex::Regex;
@@ -60,8 +62,8 @@ impl Walker<'_> {
         if alternatives.is_empty() || alternatives.iter().any(|one| is_free(one)) {
             return (!node.is_null()).then(|| free(node));
         }
-        if node.is_null() {
-            return self.null(node, &alternatives, path);
+        if is_nothing(node, &alternatives) {
+            return self.null(node, schema, &alternatives, path);
         }
         let of_type = |name| alternatives.iter().copied().filter(|one| has_type(one, name)).collect::<Vec<_>>();
         match &node.content {
@@ -104,12 +106,13 @@ impl Walker<'_> {
         schema.as_object().into_iter().flatten().any(|(key, value)| below(key, value))
     }
 
-    /// A key without a value: `grpc:` alone is a block with all its defaults, `timeout:` alone the default. So is a block
-    /// of several forms, as nothing says which of them is meant.
-    fn null(&mut self, node: &Node, alternatives: &[&Value], path: &str) -> Option<Value> {
-        let mut objects = alternatives.iter().filter(|one| has_type(one, "object"));
+    /// A key without a value: `grpc:` alone is a block with all its defaults, `timeout:` alone the default, and `tls:`
+    /// alone no block. Nor is one of several forms, as nothing says which of them is meant.
+    fn null(&mut self, node: &Node, schema: &Value, alternatives: &[&Value], path: &str) -> Option<Value> {
+        let may_be_absent = allows_null(schema) && schema.get("x-empty") != Some(&Value::Bool(true));
+        let mut objects = alternatives.iter().copied().filter(|one| has_type(one, "object"));
         match (objects.next(), objects.next()) {
-            (Some(schema), None) => self.object(node, &[], schema, path),
+            (Some(object), None) if !may_be_absent => self.object(node, &[], object, path),
             _ => None,
         }
     }
@@ -149,6 +152,9 @@ impl Walker<'_> {
     fn unknown_key(&mut self, entry: &Entry, entries: &[Entry], schema: &Value, path: &str) -> Option<(String, Value)> {
         let properties = schema.get("properties").and_then(Value::as_object);
         let keys = properties.into_iter().flat_map(Map::keys).map(String::as_str);
+        if words::is_unsupported(&entry.key) && is_off(&entry.value) {
+            return None;
+        }
         let message = match schema.get("patternProperties").and_then(Value::as_object) {
             Some(patterns) if properties.is_none() => words::no_match(&entry.key, patterns.keys().map(String::as_str)),
             _ => words::unknown_key(&entry.key, keys.clone()),
@@ -194,9 +200,10 @@ impl Walker<'_> {
         let mut array = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let path = join(path, &index.to_string());
-            if item.is_null()
+            let alternatives = self.alternatives(item_schema);
+            if is_nothing(item, &alternatives)
                 && item.unset.is_none()
-                && !self.alternatives(item_schema).iter().any(|one| has_type(one, "object"))
+                && !alternatives.iter().any(|one| has_type(one, "object"))
             {
                 self.report.error(Some(&item.place), path.as_str(), "must not be empty");
             } else if let Some(read) = self.value(item, item_schema, &path) {
@@ -371,6 +378,30 @@ fn property<'s>(schema: &'s Value, key: &str) -> Option<&'s Value> {
     let patterns = || schema.get("patternProperties").and_then(Value::as_object).into_iter().flatten();
     let matches = |pattern: &str| Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(key));
     named.or_else(|| patterns().find(|(pattern, _)| matches(pattern)).map(|(_, schema)| schema))
+}
+
+/// Whether there is no value. An environment variable may look like null, or like a comment, and be meant as a text.
+fn is_nothing<V: Borrow<Value>>(node: &Node, alternatives: &[V]) -> bool {
+    let is_text = || alternatives.iter().any(|one| has_type(one.borrow(), "string"));
+    node.is_null() && !(node.original.as_ref().is_some_and(|text| !text.is_empty()) && is_text())
+}
+
+/// Whether a value of a key that is not supported asks for nothing.
+fn is_off(node: &Node) -> bool {
+    match node.to_json() {
+        Value::Null | Value::Bool(false) => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(block) => block.get("enabled") == Some(&Value::Bool(false)),
+        Value::Bool(true) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// Whether a schema allows null beside something else.
+fn allows_null(schema: &Value) -> bool {
+    let is_null = |one: &Value| one.get("type").and_then(Value::as_str) == Some("null");
+    let choices = ["anyOf", "oneOf"].iter().filter_map(|key| schema.get(*key)?.as_array()).flatten();
+    choices.into_iter().any(is_null)
+        || schema.get("type").and_then(Value::as_array).is_some_and(|types| types.iter().any(|one| one == "null"))
 }
 
 /// Whether a schema allows anything.

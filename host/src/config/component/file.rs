@@ -20,6 +20,7 @@ pub struct FileConfig {
     /// always appends. Default: false.
     pub append: bool,
     /// Starts a new file when the file has grown too large. Default: one file that grows.
+    #[schemars(extend("x-empty" = true))]
     pub rotation: Option<RotationConfig>,
     /// `json` writes one request per line; `proto` writes each behind its length in 4 bytes, big-endian.
     /// Default: json.

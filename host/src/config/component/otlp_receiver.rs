@@ -22,9 +22,11 @@ pub struct OtlpReceiverConfig {
 pub struct OtlpProtocols {
     /// OTLP over gRPC. Default endpoint: localhost:4317.
     #[serde(deserialize_with = "grpc")]
+    #[schemars(extend("x-empty" = true))]
     pub grpc: Option<GrpcServerConfig>,
     /// OTLP over HTTP, protobuf and JSON. Default endpoint: localhost:4318.
     #[serde(deserialize_with = "http")]
+    #[schemars(extend("x-empty" = true))]
     pub http: Option<OtlpHttpConfig>,
 }
 

@@ -36,6 +36,11 @@ pub(crate) fn meant_key<'a>(key: &str, valid: impl Iterator<Item = &'a str>) -> 
     nearest(key, valid).filter(|_| unsupported(key).is_none())
 }
 
+/// Whether a key is one that the collector has and this version lacks.
+pub(crate) fn is_unsupported(key: &str) -> bool {
+    unsupported(key).is_some()
+}
+
 /// Keys of the collector that mean something which is not there, so that leaving them out changes what happens.
 fn unsupported(key: &str) -> Option<&'static str> {
     Some(match key {

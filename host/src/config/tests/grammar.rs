@@ -185,12 +185,25 @@ fn reads_a_variable_as_yaml_only_if_it_is_the_whole_value() {
 
 #[test]
 fn a_text_field_takes_a_variable_as_it_is() {
-    let more = "exporters: {otlp: {endpoint: '${E}', headers: {a: '${A}', b: '${B}', c: '${C}'}}}";
-    let environment = [("E", "0123:4317"), ("A", "0123"), ("B", "x: y"), ("C", "a$b$$c ${D}")];
+    let more = "exporters: {otlp: {endpoint: '${E}', authority: '${N}', \
+                headers: {a: '${A}', b: '${B}', c: '${C}', d: '${H}', e: '${N}', f: '${T}'}}}";
+    let environment = [
+        ("E", "0123:4317"),
+        ("A", "0123"),
+        ("B", "x: y"),
+        ("C", "a$b$$c ${D}"),
+        ("H", "#s3cr3t"),
+        ("N", "null"),
+        ("T", "~"),
+    ];
     let config = load_texts(&[("a", SMALL), ("b", more)], &environment).expect("loads");
     let Some(ExporterConfig::Otlp(otlp)) = config.exporters.get(&id("otlp")) else { panic!("no otlp exporter") };
     let headers: Vec<_> = otlp.client.headers.iter().map(|(name, value)| (name, value.expose())).collect();
-    assert_eq!(headers, [("a", "0123"), ("b", "x: y"), ("c", "a$b$$c ${D}")]);
+    assert_eq!(
+        headers,
+        [("a", "0123"), ("b", "x: y"), ("c", "a$b$$c ${D}"), ("d", "#s3cr3t"), ("e", "null"), ("f", "~")]
+    );
+    assert_eq!(otlp.client.authority.as_deref(), Some("null"));
     assert_eq!(otlp.client.endpoint.as_str(), "0123:4317");
 }
 
@@ -206,8 +219,50 @@ fn reads_a_secret_from_a_file() {
 }
 
 #[test]
+fn expands_what_a_file_says() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let inner = format!(
+        "endpoint: ${{env:E}}\nheaders: {{a: '${{env:S}}', b: pa$$$UPPER, c: 'Bearer ${{file:{}}}'}}",
+        path("token")
+    );
+    for (name, text) in [("otlp", inner.as_str()), ("token", "x-${env:S}"), ("bad", "timeout: 1s\n\nendpont: a:1")] {
+        std::fs::write(directory.path().join(name), text).expect("a file");
+    }
+    let more = format!("exporters: {{otlp: '${{file:{}}}'}}", path("otlp"));
+    let environment = [("E", "a:1"), ("S", "$$${E}"), ("UPPER", "no")];
+    let config = load_texts(&[("a", SMALL), ("b", &more)], &environment).expect("loads");
+    let Some(ExporterConfig::Otlp(otlp)) = config.exporters.get(&id("otlp")) else { panic!("no otlp exporter") };
+    assert_eq!(otlp.client.endpoint.as_str(), "a:1");
+    let headers: Vec<_> = otlp.client.headers.iter().map(|(_, value)| value.expose()).collect();
+    assert_eq!(headers, ["$$${E}", "pa$$UPPER", "Bearer x-$$${E}"]);
+
+    let errors = load_texts(&[("a", SMALL), ("b", &format!("exporters: {{otlp: '${{file:{}}}'}}", path("bad")))], &[]);
+    let errors = errors.expect_err("a typo").to_string();
+    let expected = format!("{}:3: exporters::otlp::endpont: unknown key; did you mean \"endpoint\"?", path("bad"));
+    assert_eq!(errors, expected);
+}
+
+#[test]
+fn a_key_without_a_value_is_no_block() {
+    let more = "receivers: {otlp/a: {protocols: {grpc: {tls: , auth: }, http: {cors: , auth: {enabled: false}, middlewares: []}}}}
+extensions: {health_check: {response_body: }}
+exporters: {otlp: {endpoint: 'a:1', auth: , keepalive: , sending_queue: {storage: }}, file: {path: /a, rotation: }}";
+    let config = load_texts(&[("a", SMALL), ("b", more)], &[]).expect("loads");
+    let Some(ReceiverConfig::Otlp(otlp)) = config.receivers.get(&id("otlp/a")) else { panic!("no receiver") };
+    let (Some(grpc), Some(http)) = (&otlp.protocols.grpc, &otlp.protocols.http) else { panic!("no protocols") };
+    assert_eq!((&grpc.tls, &http.server.cors), (&None, &None));
+    let Some(ExporterConfig::Otlp(otlp)) = config.exporters.get(&id("otlp")) else { panic!("no otlp exporter") };
+    assert_eq!((&otlp.client.auth, &otlp.client.keepalive), (&None, &None));
+    let Some(ExporterConfig::File(file)) = config.exporters.get(&id("file")) else { panic!("no file exporter") };
+    assert_eq!(file.rotation.as_ref().map(|rotation| rotation.max_megabytes), Some(100));
+    let Some(ExtensionConfig::HealthCheck(page)) = config.extensions.values().next() else { panic!("no page") };
+    assert_eq!(page.response_body, None);
+}
+
+#[test]
 fn keeps_a_components_own_defaults_under_a_partial_block() {
-    let more = "receivers: {otlp: {protocols: {grpc: {max_recv_msg_size_mib: 8}, http: {cors: }}}}
+    let more = "receivers: {otlp: {protocols: {grpc: {max_recv_msg_size_mib: 8}, http: {cors: {}}}}}
 exporters:
   prometheusremotewrite: {endpoint: 'http://a', retry_on_failure: {max_elapsed_time: 1m}}
   awsprometheusremotewrite: {endpoint: 'http://a', retry_on_failure: {enabled: true}}

@@ -24,6 +24,8 @@ fn bounds_size_depth_and_aliases() {
         writeln!(bomb, "a{level}: &a{level} [{references}]").expect("a string");
     }
     assert!(error_of(&bomb).contains("more than 200000 values"));
+    let long = format!("a: &a {}\nb: [{}]", "x".repeat(128 << 10), vec!["*a"; 100].join(", "));
+    assert!(error_of(&long).contains("more than 200000 values"));
     assert!(error_of("a: &a [*a]").contains("inside of what it refers to"));
 }
 
@@ -32,6 +34,19 @@ fn expands_nested_references_only_so_deep() {
     let nested = |depth: usize| format!("a: {}A{}", "${A:-".repeat(depth), "}".repeat(depth));
     assert!(!error_of(&nested(16)).contains("nested deeper"));
     assert!(error_of(&nested(17)).contains("nested deeper than 16 levels"));
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("itself.yaml");
+    for (text, message) in [
+        ("a: ${file:PATH}", "nested deeper than 16 levels"),
+        ("['${file:PATH}', '${file:PATH}', '${file:PATH}']", "all files brought in have more than 16777216 bytes"),
+        ("a${file:PATH}${file:PATH}${file:PATH}", "all files brought in have more than 16777216 bytes"),
+    ] {
+        let text = text.replace("PATH", path.to_str().expect("a path"));
+        std::fs::write(&path, &text).expect("a file");
+        let error = error_of(&format!("a: ${{file:{}}}", path.display()));
+        assert!(error.contains(message), "{text}: {}", &error[..error.len().min(1000)]);
+    }
 }
 
 fn fragment() -> impl Strategy<Value = String> {

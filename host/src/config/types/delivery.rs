@@ -77,6 +77,7 @@ pub struct QueueConfig {
     /// Acknowledges a batch only when it was exported. Default: false.
     pub wait_for_result: bool,
     /// Joins and splits what is queued before it is sent. Default: sent as it came.
+    #[schemars(extend("x-empty" = true))]
     pub batch: Option<QueueBatchConfig>,
     /// File that keeps what the destination refused for good, as JSON lines with the destination's reason. Default:
     /// none; refused items are logged and counted.
