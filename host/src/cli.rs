@@ -134,7 +134,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Plugin(arguments) => match plugin::run(&arguments) {
             Ok(text) => print(&text),
             Err(error) => {
-                eprintln!("{error}");
+                say(&error.to_string());
                 ExitCode::FAILURE
             }
         },
@@ -164,7 +164,7 @@ fn run(mut sources: ConfigArgs) -> ExitCode {
         match quickstart::prepare(config::process_environment) {
             Ok(source) => sources.config.push(source),
             Err(error) => {
-                eprintln!("error: {error}");
+                say(&format!("error: {error}"));
                 return ExitCode::FAILURE;
             }
         }
@@ -203,7 +203,7 @@ fn check_plugins(reading: &mut Reading) {
 
 fn list_components(arguments: ComponentsArgs) -> ExitCode {
     if let Some(directory) = arguments.plugins.as_ref().filter(|directory| !directory.is_dir()) {
-        eprintln!("error: --plugins: {:?} is not a directory", directory.display().to_string());
+        say(&format!("error: --plugins: {:?} is not a directory", directory.display().to_string()));
         return ExitCode::FAILURE;
     }
     let mut plugins = config::PluginsConfig { directory: arguments.plugins, ..config::PluginsConfig::default() };
@@ -221,7 +221,7 @@ fn healthcheck(arguments: &HealthcheckArgs) -> ExitCode {
     match healthcheck::ask(&endpoint, Duration::from_secs(arguments.timeout)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{endpoint}: {error}");
+            say(&format!("{endpoint}: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -243,23 +243,28 @@ fn print_config(sources: ConfigArgs) -> ExitCode {
 fn print(text: &str) -> ExitCode {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            eprintln!("can't write to standard output: {error}");
+            say(&format!("can't write to standard output: {error}"));
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,
     }
 }
 
+/// Writes a line to standard error. Nobody can be told that it can't be written, and `eprintln!` would panic.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 fn warn(warnings: &[config::ConfigError]) {
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        say(&format!("warning: {warning}"));
     }
 }
 
 fn fail(errors: &ConfigErrors) -> ExitCode {
     warn(&errors.warnings);
     for error in &errors.errors {
-        eprintln!("error: {error}");
+        say(&format!("error: {error}"));
     }
     ExitCode::FAILURE
 }

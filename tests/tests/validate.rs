@@ -227,3 +227,20 @@ fn yaml_files(directory: &Path) -> Result<Vec<String>> {
     files.sort_unstable();
     Ok(files)
 }
+
+/// As with `2>&1 | head -1`: whoever reads the mistakes is gone.
+#[test]
+fn an_exit_code_needs_nobody_who_reads_the_mistakes() -> Result<()> {
+    let full = || std::fs::File::options().write(true).open("/dev/full");
+    let binary = sluice_tests::sluice::binary()?;
+    let commands: [&[&str]; 3] = [
+        &["validate", "--config", "/nowhere"],
+        &["healthcheck", "--port", "1"],
+        &["components", "--plugins", "/nowhere"],
+    ];
+    for arguments in commands {
+        let status = Command::new(&binary).args(arguments).stderr(full()?).status()?;
+        assert_eq!(status.code(), Some(1), "{arguments:?}");
+    }
+    Ok(())
+}

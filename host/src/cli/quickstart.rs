@@ -22,7 +22,10 @@ pub(super) fn prepare(environment: impl Fn(&str) -> Option<String>) -> Result<St
         )
     };
     create(&data).map_err(failed)?;
-    eprintln!("no --config: running the quickstart, which listens on loopback and writes to {}", data.display());
+    super::say(&format!(
+        "no --config: running the quickstart, which listens on loopback and writes to {}",
+        data.display()
+    ));
     Ok(format!("yaml:{CONFIG}"))
 }
 
