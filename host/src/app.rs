@@ -133,20 +133,23 @@ struct Running {
 }
 
 impl Running {
-    /// Starts everything, what comes last in the flow first.
+    /// Starts everything, what comes last in the flow first. The addresses come before all: where they are taken, the
+    /// process that has them may be writing to the files that the exporters would open and empty.
     async fn start(config: &Config) -> Result<Self, StartError> {
         let instance = format!("{}-{}", std::process::id(), jiff::Timestamp::now().as_millisecond());
         let telemetry = Telemetry::new(&instance).map_err(|error| StartError::service(&error.to_string()))?;
         let health = Health::default();
         let mut background = pages::health(config, &health).await?;
+        let metrics_page = pages::bind_metrics(config).await?;
+        let sockets = listeners::bind(config).await?;
         let budget = memory::budget(config);
         let signers = exporters::signers(config);
         let destinations = exporters::start(config, &signers, &telemetry, &budget)?;
         let (pipelines, batchers) = pipelines::build(config, &destinations, &telemetry)?;
         let destinations: Vec<_> = destinations.into_values().collect();
-        background.extend(pages::metrics(config, &telemetry, destinations.clone(), &budget).await?);
+        background.extend(metrics_page.map(|server| pages::metrics(server, &telemetry, destinations.clone(), &budget)));
         background.push(tokio::spawn(watch_signers(signers, health.clone())));
-        let receivers = listeners::bind(config, &pipelines, &budget, &telemetry).await?;
+        let receivers = listeners::start(sockets, config, &pipelines, &budget, &telemetry)?;
         let shutdown_timeout = config.service.shutdown_timeout.get();
         Ok(Self { health, telemetry, receivers, batchers, pipelines, destinations, background, shutdown_timeout })
     }
@@ -292,6 +295,37 @@ async fn watch_signers(signers: exporters::Signers, health: Health) {
                 SignerStatus::Failing { reason, .. } => Some(reason),
             };
             health.set_trouble(&id.to_string(), trouble);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+
+    /// The process that has the address may have the files, too.
+    #[tokio::test]
+    async fn a_start_whose_address_is_taken_leaves_files_as_they_are() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let out = directory.path().join("out.json");
+        std::fs::write(&out, "of another process").expect("a file");
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = taken.local_addr().expect("an address");
+        for (receiver, metrics) in
+            [(address.port(), "{level: none}".to_owned()), (0, format!("{{address: '{address}'}}"))]
+        {
+            let text = format!(
+                "yaml:{{receivers: {{otlp: {{protocols: {{http: {{endpoint: '127.0.0.1:{receiver}'}}}}}}}}, \
+                 exporters: {{file: {{path: '{}'}}}}, service: {{telemetry: {{metrics: {metrics}}}, \
+                 pipelines: {{logs: {{receivers: [otlp], exporters: [file]}}}}}}}}",
+                out.display()
+            );
+            let sources = Sources { configs: vec![text], sets: Vec::new() };
+            let config = crate::config::load(&sources, &|_| None).expect("valid");
+            let error = Running::start(&config).await.err().expect("no address").to_string();
+            assert!(error.contains("in use"), "{error}");
+            assert_eq!(std::fs::read_to_string(&out).expect("a file"), "of another process");
         }
     }
 }

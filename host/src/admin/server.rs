@@ -26,10 +26,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Whoever asks and does not read the answer must not keep others out.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A page server that listens.
+/// A page server that listens. Connections wait in the kernel until [`Self::serve`].
 pub struct PageServer {
     listener: TcpListener,
-    pages: Pages,
 }
 
 impl PageServer {
@@ -37,7 +36,7 @@ impl PageServer {
     ///
     /// # Errors
     /// Returns the system's reason, such as an address in use.
-    pub async fn bind(endpoint: &str, pages: Pages) -> std::io::Result<Self> {
+    pub async fn bind(endpoint: &str) -> std::io::Result<Self> {
         let addresses = match endpoint.strip_prefix(':') {
             None => in_order(lookup_host(endpoint).await?),
             // The second is for a machine without IPv6.
@@ -46,7 +45,7 @@ impl PageServer {
                 all.into_iter().flatten().collect()
             }
         };
-        Ok(Self { listener: TcpListener::bind(addresses.as_slice()).await?, pages })
+        Ok(Self { listener: TcpListener::bind(addresses.as_slice()).await? })
     }
 
     /// Where it listens.
@@ -58,7 +57,7 @@ impl PageServer {
     }
 
     /// Serves until the task is aborted.
-    pub async fn serve(self) {
+    pub async fn serve(self, pages: Pages) {
         let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
             let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
@@ -70,7 +69,7 @@ impl PageServer {
                     continue;
                 }
             };
-            let pages = Arc::clone(&self.pages);
+            let pages = Arc::clone(&pages);
             tokio::spawn(async move {
                 let service = service_fn(move |request| answer(Arc::clone(&pages), request));
                 let connection = hyper::server::conn::http1::Builder::new()
@@ -113,7 +112,7 @@ mod tests {
 
     #[tokio::test]
     async fn listens_on_all_interfaces_without_a_host() {
-        let server = PageServer::bind(":0", Arc::new(|_| None)).await.expect("a port");
+        let server = PageServer::bind(":0").await.expect("a port");
         assert!(server.local_addr().expect("an address").ip().is_unspecified());
     }
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::StartError;
 use super::pipelines::Graph;
-use crate::config::{Config, ReceiverConfig};
+use crate::config::component::OtlpReceiverConfig;
+use crate::config::{ComponentId, Config, ReceiverConfig};
 use crate::limits::Budget;
 use crate::model::Signal;
-use crate::receive::Consume;
 use crate::receive::counters::Counters;
-use crate::receive::otlp::{Deps, Receiver};
+use crate::receive::otlp::{Deps, Receiver, Sockets};
+use crate::receive::{Consume, ReceiveError};
 use crate::telemetry::Telemetry;
 
 /// Connections of one listener; a sidecar has a handful.
@@ -18,22 +19,42 @@ const MAX_CONNECTIONS: usize = 1024;
 /// The most that running requests may take after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// Binds the receivers that pipelines name.
+/// The sockets of a receiver.
+pub(super) struct Bound<'a> {
+    id: &'a ComponentId,
+    settings: &'a OtlpReceiverConfig,
+    sockets: Sockets,
+}
+
+/// Binds the receivers that pipelines name. Whoever connects waits until they are started.
 ///
 /// # Errors
 /// The first receiver that can't be bound, and why.
-pub(super) async fn bind(
-    config: &Config,
-    graph: &Graph,
-    budget: &Budget,
-    telemetry: &Telemetry,
-) -> Result<Vec<(Receiver, String)>, StartError> {
-    let mut receivers = Vec::new();
+pub(super) async fn bind(config: &Config) -> Result<Vec<Bound<'_>>, StartError> {
+    let mut all = Vec::new();
     for (id, receiver) in &config.receivers {
         if !config.service.pipelines.values().any(|pipeline| pipeline.receivers.contains(id)) {
             continue;
         }
         let ReceiverConfig::Otlp(settings) = receiver;
+        let sockets = Sockets::bind(settings).await.map_err(|error| refused(id, &error))?;
+        all.push(Bound { id, settings, sockets });
+    }
+    Ok(all)
+}
+
+/// Joins what was bound to its pipelines.
+///
+/// # Errors
+/// The first receiver that can't work, and why.
+pub(super) fn start(
+    bound: Vec<Bound<'_>>,
+    config: &Config,
+    graph: &Graph,
+    budget: &Budget,
+    telemetry: &Telemetry,
+) -> Result<Vec<(Receiver, String)>, StartError> {
+    let receivers = bound.into_iter().map(|Bound { id, settings, sockets }| {
         let consumer = |signal| graph.consumer(id, signal).map(|consumer| Arc::new(consumer) as Arc<dyn Consume>);
         let deps = Deps {
             budget: budget.clone(),
@@ -45,11 +66,14 @@ pub(super) async fn bind(
             max_connections: MAX_CONNECTIONS,
             drain: drain(config.service.shutdown_timeout.get()),
         };
-        let bound = Receiver::bind(settings, deps).await;
-        let bound = bound.map_err(|error| StartError::new("receivers", id, error.to_string()))?;
-        receivers.push((bound, id.to_string()));
-    }
-    Ok(receivers)
+        let receiver = Receiver::new(settings, sockets, deps).map_err(|error| refused(id, &error))?;
+        Ok((receiver, id.to_string()))
+    });
+    receivers.collect()
+}
+
+fn refused(id: &ComponentId, error: &ReceiveError) -> StartError {
+    StartError::new("receivers", id, error.to_string())
 }
 
 /// A quarter of the time to stop: batch processors and queues need the rest.

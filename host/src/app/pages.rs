@@ -26,10 +26,10 @@ pub(super) async fn health(config: &Config, health: &Health) -> Result<Vec<JoinH
     for (id, extension) in &config.extensions {
         if let (ExtensionConfig::HealthCheck(page), true) = (extension, config.service.extensions.contains(id)) {
             let endpoint = page.endpoint();
-            let server = PageServer::bind(endpoint.as_str(), health_pages(page, health))
+            let server = PageServer::bind(endpoint.as_str())
                 .await
                 .map_err(|error| StartError::new("extensions", id, format!("{endpoint}: {error}")))?;
-            tasks.push(tokio::spawn(server.serve()));
+            tasks.push(tokio::spawn(server.serve(health_pages(page, health))));
         }
     }
     Ok(tasks)
@@ -51,24 +51,29 @@ fn is_below(asked: &str, path: &str) -> bool {
     asked == path || (path.ends_with('/') && format!("{asked}/").starts_with(path))
 }
 
-/// Starts the metrics pages.
+/// Binds the metrics page, if there is one.
 ///
 /// # Errors
 /// An address that can't be bound.
-pub(super) async fn metrics(
-    config: &Config,
-    telemetry: &Telemetry,
-    destinations: Vec<Arc<Destination>>,
-    budget: &Budget,
-) -> Result<Vec<JoinHandle<()>>, StartError> {
-    let Some(address) = config.service.telemetry.metrics.listen_address() else { return Ok(Vec::new()) };
-    let page = MetricsPage { telemetry: telemetry.clone(), destinations, budget: budget.clone() };
-    let pages: Pages = Arc::new(move |path| (path == "/metrics").then(|| page.render()));
-    let server = PageServer::bind(&address, pages)
+pub(super) async fn bind_metrics(config: &Config) -> Result<Option<PageServer>, StartError> {
+    let Some(address) = config.service.telemetry.metrics.listen_address() else { return Ok(None) };
+    let server = PageServer::bind(&address)
         .await
         .map_err(|error| StartError::service(&format!("telemetry::metrics: {address}: {error}")))?;
     tracing::info!(%address, "serving Prometheus metrics");
-    Ok(vec![tokio::spawn(server.serve())])
+    Ok(Some(server))
+}
+
+/// Serves the metrics page.
+pub(super) fn metrics(
+    server: PageServer,
+    telemetry: &Telemetry,
+    destinations: Vec<Arc<Destination>>,
+    budget: &Budget,
+) -> JoinHandle<()> {
+    let page = MetricsPage { telemetry: telemetry.clone(), destinations, budget: budget.clone() };
+    let pages: Pages = Arc::new(move |path| (path == "/metrics").then(|| page.render()));
+    tokio::spawn(server.serve(pages))
 }
 
 struct MetricsPage {

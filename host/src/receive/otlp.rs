@@ -59,6 +59,29 @@ pub struct Deps {
     pub drain: Duration,
 }
 
+/// The sockets of a receiver, bound. Connections wait in the kernel until [`Receiver::serve`].
+pub struct Sockets {
+    grpc: Option<Listener>,
+    http: Option<Listener>,
+}
+
+impl Sockets {
+    /// Binds what the settings name.
+    ///
+    /// # Errors
+    /// An address that can't be bound.
+    pub async fn bind(config: &OtlpReceiverConfig) -> Result<Self, ReceiveError> {
+        let mut sockets = Self { grpc: None, http: None };
+        if let Some(config) = &config.protocols.grpc {
+            sockets.grpc = Some(Listener::bind("grpc", &config.endpoint, config.transport).await?);
+        }
+        if let Some(config) = &config.protocols.http {
+            sockets.http = Some(Listener::bind("http", &config.server.endpoint, config.server.transport).await?);
+        }
+        Ok(sockets)
+    }
+}
+
 /// A bound receiver that does not serve yet.
 pub struct Receiver {
     servers: Vec<Server>,
@@ -69,19 +92,18 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Checks the settings, reads certificates and binds the sockets. Connections wait in the kernel until
-    /// [`Self::serve`].
+    /// Checks the settings and reads certificates.
     ///
     /// # Errors
-    /// Settings that can't work, or an address that can't be bound.
-    pub async fn bind(config: &OtlpReceiverConfig, deps: Deps) -> Result<Self, ReceiveError> {
+    /// Settings that can't work.
+    pub fn new(config: &OtlpReceiverConfig, sockets: Sockets, deps: Deps) -> Result<Self, ReceiveError> {
         let (phase, watching) = watch::channel(Phase::Serving);
         let OtlpProtocols { grpc, http } = &config.protocols;
         let (drain, max_connections) = (deps.drain, deps.max_connections);
         let windows = Windows::new(deps.budget.limit_bytes());
         let intake = Arc::new(Intake::new(deps));
         let mut receiver = Self { servers: Vec::new(), phase, grpc: None, http: None, drain };
-        if let Some(config) = grpc {
+        if let (Some(config), Some(listener)) = (grpc, sockets.grpc) {
             let shared = Shared {
                 builder: grpc_builder(config),
                 lifetime: grpc_lifetime(config),
@@ -89,7 +111,6 @@ impl Receiver {
                 protocol: Protocol::Grpc(Arc::new(Grpc::new(config, Arc::clone(&intake)))),
                 phase: watching.clone(),
             };
-            let listener = Listener::bind("grpc", &config.endpoint, config.transport).await?;
             receiver.grpc = Some(listener.address());
             receiver.servers.push(Server {
                 listener,
@@ -98,7 +119,7 @@ impl Receiver {
                 windows: Arc::clone(&windows),
             });
         }
-        if let Some(config) = http {
+        if let (Some(config), Some(listener)) = (http, sockets.http) {
             let shared = Shared {
                 builder: http_builder(config),
                 lifetime: http_lifetime(config),
@@ -106,7 +127,6 @@ impl Receiver {
                 protocol: Protocol::Http(Arc::new(Http::new(config, intake)?)),
                 phase: watching,
             };
-            let listener = Listener::bind("http", &config.server.endpoint, config.server.transport).await?;
             receiver.http = Some(listener.address());
             receiver.servers.push(Server { listener, shared: Arc::new(shared), max_connections, windows });
         }

@@ -25,7 +25,7 @@ use crate::config::types::{GrpcServerConfig, HttpServerConfig, ListenAddress};
 use crate::limits::Budget;
 use crate::model::{Batch, Refusal, Signal};
 use crate::receive::Counters;
-use crate::receive::otlp::{Deps, Receiver};
+use crate::receive::otlp::{Deps, Receiver, Sockets};
 use crate::receive::{BoundAddress, BoxFuture, Consume, Drained};
 use crate::telemetry::Telemetry;
 
@@ -139,7 +139,7 @@ impl Plan {
         };
         let protocols = OtlpProtocols { grpc: Some(self.grpc), http: Some(self.http) };
         let config = OtlpReceiverConfig { protocols };
-        let receiver = Receiver::bind(&config, deps).await.unwrap();
+        let receiver = Receiver::new(&config, Sockets::bind(&config).await.unwrap(), deps).unwrap();
         let (grpc, http) = (receiver.grpc_address().unwrap().clone(), receiver.http_address().unwrap().clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(receiver.serve(async move {
