@@ -253,9 +253,14 @@ impl OpenSearchConfig {
             }
             return;
         }
-        let indices =
-            [("traces_index", &self.traces_index), ("traces_index_time_format", &self.traces_index_time_format)];
-        for (key, _) in indices.iter().filter(|(_, value)| !value.is_empty()) {
+        let default = Self::default();
+        let indices = [
+            ("traces_index", &self.traces_index, &default.traces_index),
+            ("traces_index_time_format", &self.traces_index_time_format, &default.traces_index_time_format),
+            ("dataset", &self.dataset, &default.dataset),
+            ("namespace", &self.namespace, &default.namespace),
+        ];
+        for (key, _, _) in indices.iter().filter(|(_, value, default)| value != default) {
             findings.warn(key, "has no effect: Jaeger's indices have names of their own; use index_prefix");
         }
     }

@@ -83,9 +83,11 @@ fn join_names(names: &[String]) -> String {
 
 impl Check for HttpClientConfig {
     fn check(&self, findings: &mut Findings) {
-        let urls = [("endpoint", Some(&self.endpoint)), ("proxy_url", self.proxy_url.as_ref())];
-        for (key, url) in urls {
-            check_url(key, url, findings);
+        check_url("endpoint", Some(&self.endpoint), findings);
+        if let Some(proxy) = self.proxy_url.as_ref().filter(|url| !url.is_empty())
+            && let Err(message) = proxy.check_proxy()
+        {
+            findings.error("proxy_url", message);
         }
         findings.within("tls", |findings| self.tls.check(findings));
         if let Some(auth) = &self.auth {

@@ -49,6 +49,11 @@ impl Check for SigV4AuthConfig {
         if !without_arn && !role.arn.starts_with("arn:") {
             findings.error("assume_role::arn", format!("{:?} is not the ARN of a role", role.arn));
         }
+        for (key, value) in [("session_name", &role.session_name), ("sts_region", &role.sts_region)] {
+            if without_arn && !value.is_empty() {
+                findings.warn(&format!("assume_role::{key}"), "has no effect: without an arn no role is assumed");
+            }
+        }
         let allowed = |c: char| c.is_ascii_alphanumeric() || "_=,.@-".contains(c);
         let name = &role.session_name;
         if !name.is_empty() && (!(2..=64).contains(&name.len()) || !name.chars().all(allowed)) {

@@ -148,11 +148,23 @@ impl Url {
     /// # Errors
     /// Says what is wrong.
     pub fn check_http(&self) -> Result<(), String> {
+        self.check(&["http", "https"], "http:// or https://")
+    }
+
+    /// Checks that it is the address of a proxy. One that is spoken to with TLS is none.
+    ///
+    /// # Errors
+    /// Says what is wrong.
+    pub fn check_proxy(&self) -> Result<(), String> {
+        self.check(&["http", "socks5", "socks5h"], "http:// or socks5://")
+    }
+
+    fn check(&self, schemes: &[&str], expected: &str) -> Result<(), String> {
         let shown = self.redacted();
         let uri: http::Uri = self.0.parse().map_err(|error| format!("{shown:?} is not a URL: {error}"))?;
         match (uri.scheme_str(), uri.authority()) {
-            (Some("http" | "https"), Some(authority)) => check_port(authority),
-            _ => Err(format!("{shown:?} must start with http:// or https://")),
+            (Some(scheme), Some(authority)) if schemes.contains(&scheme) => check_port(authority),
+            _ => Err(format!("{shown:?} must start with {expected}")),
         }
     }
 }

@@ -75,7 +75,7 @@ impl JsonSchema for Compression {
 pub struct HttpClientConfig {
     /// Where to send: an absolute `http://` or `https://` address.
     pub endpoint: Url,
-    /// Proxy for all requests. Default: none; `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` apply.
+    /// Proxy for all requests, `http://` or `socks5://`. Default: none; `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` apply.
     pub proxy_url: Option<Url>,
     /// TLS towards the endpoint.
     pub tls: TlsClientConfig,

@@ -164,13 +164,8 @@ impl Proxies {
         let Some(url) = proxy_url.filter(|url| !url.is_empty()) else {
             return Ok(Self::Environment(Matcher::from_env()));
         };
-        let uri: Uri = url.as_str().parse().map_err(|error| format!("proxy_url {url}: {error}"))?;
-        match uri.scheme_str() {
-            Some("http" | "socks5" | "socks5h") if uri.host().is_some() => {
-                Ok(Self::Configured(Matcher::builder().all(url.as_str()).build()))
-            }
-            _ => Err(format!("proxy_url {url}: must start with http:// or socks5://")),
-        }
+        url.check_proxy().map_err(|message| format!("proxy_url: {message}"))?;
+        Ok(Self::Configured(Matcher::builder().all(url.as_str()).build()))
     }
 
     fn intercept(&self, destination: &Uri) -> Option<Intercept> {

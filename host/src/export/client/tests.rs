@@ -202,8 +202,11 @@ fn refuses_settings_that_can_not_work() {
         ..Default::default()
     };
     let cases = [
-        (proxy("ftp://proxy"), "proxy_url ftp://proxy: must start with http:// or socks5://"),
-        (proxy("http://user:secret@pro xy"), "proxy_url http://[REDACTED]@pro xy: invalid uri character"),
+        (proxy("ftp://proxy"), "proxy_url: \"ftp://proxy\" must start with http:// or socks5://"),
+        (
+            proxy("http://user:secret@pro xy"),
+            "proxy_url: \"http://[REDACTED]@pro xy\" is not a URL: invalid uri character",
+        ),
         (tls(missing), "tls::ca_file /nonexistent/ca.pem: No such file or directory (os error 2)"),
         (tls(no_pem), "tls::ca_pem: holds no certificate in PEM"),
         (tls(no_key), "tls::key_file: is missing; a client certificate needs both key_file and cert_file"),
