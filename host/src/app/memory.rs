@@ -1,5 +1,9 @@
 //! How much memory batches may take: what the configuration says, or a part of what the container has.
 
+mod cgroup;
+
+use std::path::Path;
+
 use crate::config::{Config, ProcessorConfig};
 use crate::limits::Budget;
 
@@ -40,14 +44,11 @@ fn budget_bytes(config: &Config, total: u64) -> u64 {
     bytes
 }
 
-/// The memory of the container (cgroup v2 or v1), or of the machine.
+/// The memory of the machine, or what the process's control group leaves of it.
 fn total_bytes() -> u64 {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let limit = |path: &str| read(path)?.trim().parse::<u64>().ok();
-    let machine = read("/proc/meminfo").and_then(|text| mem_total_bytes(&text)).unwrap_or(1 << 30);
-    let cgroup = limit("/sys/fs/cgroup/memory.max").or_else(|| limit("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
-    // Without a limit cgroup v1 has a number larger than any machine.
-    cgroup.filter(|limit| *limit < machine).unwrap_or(machine)
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok();
+    let machine = meminfo.and_then(|text| mem_total_bytes(&text)).unwrap_or(1 << 30);
+    cgroup::limit_bytes(Path::new("/")).unwrap_or(machine).min(machine)
 }
 
 fn mem_total_bytes(meminfo: &str) -> Option<u64> {
