@@ -119,11 +119,18 @@ impl Writer<'_> {
             'x' | 'p' | 'P' if self.rest[2..].starts_with('{') => {
                 return self.copy(self.rest.find('}').map_or(self.rest.len(), |end| end + 1));
             }
-            'p' | 'P' => return self.copy(2 + self.rest[2..].chars().next().map_or(0, char::len_utf8)),
+            'p' | 'P' => return self.escape_of(1),
+            'x' => return self.escape_of(2),
             '0'..='7' => return self.octal(),
             other => return self.copy(1 + other.len_utf8()),
         };
         self.replace(2, if self.class { inside } else { outside });
+    }
+
+    /// Copies an escape that has so many characters behind its letter.
+    fn escape_of(&mut self, characters: usize) {
+        let size: usize = self.rest[2..].chars().take(characters).map(char::len_utf8).sum();
+        self.copy(2 + size);
     }
 
     /// Up to three octal digits are the number of a character. A single one but zero would be a reference back.
@@ -200,6 +207,7 @@ mod tests {
             (r"[\pL\pN-_.]+@\PL-", r"[\pL\pN\-_.]+@\PL-"),
             (r"\0\1018\777\018", r"\x{0}\x{41}8\x{1ff}\x{1}8"),
             (r"[\0-\37-9]", r"[\x{0}-\x{1f}\-9]"),
+            (r"[*-\x41--z]", r"[*-\x41\--z]"),
             (r"\1\18", r"\1\18"),
             ("[[:]a:", r"[\[:]a:"),
             ("[[:alpha:]:]", "[[:alpha:]:]"),
