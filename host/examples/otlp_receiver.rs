@@ -7,7 +7,7 @@ use sluice::config::component::{OtlpHttpConfig, OtlpProtocols, OtlpReceiverConfi
 use sluice::config::types::{GrpcServerConfig, ListenAddress};
 use sluice::limits::Budget;
 use sluice::model::{Batch, Refusal};
-use sluice::receive::otlp::{Deps, Receiver};
+use sluice::receive::otlp::{Deps, Receiver, Sockets};
 use sluice::receive::{BoxFuture, Consume, Counters};
 use sluice::telemetry::Telemetry;
 
@@ -38,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
         max_connections: 1024,
         drain: Duration::from_secs(10),
     };
-    let receiver = Receiver::bind(&config, deps).await?;
+    let receiver = Receiver::new(&config, Sockets::bind(&config).await?, deps)?;
     println!("listening; Ctrl-C ends it");
     let stop = async {
         // If the signal can't be watched, the process still ends by the default action.
