@@ -6,9 +6,9 @@ pub use wit::{Drops, OnError, Signal};
 /// What a plugin is. Built in a constant: `Descriptor::new("filter").version("1.0.0").signals(&[Signal::Traces])`.
 #[derive(Clone, Copy, Debug)]
 pub struct Descriptor {
-    /// The component type that configurations use.
+    /// The component type that configurations use. For a file in `plugins::directory` that is the file's name.
     pub name: &'static str,
-    /// Other component types that mean this plugin.
+    /// Other component types that mean this plugin; only for those that are built into the host.
     pub aliases: &'static [&'static str],
     /// Its version, as in semantic versioning.
     pub version: &'static str,
@@ -36,7 +36,7 @@ impl Descriptor {
         }
     }
 
-    /// Other component types that mean this plugin.
+    /// Other component types that mean this plugin; only for those that are built into the host.
     pub const fn aliases(mut self, aliases: &'static [&'static str]) -> Self {
         self.aliases = aliases;
         self
