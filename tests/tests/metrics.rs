@@ -46,6 +46,38 @@ fn a_filter_counts_what_it_drops_as_the_collectors_does() -> Result<()> {
 }
 
 #[test]
+fn the_ledger_tells_what_was_sampled_out_from_what_was_filtered() -> Result<()> {
+    let config = CONFIG
+        .replace("processors:\n", "processors:\n  sampler: {sampling_percentage: 0}\n")
+        .replace(
+            "traces: {receivers: [otlp], processors: [filter/all]",
+            "traces: {receivers: [otlp], processors: [sampler]",
+        )
+        .replace(
+            "logs: {receivers: [otlp], processors: [filter/all]",
+            "logs: {receivers: [otlp], processors: [sampler]",
+        );
+    let sluice = Sluice::start(&config)?;
+    for (signal, items) in [(Signal::Traces, 3), (Signal::Logs, 5)] {
+        let url = format!("http://127.0.0.1:{}/v1/{}", sluice.port("http"), signal.name());
+        let reply = web::post(&url, "application/x-protobuf", &sample::request(signal, items))?;
+        ensure!(reply.status == 200, "{}: {}", reply.status, reply.body);
+    }
+    sluice.settle()?;
+    let metrics = sluice.metrics()?;
+    for (signal, items) in [("traces", 3), ("logs", 5)] {
+        let labels = format!("outcome=\"sampled_out\",reason=\"\",signal=\"{signal}\",tenant=\"default\"");
+        let line = format!("sluice_ledger_items{{{labels}}} {items}\n");
+        ensure!(metrics.contains(&line), "no {line} in\n{metrics}");
+    }
+    for absent in ["outcome=\"filtered\"", "outcome=\"exported\"", "otelcol_processor_filter_spans_filtered{"] {
+        ensure!(!metrics.contains(absent), "{absent} in\n{metrics}");
+    }
+    sluice.stop()?;
+    Ok(())
+}
+
+#[test]
 fn a_batch_processor_and_a_queue_show_what_they_hold() -> Result<()> {
     let sluice = Sluice::start(
         "

@@ -16,16 +16,17 @@ pub(crate) struct Server {
 pub(crate) fn python() -> Option<PathBuf> {
     let parts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/parts");
     let parts = std::env::var_os("SLUICE_PARTS").map_or(parts, PathBuf::from);
-    let python = parts.join("python-venv/bin/python");
+    // Written when all packages are there; the environment itself is there before them.
+    let is_whole = parts.join("python/ready").exists();
     let in_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
     assert!(
-        python.exists() || !in_ci,
+        is_whole || !in_ci,
         "python is not on this machine, which is an error in CI: `cargo xtask parts` fetches it"
     );
-    if !python.exists() {
+    if !is_whole {
         println!("skipped: python is not on this machine; `cargo xtask parts` fetches it");
     }
-    python.exists().then_some(python)
+    is_whole.then(|| parts.join("python-venv/bin/python"))
 }
 
 /// Runs a script of `tests/real/aws`; returns what it prints.
