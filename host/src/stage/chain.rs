@@ -122,16 +122,13 @@ impl Chain {
             Configurable { spec, shared }
         };
         let stages: Vec<Configurable> = specs.into_iter().map(shared).collect();
-        let (mut configured, mut errors) = (Vec::new(), Vec::new());
-        for stage in &stages {
-            match stage.find(catalog).and_then(|plugin| stage.configure(plugin, signal)) {
-                Ok(stage) => configured.push(Arc::new(stage)),
-                Err(mistakes) => errors.extend(mistakes),
-            }
+        let configure = |stage: &Configurable| stage.configure(stage.find(catalog)?, signal);
+        let configured: Vec<Result<Stage, Vec<StageConfigError>>> = stages.iter().map(configure).collect();
+        if configured.iter().any(Result::is_err) {
+            return Err(configured.into_iter().filter_map(Result::err).flatten().collect());
         }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        // One for each: plans are matched with the configuration by position.
+        let configured: Vec<Arc<Stage>> = configured.into_iter().flatten().map(Arc::new).collect();
         let headers = configured.iter().flat_map(|stage| stage.configured.declared.headers.iter().cloned()).collect();
         let plan = ArcSwap::from_pointee(Plan::new(signal, configured).map_err(|error| vec![error])?);
         Ok(Self { catalog: catalog.clone(), signal, stages, headers, plan, changing: Mutex::new(()) })

@@ -60,7 +60,10 @@ impl Configured {
                 path: shared.shown(&error.path),
                 message: shared.shown(&error.message),
             };
-            errors.into_iter().take(MAX_MISTAKES).map(mistake).collect::<Vec<_>>()
+            match errors.is_empty() {
+                true => whole("the plugin refuses its configuration without saying why".to_owned()),
+                false => errors.into_iter().take(MAX_MISTAKES).map(mistake).collect(),
+            }
         })?;
         let declared = Declared::new(signal, projection)
             .map_err(|error| whole(format!("the plugin declares what can't be: {error}")))?;

@@ -101,13 +101,15 @@ fn a_plugin_that_fails_while_it_is_configured_is_a_configuration_error() {
     let cases = [
         ("spin_in_configure", "the plugin could not be configured: stopped after 500 ms, the limit for a plugin to"),
         ("panic_in_configure", &panicked),
+        ("refuse_silently", "the plugin refuses its configuration without saying why"),
         ("too_many_patterns", "a stage can have 1024 patterns and no more"),
         ("too_many_reads", "it reads 1103 columns, 1024 are allowed"),
     ];
     for (name, message) in cases {
         let setup_timeout_ms = if name == "spin_in_configure" { 500 } else { 10_000 };
         let limits = StageLimits { setup_timeout_ms, ..Default::default() };
-        let errors = try_chain(vec![StageSpec { limits, ..spec(act(name)) }]).expect_err(name);
+        let stages = vec![spec(act("nothing")), StageSpec { limits, ..spec(act(name)) }, spec(act("nothing"))];
+        let errors = try_chain(stages).expect_err(name);
         assert!(errors[0].message.contains(message), "{name}: {}", errors[0].message);
     }
 }

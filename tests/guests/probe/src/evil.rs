@@ -17,6 +17,7 @@ pub(crate) fn configure(act: Act, setup: &mut Setup) -> Result<(), ConfigErrors>
     match act {
         Act::SpinInConfigure => spin(u64::MAX),
         Act::SlowInConfigure => spin(SLOW_TURNS),
+        Act::RefuseSilently => return Err(ConfigErrors::new()),
         Act::PanicInConfigure => panic!("no configuration is good enough"),
         Act::TooManyPatterns => {
             for i in 0..1_100 {

@@ -87,6 +87,7 @@ pub enum Act {
     // evil
     SpinInConfigure,
     PanicInConfigure,
+    RefuseSilently,
     Spin,
     Unreachable,
     Panic,
