@@ -4,22 +4,26 @@
 //! of the text. The separator is in no UTF-8 text, and no pattern in Unicode mode matches it; so a match never
 //! spans two values. What looks around itself could see the separator: such a pattern runs value by value.
 
+mod search;
 mod short;
+mod steps;
 
 use std::fmt::Display;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use regex::bytes::Regex;
-use regex_syntax::hir::{Hir, LookSet};
+use regex_syntax::hir::{Hir, HirKind, LookSet};
 use sluice_wire::{LiveRows, SeparatedTexts, TableTexts};
 
+use search::Search;
 use short::ShortPattern;
+use steps::SteppedPattern;
 
 /// Unselected values of so many bytes at most are searched along with their neighbours, rather than starting anew.
 const GAP_BYTES: usize = 128;
-/// The deadline is checked after about so many bytes: the slowest patterns take 100 ns a byte.
+/// The bounds are checked after about so many bytes, unless a single value has more; see `search` for these.
 const PIECE_BYTES: u32 = 16 << 10;
 
 /// A compiled pattern.
@@ -29,6 +33,12 @@ pub(super) struct Pattern {
     whole_column: bool,
     /// A faster way for whole columns.
     short: Option<Box<ShortPattern>>,
+    /// A way that can be stopped; made when it is needed first, none if it can't be.
+    stepped: OnceLock<Option<Box<SteppedPattern>>>,
+    /// How many bytes, classes and repetitions of them a search may stand at, all at the same time.
+    positions: u64,
+    /// The longest match, if that is bounded.
+    longest: Option<usize>,
 }
 
 /// Values one after the other, a separator after each.
@@ -85,7 +95,8 @@ impl Pattern {
         let regex = Regex::new(pattern).map_err(|error| error.to_string())?;
         let whole_column = is_safe_across_values(&hir);
         let short = whole_column.then(|| ShortPattern::new(&hir)).flatten().map(Box::new);
-        Ok(Arc::new(Self { regex, whole_column, short }))
+        let (positions, longest) = (positions(&hir).max(1), hir.properties().maximum_len());
+        Ok(Arc::new(Self { regex, whole_column, short, stepped: OnceLock::new(), positions, longest }))
     }
 
     /// Which values match, as bits.
@@ -94,9 +105,10 @@ impl Pattern {
     /// If it takes too long.
     pub(super) fn is_match(&self, haystack: &Haystack, bounds: Bounds) -> Result<Vec<u64>, Overrun> {
         let mut words = vec![0; haystack.len().div_ceil(64)];
+        let mut search = Search::new(self, bounds);
         for piece in haystack.pieces(0..haystack.len()) {
             bounds.check(0)?;
-            self.is_match_in_piece(haystack, piece, &mut words);
+            self.is_match_in_piece(haystack, piece, &mut search, &mut words)?;
         }
         Ok(words)
     }
@@ -114,34 +126,44 @@ impl Pattern {
         let runs = if selected.is_some() { runs(haystack, selects) } else { haystack.live_runs() };
         let offsets = haystack.texts().offsets();
         let mut unchecked = PIECE_BYTES;
+        let mut search = Search::new(self, bounds);
         for piece in runs.into_iter().flat_map(|run| haystack.pieces(run)) {
             if unchecked >= PIECE_BYTES {
                 bounds.check(found.values.len())?;
                 unchecked = 0;
             }
             unchecked += offsets[piece.end] - offsets[piece.start];
-            self.find_in_piece(haystack, piece, selects, bounds, &mut found)?;
+            self.find_in_piece(haystack, piece, selects, &mut search, &mut found)?;
         }
         bounds.check(found.values.len())?;
         Ok(found)
     }
 
-    fn is_match_in_piece(&self, haystack: &Haystack, values: Range<usize>, words: &mut [u64]) {
+    fn is_match_in_piece(
+        &self,
+        haystack: &Haystack,
+        values: Range<usize>,
+        search: &mut Search<'_>,
+        words: &mut [u64],
+    ) -> Result<(), Overrun> {
         if !self.whole_column {
-            for i in values.filter(|i| self.regex.is_match(haystack.value(*i))) {
-                words[i / 64] |= 1 << (i % 64);
+            for i in values {
+                if search.is_match(haystack.value(i))? {
+                    words[i / 64] |= 1 << (i % 64);
+                }
             }
-            return;
+            return Ok(());
         }
         let texts = haystack.texts();
         let offsets = texts.offsets();
         let (mut value, mut from) = (values.start, offsets[values.start] as usize);
         let piece = &texts.bytes()[..offsets[values.end] as usize];
-        while let Some(found) = self.find_at(piece, from) {
+        while let Some(found) = search.find_at(piece, from)? {
             value = value_at(offsets, found.start, value);
             words[value / 64] |= 1 << (value % 64);
             from = offsets[value + 1] as usize;
         }
+        Ok(())
     }
 
     /// Searches neighbouring values and keeps the matches of the selected ones.
@@ -150,21 +172,13 @@ impl Pattern {
         haystack: &Haystack,
         values: Range<usize>,
         selects: impl Fn(usize) -> bool,
-        bounds: Bounds,
+        search: &mut Search<'_>,
         found: &mut Found,
     ) -> Result<(), Overrun> {
-        let mut check = Often::default();
         let selects = |value: usize| selects(value) && haystack.is_live(value);
         if !self.whole_column {
             for value in values.filter(|value| selects(*value)) {
-                let number = haystack.number(value);
-                let text = haystack.value(value);
-                for m in self.regex.find_iter(text) {
-                    check.after_match(text.len() - m.end(), bounds, found)?;
-                    if is_between_characters(text, m.start(), m.end()) {
-                        found.push(number, m.start(), m.end());
-                    }
-                }
+                find_in_value(haystack.number(value), haystack.value(value), search, found)?;
             }
             return Ok(());
         }
@@ -174,8 +188,8 @@ impl Pattern {
         let (start, end) = (offsets[values.start] as usize, offsets[values.end] as usize);
         let text = &texts.bytes()[start..end];
         let mut from = 0;
-        while let Some(m) = self.find_at(text, from) {
-            check.after_match(text.len() - m.end, bounds, found)?;
+        while let Some(m) = search.find_at(text, from)? {
+            search.after_match(text.len() - m.end, found)?;
             value = value_at(offsets, start + m.start, value);
             if selects(value) {
                 let base = offsets[value] as usize - start;
@@ -186,13 +200,29 @@ impl Pattern {
         Ok(())
     }
 
-    /// The next match of a pattern that is safe across values; it is never empty.
-    fn find_at(&self, text: &[u8], from: usize) -> Option<Range<usize>> {
-        match &self.short {
-            Some(short) => short.find_at(text, from),
-            None => self.regex.find_at(text, from).map(|found| found.range()),
-        }
+    fn stepped(&self) -> Option<&SteppedPattern> {
+        let hir = || regex_syntax::parse(self.regex.as_str()).ok();
+        self.stepped.get_or_init(|| SteppedPattern::new(&hir()?).map(Box::new)).as_deref()
     }
+}
+
+/// The matches of one value, as `Regex::find_iter` has them: an empty one does not follow at the end of another.
+fn find_in_value(number: u32, text: &[u8], search: &mut Search<'_>, found: &mut Found) -> Result<(), Overrun> {
+    let (mut from, mut last_end) = (0, None);
+    while from <= text.len()
+        && let Some(m) = search.find_at(text, from)?
+    {
+        if m.is_empty() && last_end == Some(m.end) {
+            from = m.end + 1;
+            continue;
+        }
+        search.after_match(text.len() - m.end, found)?;
+        if is_between_characters(text, m.start, m.end) {
+            found.push(number, m.start, m.end);
+        }
+        (from, last_end) = (m.end, Some(m.end));
+    }
+    Ok(())
 }
 
 /// What is wrong with a pattern, in one line: messages stand in lists and logs.
@@ -208,27 +238,6 @@ fn mistake(error: &regex_syntax::Error) -> String {
 /// Whether a match is one in text: bytes have empty matches within characters, too.
 fn is_between_characters(text: &[u8], start: usize, end: usize) -> bool {
     start < end || text.get(start).is_none_or(|byte| byte & 0xC0 != 0x80)
-}
-
-/// Looks at the bounds now and then, wherever matches are: a single value may have very many, and for some patterns each
-/// search goes through all that is left of it.
-#[derive(Default)]
-struct Often(usize);
-
-impl Often {
-    const BYTES: usize = 1 << 20;
-    const OF_A_MATCH: usize = Self::BYTES / 64;
-
-    /// The search for the next match may go through all that is left.
-    #[inline]
-    fn after_match(&mut self, left_bytes: usize, bounds: Bounds, found: &Found) -> Result<(), Overrun> {
-        self.0 += Self::OF_A_MATCH + left_bytes;
-        if self.0 < Self::BYTES {
-            return Ok(());
-        }
-        self.0 = 0;
-        bounds.check(found.values.len())
-    }
 }
 
 impl Bounds {
@@ -368,6 +377,23 @@ impl Found {
         self.values.push(number);
         self.starts.push(start as u32);
         self.ends.push(end as u32);
+    }
+}
+
+/// At how many places of a pattern a search may stand at the same time: the slowest way goes through all for each byte.
+fn positions(hir: &Hir) -> u64 {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 0,
+        HirKind::Literal(literal) => literal.0.len() as u64,
+        HirKind::Class(_) => 1,
+        HirKind::Repetition(repeated) => {
+            let times = repeated.max.unwrap_or(repeated.min.max(1));
+            positions(&repeated.sub).saturating_mul(times.into())
+        }
+        HirKind::Capture(capture) => positions(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().map(positions).fold(0, u64::saturating_add)
+        }
     }
 }
 

@@ -62,6 +62,9 @@ const PATTERNS: &[&str] = &[
     r"@[^4]?",
     r"(ab|a)(b|c)*",
     r"\b{start}a",
+    r"token=?[a-z]{0,4}4",
+    r"to(?:ken)?.{0,9}a",
+    r"(?:tok|@)[^4]*4",
     r"(?-u:\b{end-half})",
 ];
 
@@ -87,6 +90,29 @@ proptest! {
         let matching = compiled.is_match(&haystack, bounds()).expect("in time");
         for (i, value) in values.iter().enumerate() {
             prop_assert_eq!(matching[i / 64] >> (i % 64) & 1 == 1, regex.is_match(value), "{:?}", value);
+        }
+    }
+
+    #[test]
+    fn finds_the_same_in_one_go_in_stretches_and_in_steps(
+        value in "[ab]?(?:token|4[4-9]{2,9}|[45a@]{0,9}|[abä@. \n]{0,9}){0,6}",
+        pattern in prop::sample::select(PATTERNS),
+        stretch in 1_usize..9,
+    ) {
+        let compiled = Pattern::new(pattern).expect("a valid pattern");
+        let mut search = Search::new(&compiled, bounds());
+        let text = value.as_bytes();
+        for from in 0..=text.len() {
+            let expected = compiled.find_at(text, from);
+            if let Some(longest) = compiled.longest {
+                let found = search.find_in_stretches(text, from, stretch, longest);
+                prop_assert_eq!(found, Ok(expected.clone()), "{} in stretches from {}", pattern, from);
+            }
+            match search.find_in_steps(text, from) {
+                // The automata see Unicode's words in ASCII only.
+                Err(Overrun::Time) => prop_assert!(pattern.contains("\\b") && !value.is_ascii(), "{}", pattern),
+                found => prop_assert_eq!(found, Ok(expected), "{} in steps from {}", pattern, from),
+            }
         }
     }
 
@@ -165,6 +191,30 @@ fn looks_at_its_bounds_within_a_value() {
     }
     let few = Bounds { max_matches: 100, ..bounds() };
     assert_eq!(Pattern::new("t").expect("valid").find(&column, None, few), Err(Overrun::Matches(100)));
+}
+
+/// These have so many states at once that the regex crate takes microseconds for a byte.
+#[test]
+fn looks_at_its_bounds_within_a_search() {
+    let begins = "-----BEGIN x\n".repeat(300_000);
+    let letters: String =
+        (0..4_000_000_u32).map(|i| if i.wrapping_mul(2_654_435_761) >> 31 == 0 { 'a' } else { 'b' }).collect();
+    let cases = [
+        (r"-----BEGIN[\s\S]{0,2000}END-----", &begins),
+        (r"-----BEGIN[\s\S]{0,2000}END-----\b", &begins),
+        (r"-----BEGIN[\s\S]{0,2000}END-----|^-----BEGINNING", &begins),
+        (r"[ab]*a[ab]{300}c", &letters),
+        (r"[ab]{1,9000}a[ab]{300}c", &letters),
+    ];
+    for (pattern, text) in cases {
+        let column = haystack(std::slice::from_ref(text));
+        let compiled = Pattern::new(pattern).expect("valid");
+        let started = Instant::now();
+        let soon = || Bounds { deadline: Instant::now() + Duration::from_millis(50), ..bounds() };
+        assert_eq!(compiled.find(&column, None, soon()), Err(Overrun::Time), "{pattern}");
+        assert_eq!(compiled.is_match(&column, soon()), Err(Overrun::Time), "{pattern}");
+        assert!(started.elapsed() < Duration::from_secs(2), "{pattern} took {:?}", started.elapsed());
+    }
 }
 
 #[test]
