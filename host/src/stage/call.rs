@@ -39,6 +39,13 @@ pub(super) enum Verdict {
     Refused(String),
 }
 
+/// A call without an answer.
+struct Failed {
+    failure: StageFailure,
+    /// Whether a fresh instance would fail as well.
+    is_final: bool,
+}
+
 impl Call<'_> {
     /// Whether some row has an attribute that the plugin waits for.
     pub(super) fn is_worth_making(&self) -> bool {
@@ -54,7 +61,7 @@ impl Call<'_> {
         })
     }
 
-    /// Calls the plugin, twice if need be. None if it failed both times.
+    /// Calls the plugin, and a fresh instance if that may do better. None if no call has an answer.
     pub(super) fn make(&self, report: &mut StageReport) -> Option<Verdict> {
         let configured = self.configured;
         let lowered = Lowered::gather(self.columns, self.bytes, &configured.declared, self.first_read, self.live);
@@ -63,9 +70,21 @@ impl Call<'_> {
             false => Haystack::default(),
         };
         for instance in [Configured::take, Configured::fresh] {
-            match self.attempt(instance(configured), &lowered, &texts, &mut report.in_plugin) {
+            let instance = match instance(configured) {
+                Ok(instance) => instance,
+                Err(error) => {
+                    report.failures.push(StageFailure::of_call(&error));
+                    return None;
+                }
+            };
+            match self.attempt(instance, &lowered, &texts, &mut report.in_plugin) {
                 Ok(verdict) => return Some(verdict),
-                Err(failure) => report.failures.push(failure),
+                Err(failed) => {
+                    report.failures.push(failed.failure);
+                    if failed.is_final {
+                        return None;
+                    }
+                }
             }
         }
         None
@@ -74,12 +93,11 @@ impl Call<'_> {
     /// Calls one instance. It is used again only if its answer is in order.
     fn attempt(
         &self,
-        instance: Result<Instance, CallError>,
+        mut instance: Instance,
         lowered: &Lowered,
         texts: &Haystack,
         in_plugin: &mut Duration,
-    ) -> Result<Verdict, StageFailure> {
-        let mut instance = instance.map_err(|error| StageFailure::of_call(&error))?;
+    ) -> Result<Verdict, Failed> {
         let guest = instance.guest();
         guest.now_unix_nano = self.received_unix_nano;
         guest.table = texts.clone();
@@ -91,11 +109,12 @@ impl Call<'_> {
             answered
         });
         instance.guest().table = Haystack::default();
-        let verdict = match answered.map_err(|error| StageFailure::of_call(&error))? {
-            Ok(outcome) => self.check(lowered, outcome).map_err(|error| StageFailure::of_answer(&error))?,
+        let verdict = match answered? {
+            Ok(outcome) => self.check(lowered, outcome)?,
             Err(types::Failure::Refused(reason)) => Verdict::Refused(self.configured.shared.shown(&reason)),
             Err(types::Failure::Error(message)) => {
-                return Err(StageFailure::of_plugin(&self.configured.shared.shown(&message)));
+                let failure = StageFailure::of_plugin(&self.configured.shared.shown(&message));
+                return Err(Failed { failure, is_final: false });
             }
         };
         self.configured.give_back(instance);
@@ -124,5 +143,17 @@ impl Call<'_> {
             growth_bytes: self.configured.limits.output_bytes() as u64,
         };
         asked.check(self.edits, outcome).map(Verdict::Answered)
+    }
+}
+
+impl From<CallError> for Failed {
+    fn from(error: CallError) -> Self {
+        Self { failure: StageFailure::of_call(&error), is_final: matches!(error, CallError::Search(_)) }
+    }
+}
+
+impl From<AnswerError> for Failed {
+    fn from(error: AnswerError) -> Self {
+        Self { failure: StageFailure::of_answer(&error), is_final: false }
     }
 }

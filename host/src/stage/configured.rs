@@ -1,6 +1,7 @@
 //! A plugin with its configuration for one signal, and the warm instances of it.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use super::bindings::sluice::plugin::types;
 use super::component::Plugin;
@@ -12,6 +13,10 @@ use crate::model::Signal;
 
 /// Instances that are kept for the next call. More exist only while more threads call at the same time.
 const MAX_IDLE: usize = 32;
+
+/// A fresh instance that took longer than a call may, and came to nothing, is not tried again for so long: batches wait
+/// for it.
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// Mistakes that are reported; whoever makes more starts with these.
 const MAX_MISTAKES: usize = 100;
@@ -25,6 +30,8 @@ pub(super) struct Configured {
     config: String,
     signal: Signal,
     idle: Mutex<Vec<Instance>>,
+    /// When it last took too long to find out that no fresh instance can be had, and why.
+    stalled: Mutex<Option<(Instant, CallError)>>,
 }
 
 /// A mistake in the configuration of a stage.
@@ -67,7 +74,8 @@ impl Configured {
         })?;
         let declared = Declared::new(signal, projection)
             .map_err(|error| whole(format!("the plugin declares what can't be: {error}")))?;
-        Ok(Self { plugin, declared, limits, shared, config, signal, idle: Mutex::new(vec![instance]) })
+        let (idle, stalled) = (Mutex::new(vec![instance]), Mutex::default());
+        Ok(Self { plugin, declared, limits, shared, config, signal, idle, stalled })
     }
 
     /// An instance that waits for a call, or a fresh one.
@@ -80,6 +88,20 @@ impl Configured {
 
     /// An instance that has processed nothing yet.
     pub(super) fn fresh(&self) -> Result<Instance, CallError> {
+        if let Some((_, error)) = lock(&self.stalled).as_ref().filter(|(since, _)| since.elapsed() < PAUSE) {
+            return Err(error.clone());
+        }
+        let started = Instant::now();
+        let instance = self.make();
+        if let Err(error) = &instance
+            && started.elapsed() > self.limits.timeout()
+        {
+            *lock(&self.stalled) = Some((Instant::now(), error.clone()));
+        }
+        instance
+    }
+
+    fn make(&self) -> Result<Instance, CallError> {
         let mut instance = Instance::start(&self.plugin.engine, &self.plugin.pre, &self.shared, &self.limits)?;
         match instance.configure(&self.config, signal_to_guest(self.signal))? {
             Ok(_) => Ok(instance),

@@ -32,7 +32,7 @@ pub(super) struct Guest {
     pub(super) now_unix_nano: u64,
     /// When the call must have come back; the engine stops the guest, this stops the host on its behalf.
     pub(super) deadline: Instant,
-    /// Whether it did not.
+    /// Whether a search had not.
     pub(super) is_late: bool,
     /// Where the guest panicked.
     pub(super) panic: Option<String>,

@@ -31,6 +31,9 @@ pub enum CallError {
     /// It took too long.
     #[error("stopped after {} ms, its limits.deadline", .0.as_millis())]
     Timeout(Duration),
+    /// The host searched for one of its patterns for too long; that takes as long on another instance.
+    #[error("a search for a pattern takes more than {} ms, its limits.deadline", .0.as_millis())]
+    Search(Duration),
     /// It took too long to say what it is, or to check its configuration.
     #[error("stopped after {} ms, the limit for a plugin to describe and configure itself", .0.as_millis())]
     SetupTimeout(Duration),
@@ -130,6 +133,7 @@ impl Instance {
         if guest.is_late || matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
             return match guest.phase {
                 Phase::Setup => CallError::SetupTimeout(self.setup_timeout),
+                Phase::Call if guest.is_late => CallError::Search(self.timeout),
                 Phase::Call => CallError::Timeout(self.timeout),
             };
         }

@@ -1,5 +1,7 @@
 //! Plugins that misbehave: the batch stays whole, the host stays up, and the next batch is processed.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use sluice::stage::{FailureKind, OnError, StageLimits, StageSpec};
 
@@ -78,6 +80,7 @@ fn refuses_answers_that_break_the_contract() {
         (act("few_tenant_codes"), "partition has 1 values, 2 are needed"),
         (act("undeclared_replacement"), "it edits the whole request without having declared it"),
         (json!({ "act": "bad_replacement", "writes": "everything" }), "its replacement is refused"),
+        (json!({ "act": "replacement_and_keep", "writes": "everything" }), "it comes with other changes"),
         (json!({ "act": "larger_replacement", "writes": "everything" }), "it has 4 rows, the batch has 2"),
     ];
     for (config, message) in cases {
@@ -111,6 +114,24 @@ fn a_plugin_that_fails_while_it_is_configured_is_a_configuration_error() {
         let stages = vec![spec(act("nothing")), StageSpec { limits, ..spec(act(name)) }, spec(act("nothing"))];
         let errors = try_chain(stages).expect_err(name);
         assert!(errors[0].message.contains(message), "{name}: {}", errors[0].message);
+    }
+}
+
+/// Configuring takes longer than a batch may wait, so it is not done for each of them.
+#[test]
+fn a_fresh_instance_that_took_too_long_is_not_waited_for_again() {
+    let limits = StageLimits { setup_timeout_ms: 1_000, timeout_ms: 100, ..Default::default() };
+    let chain = chain(vec![StageSpec { limits, ..spec(act("spin_in_second_configure")) }]);
+    let kinds = || {
+        let started = Instant::now();
+        let failures = chain.run(batch(&[&["a"]])).stages.remove(0).failures;
+        (failures.into_iter().map(|failure| failure.kind).collect::<Vec<_>>(), started.elapsed())
+    };
+    assert_eq!(kinds().0, [FailureKind::Panic, FailureKind::Timeout]);
+    for _ in 0..3 {
+        let (kinds, took) = kinds();
+        assert_eq!(kinds, [FailureKind::Timeout]);
+        assert!(took < Duration::from_millis(1_000), "{took:?}");
     }
 }
 

@@ -1,6 +1,6 @@
-//! A stage that reads one column and changes nothing.
+//! A stage that reads one column and changes nothing, and fails if it is told so.
 
-use sluice_sdk::{Batch, ConfigErrors, Descriptor, Dictionary, Failure, Field, Outcome, Setup, Stage};
+use sluice_sdk::{Batch, ConfigErrors, Descriptor, Dictionary, Failure, Field, OnError, Outcome, Setup, Stage};
 
 /// Its configuration.
 #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -9,24 +9,31 @@ pub struct Config {
     /// What to read.
     #[serde(default)]
     read: Option<String>,
-    /// What the probe would do in its place.
-    #[serde(default, rename = "act")]
-    _act: Option<String>,
+    /// What the probe would do in its place; of that it only does `fail`.
+    #[serde(default)]
+    act: Option<String>,
 }
 
 /// The stage.
-pub struct Noop(Option<Dictionary>);
+pub struct Noop {
+    column: Option<Dictionary>,
+    fails: bool,
+}
 
 impl Stage for Noop {
     type Config = Config;
-    const DESCRIPTOR: Descriptor = Descriptor::new("noop").description("Changes nothing.");
+    const DESCRIPTOR: Descriptor = Descriptor::new("noop").description("Changes nothing.").on_error(OnError::Reject);
 
     fn configure(config: Config, setup: &mut Setup) -> Result<Self, ConfigErrors> {
-        Ok(Self(config.read.map(|key| setup.dictionary(Field::record(key)))))
+        let column = config.read.map(|key| setup.dictionary(Field::record(key)));
+        Ok(Self { column, fails: config.act.as_deref() == Some("fail") })
     }
 
     fn process(&mut self, batch: &Batch) -> Result<Outcome, Failure> {
-        if let Some(column) = self.0 {
+        if self.fails {
+            return Err(Failure::error("as told"));
+        }
+        if let Some(column) = self.column {
             std::hint::black_box(batch.dictionary(column).values());
         }
         Ok(Outcome::unchanged())

@@ -17,6 +17,10 @@ pub(crate) fn configure(act: Act, setup: &mut Setup) -> Result<(), ConfigErrors>
     match act {
         Act::SpinInConfigure => spin(u64::MAX),
         Act::SlowInConfigure => spin(SLOW_TURNS),
+        Act::SpinInSecondConfigure => match key_value::get("configured") {
+            Some(_) => spin(u64::MAX),
+            None => drop(key_value::set("configured", b"", Duration::from_secs(60))),
+        },
         Act::RefuseSilently => return Err(ConfigErrors::new()),
         Act::PanicInConfigure => panic!("no configuration is good enough"),
         Act::TooManyPatterns => {
@@ -53,6 +57,7 @@ impl Probe {
         match self.config.act {
             Act::Spin => spin(u64::MAX),
             Act::Panic => panic!("ä panic"),
+            Act::SpinInSecondConfigure => panic!("so that another instance is made"),
             Act::PanicOnce => panic_once(),
             Act::Overflow => drop(black_box(overflow(black_box(1)))),
             Act::Memory => eat_memory(self.config.number as usize),
@@ -135,6 +140,12 @@ impl Probe {
             Act::BadReplacement => {
                 outcome.replace_all(vec![0xff; 9]);
             }
+            Act::HugeReplacement => {
+                outcome.replace_all(padded(batch.raw(), self.config.number as usize));
+            }
+            Act::ReplacementAndKeep => {
+                outcome.force_keep(Bitmap::new(rows, true).into_words()).replace_all(batch.raw().to_vec());
+            }
             Act::LargerReplacement => {
                 outcome.replace_all([batch.raw(), batch.raw()].concat());
             }
@@ -144,6 +155,15 @@ impl Probe {
             _ => {}
         }
     }
+}
+
+/// The request with an unknown field at its end, which makes it so long: some hundred thousand bytes or more.
+fn padded(request: &[u8], len: usize) -> Vec<u8> {
+    let mut padded = [request, &[0x7a]].concat();
+    let padding = len - padded.len() - 4;
+    padded.extend((0..4).map(|i| (padding >> (7 * i) & 0x7f) as u8 | if i < 3 { 0x80 } else { 0 }));
+    padded.resize(len, 0);
+    padded
 }
 
 pub(crate) fn spin(turns: u64) {

@@ -10,6 +10,13 @@ use sluice_sdk::{
 use crate::evil::{SLOW_TURNS, spin};
 use crate::{Act, Probe};
 
+/// Stores a value while the stage is configured.
+pub(crate) fn remember_setup() {
+    if let Err(error) = key_value::set("setup", b"done", Duration::from_secs(60)) {
+        log::error(&error);
+    }
+}
+
 impl Probe {
     /// Does the act, if it is a good one.
     pub(crate) fn good(&self, batch: &Batch) -> Option<Outcome> {
@@ -104,6 +111,9 @@ impl Probe {
             }
             Act::ReportTime => {
                 outcome.set(field, Entities::All, clock::now_unix_nano() as i64);
+            }
+            Act::RememberSetup => {
+                outcome.set(field, Entities::All, format!("{:?}", key_value::get("setup")));
             }
             Act::ForgetInStore => {
                 let kept = key_value::set("forget", b"me", Duration::from_secs(60)).is_ok();

@@ -82,12 +82,14 @@ pub enum Act {
     SetOnScopesAndMetrics,
     ReportTime,
     ForgetInStore,
+    RememberSetup,
     SlowInConfigure,
     Slow,
     // evil
     SpinInConfigure,
     PanicInConfigure,
     RefuseSilently,
+    SpinInSecondConfigure,
     Spin,
     Unreachable,
     Panic,
@@ -117,6 +119,8 @@ pub enum Act {
     UndeclaredReplacement,
     BadReplacement,
     LargerReplacement,
+    HugeReplacement,
+    ReplacementAndKeep,
     PatternInProcess,
     UnknownPattern,
     BadTableText,
@@ -151,6 +155,9 @@ impl Stage for Probe {
 
     fn configure(config: Config, setup: &mut Setup) -> Result<Self, ConfigErrors> {
         evil::configure(config.act, setup)?;
+        if config.act == Act::RememberSetup {
+            good::remember_setup();
+        }
         setup.starts();
         let key = config.key.clone();
         let column = setup.dictionary(Field::record(&key));
@@ -171,7 +178,8 @@ impl Stage for Probe {
             Declared::Attributes => Writes::AttributesAnd(Vec::new()),
             Declared::Everything => Writes::Everything,
         });
-        if config.act == Act::Replace || config.act == Act::LargerReplacement {
+        if matches!(config.act, Act::Replace | Act::LargerReplacement | Act::HugeReplacement | Act::ReplacementAndKeep)
+        {
             setup.raw();
         }
         if let Some(when) = &config.when {
