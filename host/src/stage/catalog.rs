@@ -14,9 +14,7 @@ use super::shared::lock;
 
 /// The largest file that is looked at; what a stage accepts is its limit `component_mib`.
 const MAX_COMPONENT_BYTES: u64 = 256 << 20;
-/// Contents that are remembered, refused ones included.
-const MAX_LOADED: usize = 256;
-/// Files of the directory that are looked at.
+/// Plugins of the directory: each is read at every look.
 const MAX_FILES: usize = 1_000;
 
 /// All plugins that configurations can name. A clone is the same catalog.
@@ -27,8 +25,15 @@ struct Inner {
     engine: Engine,
     directory: Option<PathBuf>,
     // Each content is loaded, or refused, once.
-    loaded: Mutex<HashMap<Digest, Result<Arc<Plugin>, LoadError>>>,
+    loaded: Mutex<HashMap<Digest, Loaded>>,
     built_in: Mutex<BTreeMap<&'static str, Result<Arc<Plugin>, LoadError>>>,
+}
+
+/// What a file's content is.
+struct Loaded {
+    plugin: Result<Arc<Plugin>, LoadError>,
+    /// Whether some file had it since unused contents were forgotten last.
+    is_there: bool,
 }
 
 /// There is no plugin for a component type.
@@ -53,6 +58,14 @@ pub enum CatalogError {
     /// Two files claim it.
     #[error("both {0} and {1} are stage {2:?}; rename or remove one")]
     Ambiguous(PathBuf, PathBuf, String),
+    /// The directory has too many files.
+    #[error("plugin directory {directory} has more than {limit} .wasm files; remove some")]
+    TooManyFiles {
+        /// Its path.
+        directory: PathBuf,
+        /// How many it may have.
+        limit: usize,
+    },
     /// The directory can't be read.
     #[error("plugin directory {directory}: {error}")]
     Directory {
@@ -156,12 +169,10 @@ impl Catalog {
         self.0.directory.as_deref()
     }
 
-    /// Forgets what nobody uses once there is much of it, so that a directory that changes for months takes no memory.
+    /// Forgets what no file has had since the last time, so that a directory that changes for months takes no memory. A
+    /// stage that still runs such a plugin keeps it.
     pub(super) fn forget_unused(&self) {
-        let mut loaded = lock(&self.0.loaded);
-        if loaded.len() > MAX_LOADED {
-            loaded.retain(|_, loaded| loaded.as_ref().is_ok_and(|plugin| Arc::strong_count(plugin) > 1));
-        }
+        lock(&self.0.loaded).retain(|_, loaded| std::mem::take(&mut loaded.is_there));
     }
 
     /// The standard stage with this name or alias, if there is one.
@@ -184,13 +195,14 @@ impl Catalog {
 
     fn load_file(&self, path: &Path) -> Result<Arc<Plugin>, LoadError> {
         let bytes = read(path)?;
-        let digest = Digest::of(&bytes);
-        if let Some(loaded) = lock(&self.0.loaded).get(&digest) {
-            return loaded.clone();
+        let (digest, origin) = (Digest::of(&bytes), Origin::File(path.to_owned()));
+        if let Some(loaded) = lock(&self.0.loaded).get_mut(&digest) {
+            loaded.is_there = true;
+            return loaded.plugin.clone().map(|plugin| plugin.of_origin(origin));
         }
-        let loaded = Plugin::load(&self.0.engine, &bytes, digest, Origin::File(path.to_owned()));
-        lock(&self.0.loaded).insert(digest, loaded.clone());
-        loaded
+        let plugin = Plugin::load(&self.0.engine, &bytes, digest, origin);
+        lock(&self.0.loaded).insert(digest, Loaded { plugin: plugin.clone(), is_there: true });
+        plugin
     }
 
     /// Files that may be plugins; those that editors and copying tools leave for a moment are not.
@@ -199,12 +211,15 @@ impl Catalog {
         let failed =
             |error: io::Error| CatalogError::Directory { directory: directory.clone(), error: error.to_string() };
         let mut files = Vec::new();
-        for entry in fs::read_dir(directory).map_err(failed)?.take(MAX_FILES) {
+        for entry in fs::read_dir(directory).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             let stem = path.file_stem().and_then(|stem| stem.to_str()).filter(|stem| !stem.starts_with('.'));
             let Some(stem) = stem.map(str::to_owned) else { continue };
             if path.extension().is_some_and(|extension| extension == "wasm") && path.is_file() {
                 files.push(Candidate { path, stem });
+            }
+            if files.len() > MAX_FILES {
+                return Err(CatalogError::TooManyFiles { directory: directory.clone(), limit: MAX_FILES });
             }
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));

@@ -14,6 +14,8 @@ use wasmtime::component::Component;
 /// What entries begin with; then comes the SHA-256 of the code, then the code.
 const MAGIC: &[u8] = b"sluice code 1\n";
 const HASH_LEN: usize = 32;
+/// Entries that are kept: those of several versions of all plugins that one process runs.
+const MAX_ENTRIES: usize = 48;
 
 /// The SHA-256 of a component.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,11 +90,45 @@ impl CodeCache {
         if let Err(error) = code.and_then(|code| write_atomically(&path, &code)) {
             tracing::warn!(path = %path.display(), %error, "compiled plugin is not cached");
         }
+        if let Err(error) = self.make_room() {
+            tracing::warn!(directory = %self.directory.display(), %error, "old compiled plugins are not removed");
+        }
+    }
+
+    /// Removes the entries of other engines, and the oldest of this one if there are many.
+    fn make_room(&self) -> io::Result<()> {
+        let mut entries = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            let Some(engine) = entry.file_name().to_str().and_then(engine_of) else { continue };
+            let modified = entry.metadata().and_then(|entry| entry.modified());
+            entries.extend(modified.ok().map(|modified| (engine == self.engine, modified, entry.path())));
+        }
+        // Those of others come first, then the oldest.
+        entries.sort();
+        let others = entries.partition_point(|(is_ours, ..)| !is_ours);
+        let surplus = others.max(entries.len().saturating_sub(MAX_ENTRIES));
+        entries.into_iter().take(surplus).try_for_each(|(.., path)| remove(&path))
     }
 
     fn path(&self, digest: &Digest) -> PathBuf {
         self.directory.join(format!("{digest}-{:016x}.cwasm", self.engine))
     }
+}
+
+/// Removes an entry, unless another process was faster.
+fn remove(entry: &Path) -> io::Result<()> {
+    match fs::remove_file(entry) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The engine whose code is in an entry with this name; none if it is no entry.
+fn engine_of(name: &str) -> Option<u64> {
+    let (digest, engine) = name.strip_suffix(".cwasm")?.split_once('-')?;
+    let is_hex = |text: &str, len: usize| text.len() == len && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hex(digest, 2 * HASH_LEN) && is_hex(engine, 16) { u64::from_str_radix(engine, 16).ok() } else { None }
 }
 
 fn prepare(directory: &Path) -> io::Result<()> {
@@ -102,9 +138,9 @@ fn prepare(directory: &Path) -> io::Result<()> {
         return Err(io::Error::other("others may write to the directory, chmod 700 it"));
     }
     // A directory that somebody else owns could get other entries at any time; root's is as good as ours.
-    let ours = fs::metadata("/proc/self").map_or(metadata.uid(), |process| process.uid());
-    if metadata.uid() != ours && metadata.uid() != 0 {
-        return Err(io::Error::other("the directory belongs to another user"));
+    let is_ours = |process: fs::Metadata| metadata.uid() == process.uid();
+    if metadata.uid() != 0 && !fs::metadata("/proc/self").is_ok_and(is_ours) {
+        return Err(io::Error::other("the directory does not belong to the user of this process, as /proc tells it"));
     }
     Ok(())
 }

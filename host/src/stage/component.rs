@@ -232,6 +232,17 @@ impl Plugin {
         Ok(Arc::new(Self { engine, pre, digest, origin, size_bytes, capabilities, descriptor }))
     }
 
+    /// The same plugin, as that of another file with the same content.
+    pub(super) fn of_origin(self: Arc<Self>, origin: Origin) -> Arc<Self> {
+        if self.origin == origin {
+            return self;
+        }
+        let Self { engine, pre, digest, size_bytes, capabilities, descriptor, .. } = &*self;
+        let (engine, pre, digest, size_bytes) = (engine.clone(), pre.clone(), *digest, *size_bytes);
+        let (capabilities, descriptor) = (capabilities.clone(), descriptor.clone());
+        Arc::new(Self { engine, pre, digest, origin, size_bytes, capabilities, descriptor })
+    }
+
     /// What it says about itself.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor

@@ -3,10 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
-use sluice::model::Signal;
-use sluice::stage::{Catalog, Chain, Digest, Engine, EngineConfig, Origin, StageSpec};
+use sluice::model::{Refusal, Signal};
+use sluice::stage::{Catalog, Chain, Digest, Engine, EngineConfig, OnError, Origin, StageSpec};
 
 use super::kit::{act, catalog, engine, guests, spec, try_chain};
 
@@ -201,6 +202,81 @@ fn compiles_once_and_again_after_damage() {
         assert_eq!(fs::read(entry).unwrap(), code, "the entry is repaired");
     }
     assert_eq!(entries(directory.path()).len(), 1, "nothing temporary is left");
+}
+
+#[test]
+fn keeps_48_entries_of_this_engine_and_none_of_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let plugin = directory.path().join("noop.wasm");
+    fs::write(&plugin, guests::guest("noop")).unwrap();
+    cached(directory.path()).expect("compiled");
+    let [first] = &entries(directory.path())[..] else { panic!("one entry") };
+    let (_, engine) = first.to_str().unwrap().rsplit_once('-').unwrap();
+    let put = |name: String, age: u64| {
+        let file = fs::File::create(directory.path().join("code").join(name)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+    };
+    (0..60).for_each(|i| put(format!("{i:064x}-{engine}"), 1_000 + i));
+    put(format!("{:064x}-0123456789abcdef.cwasm", 7), 0);
+    put("notes.txt".to_owned(), 0);
+    fs::write(&plugin, [guests::guest("noop"), vec![0, 3, 1, b'v', 9]].concat()).unwrap();
+    cached(directory.path()).expect("compiled");
+    let left = entries(directory.path());
+    assert_eq!(left.iter().filter(|entry| entry.to_str().unwrap().ends_with(engine)).count(), 48);
+    assert!(left.contains(first) && left.iter().any(|entry| entry.ends_with("notes.txt")), "{left:?}");
+    assert!(left.iter().any(|entry| entry.ends_with(format!("{:064x}-{engine}", 45))), "{left:?}");
+    assert_eq!(left.len(), 49, "{left:?}");
+}
+
+#[test]
+fn looks_at_1000_plugins_among_any_other_files_and_refuses_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let put = |name: String| fs::write(directory.path().join(name), "").unwrap();
+    (0..1_100).for_each(|i| put(format!("{i}.txt")));
+    (0..999).for_each(|i| put(format!("{i}.wasm")));
+    fs::write(directory.path().join("probe.wasm"), guests::guest("probe")).unwrap();
+    let catalog = Catalog::new(engine(), Some(directory.path().to_owned()));
+    assert!(catalog.find("probe").is_ok());
+    put("one_more.wasm".to_owned());
+    let error = catalog.find("probe").expect_err("too many").to_string();
+    assert!(error.ends_with("has more than 1000 .wasm files; remove some"), "{error}");
+}
+
+#[test]
+fn files_with_the_same_content_are_each_where_they_are() {
+    let (catalog, directory) = catalog();
+    for name in ["a", "b", "a"] {
+        let file = directory.path().join(format!("{name}.wasm"));
+        fs::write(&file, guests::guest("probe")).unwrap();
+        assert_eq!(catalog.find(name).unwrap().origin(), &Origin::File(file));
+    }
+}
+
+/// What happens to telemetry that a broken stage has not seen: what must be hidden or parted is not let through.
+#[test]
+fn the_standard_stages_have_their_own_policies() {
+    let catalog = Catalog::new(engine(), None);
+    let cases = [
+        ("filter", OnError::Pass),
+        ("sampler", OnError::Pass),
+        ("redaction", OnError::Reject),
+        ("tenant_label", OnError::Reject),
+    ];
+    for (name, on_error) in cases {
+        assert_eq!(catalog.find(name).unwrap().descriptor().on_error, on_error, "{name}");
+    }
+}
+
+#[test]
+fn a_plugins_own_policy_holds_unless_the_configuration_has_another() {
+    let (catalog, directory) = catalog();
+    fs::write(directory.path().join("noop.wasm"), guests::guest("noop")).unwrap();
+    for (on_error, is_refused) in [(None, true), (Some(OnError::Reject), true), (Some(OnError::Pass), false)] {
+        let stage = StageSpec { plugin: "noop".into(), on_error, ..spec(act("fail")) };
+        let chain = Chain::new(&catalog, Signal::Logs, vec![stage]).expect("a chain");
+        let result = chain.run(super::kit::batch(&[&["a"]])).result;
+        assert_eq!(matches!(result, Err(Refusal::Failed { .. })), is_refused, "{on_error:?}: {result:?}");
+    }
 }
 
 #[test]
