@@ -51,8 +51,8 @@ pub enum AnswerError {
         /// Why.
         error: EditError,
     },
-    /// It would make the batch too large.
-    #[error("its edits add more than {0} MiB, the limit of the stage")]
+    /// It is too large, or would make the batch too large.
+    #[error("it has or adds more than {0} MiB, the stage's limits.output")]
     Growth(u64),
     /// There are more edits or tenants than allowed.
     #[error("{0} exceed the limit of {1}")]

@@ -130,6 +130,10 @@ impl Call<'_> {
             if outcome.keep.is_some() || !outcome.edits.is_empty() || outcome.partition.is_some() {
                 return Err(AnswerError::Replacement("it comes with other changes".to_owned()));
             }
+            let limit = self.configured.limits.output_bytes();
+            if replacement.len() > limit {
+                return Err(AnswerError::Growth(limit as u64 >> 20));
+            }
             let signal = self.configured.signal();
             check_replacement(signal, &replacement, self.live.len()).map_err(AnswerError::Replacement)?;
             return Ok(Verdict::Replaced(replacement));

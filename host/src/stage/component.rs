@@ -336,7 +336,8 @@ fn same_track(a: &str, b: &str) -> bool {
 }
 
 fn describe(engine: &Engine, pre: &PluginPre<Guest>) -> Result<Descriptor, LoadError> {
-    let limits = StageLimits::default();
+    // No stage's limits are known yet, so it may have what any of them may have.
+    let limits = StageLimits { memory_mib: engine.config().max_memory_mib, ..StageLimits::default() };
     let shared = Arc::new(Shared::new("describe", &limits, Vec::new()));
     let mut instance = Instance::start(engine, pre, &shared, &limits).map_err(LoadError::Describe)?;
     let described = instance.describe().map_err(LoadError::Describe)?;
@@ -390,6 +391,9 @@ impl Descriptor {
         let is_long = |text: &String| text.len() > MAX_DESCRIPTOR_TEXT;
         if is_long(&self.version) || is_long(&self.description) || self.aliases.len() > 16 {
             return Err("version, description or aliases are too long".into());
+        }
+        if self.version.contains(char::is_control) {
+            return Err("its version has control characters".into());
         }
         if self.signals.is_empty() {
             return Err("it processes no signal".into());

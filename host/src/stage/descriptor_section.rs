@@ -174,6 +174,9 @@ mod tests {
             [&PREAMBLE[..], &[CUSTOM, body.len() as u8], &body].concat()
         };
         assert!(read(&packed("{}")).expect_err("no name").contains("missing field `name`"));
+        let forging = Descriptor { version: "1\n2".into(), ..descriptor() };
+        let error = read(&write(&PREAMBLE, &forging)).expect_err("two lines");
+        assert_eq!(error, "its version has control characters");
         let nameless = Descriptor { name: String::new(), ..descriptor() };
         assert!(read(&write(&PREAMBLE, &nameless)).expect_err("no type").contains("is no component type"));
     }

@@ -1,7 +1,7 @@
 //! One instance's side of the host: its limits, its patterns, the call that runs, and what it may import.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use wasmtime::component::{HasSelf, Linker};
 
@@ -10,7 +10,7 @@ use super::bindings::{Plugin, PluginImports};
 use super::engine::Engine;
 use super::limits::MemoryLimiter;
 use super::patterns::{Bounds, Found, Haystack, Overrun, Pattern};
-use super::shared::{Shared, lock, truncate};
+use super::shared::{Shared, lock};
 use contract::log::Level;
 use contract::types;
 
@@ -28,7 +28,7 @@ pub(super) struct Guest {
     pub(super) shared: Arc<Shared>,
     /// The texts of the attribute table; there only during a call that may search them.
     pub(super) table: Haystack,
-    /// When the batch of the call was received.
+    /// When the batch of the call was received; before the first, when the instance was made.
     pub(super) now_unix_nano: u64,
     /// When the call must have come back; the engine stops the guest, this stops the host on its behalf.
     pub(super) deadline: Instant,
@@ -57,7 +57,7 @@ impl Guest {
             memory: MemoryLimiter::new(memory_bytes),
             shared,
             table: Haystack::default(),
-            now_unix_nano: 0,
+            now_unix_nano: unix_nano(SystemTime::now()),
             deadline: Instant::now(),
             is_late: false,
             panic: None,
@@ -109,6 +109,12 @@ impl Guest {
     }
 }
 
+/// A time as plugins have it; 1970 at the earliest.
+pub(super) fn unix_nano(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
 fn matches(found: Found) -> contract::regex::Matches {
     contract::regex::Matches { entries: found.values, starts: found.starts, ends: found.ends }
 }
@@ -122,7 +128,7 @@ impl types::Host for Guest {}
 
 impl PluginImports for Guest {
     fn panicked(&mut self, message: String, file: String, line: u32) -> wasmtime::Result<()> {
-        self.panic = Some(format!("{} at {}:{line}", self.shared.shown(&message), truncate(&file)));
+        self.panic = Some(format!("{} at {}:{line}", self.shared.shown(&message), self.shared.shown(&file)));
         Ok(())
     }
 }

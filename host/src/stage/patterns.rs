@@ -14,6 +14,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use regex::bytes::Regex;
+use regex_automata::nfa::thompson;
 use regex_syntax::hir::{Hir, HirKind, LookSet};
 use sluice_wire::{LiveRows, SeparatedTexts, TableTexts};
 
@@ -39,6 +40,7 @@ pub(super) struct Pattern {
     positions: u64,
     /// The longest match, if that is bounded.
     longest: Option<usize>,
+    size_bytes: usize,
 }
 
 /// Values one after the other, a separator after each.
@@ -96,7 +98,13 @@ impl Pattern {
         let whole_column = is_safe_across_values(&hir);
         let short = whole_column.then(|| ShortPattern::new(&hir)).flatten().map(Box::new);
         let (positions, longest) = (positions(&hir).max(1), hir.properties().maximum_len());
-        Ok(Arc::new(Self { regex, whole_column, short, stepped: OnceLock::new(), positions, longest }))
+        let size_bytes = size_bytes(&hir);
+        Ok(Arc::new(Self { regex, whole_column, short, stepped: OnceLock::new(), positions, longest, size_bytes }))
+    }
+
+    /// What it takes in memory, but for what searches add.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.size_bytes
     }
 
     /// Which values match, as bits.
@@ -378,6 +386,12 @@ impl Found {
         self.starts.push(start as u32);
         self.ends.push(end as u32);
     }
+}
+
+/// What the regex crate keeps of a pattern: an automaton for each direction.
+fn size_bytes(hir: &Hir) -> usize {
+    let nfa = thompson::Compiler::new().build_from_hir(hir);
+    nfa.map_or(0, |nfa| 2 * nfa.memory_usage())
 }
 
 /// At how many places of a pattern a search may stand at the same time: the slowest way goes through all for each byte.

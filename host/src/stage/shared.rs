@@ -17,6 +17,8 @@ use super::patterns::Pattern;
 /// Names of counters that one stage may have; each is a time series.
 const MAX_COUNTERS: usize = 32;
 const MAX_COUNTER_NAME: usize = 64;
+/// What the patterns of one stage may take in memory; common ones take 1 to 300 KiB.
+const MAX_PATTERN_BYTES: usize = 64 << 20;
 /// Bytes of a log message that are kept.
 const MAX_MESSAGE: usize = 1_024;
 /// What stands in place of a secret.
@@ -93,21 +95,32 @@ impl Shared {
             return Ok(Arc::clone(compiled));
         }
         let compiled = Pattern::new(pattern)?;
+        let has_room = |patterns: &BTreeMap<String, Arc<Pattern>>| {
+            let used: usize = patterns.values().map(|pattern| pattern.size_bytes()).sum();
+            used + compiled.size_bytes() <= MAX_PATTERN_BYTES
+        };
         // Those of earlier configurations make room.
-        if patterns.len() >= MAX_PATTERNS {
+        if patterns.len() >= MAX_PATTERNS || !has_room(&patterns) {
             patterns.retain(|_, pattern| Arc::strong_count(pattern) > 1);
+        }
+        if !has_room(&patterns) {
+            return Err(format!("the stage's patterns together take more than {} MiB", MAX_PATTERN_BYTES >> 20));
         }
         patterns.insert(pattern.to_owned(), Arc::clone(&compiled));
         Ok(compiled)
     }
 
-    /// A guest's text as it may be shown: without secrets, and not too long.
+    /// A guest's text as it may be shown: without secrets, in one line, and not too long.
     pub(super) fn shown(&self, message: &str) -> String {
         let without = |message: String, secret: &String| match message.contains(secret.as_str()) {
             true => message.replace(secret.as_str(), REDACTED),
             false => message,
         };
-        truncate(&self.secrets.iter().fold(message.to_owned(), without)).to_owned()
+        let mut shown = self.secrets.iter().fold(message.to_owned(), without);
+        if shown.contains(char::is_control) {
+            shown = shown.chars().map(escaped).collect();
+        }
+        truncate(&shown).to_owned()
     }
 
     /// A guest's message as it may be logged: none if there were too many, else how many were left out before it.
@@ -120,6 +133,11 @@ impl Shared {
         }
         Some((self.shown(message), std::mem::take(&mut log.suppressed)))
     }
+}
+
+/// A control character as it is written in source code: as it is it could pass for a line of the host's log.
+fn escaped(character: char) -> String {
+    if character.is_control() { character.escape_default().to_string() } else { character.to_string() }
 }
 
 /// A lock that a panic elsewhere can't take from us: all state behind these locks is valid after every statement.
@@ -162,10 +180,38 @@ mod tests {
     }
 
     #[test]
+    fn keeps_patterns_up_to_their_limit_and_forgets_those_that_nobody_uses() {
+        let shared = shared();
+        let large = |i: usize| format!("[\\s\\S]{{9000}}{i}");
+        let mut used = Vec::new();
+        let error = loop {
+            match shared.pattern(&large(used.len())) {
+                Ok(pattern) => used.push(pattern),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error, "the stage's patterns together take more than 64 MiB");
+        let size = used[0].size_bytes();
+        assert_eq!(used.len(), MAX_PATTERN_BYTES / size, "each takes {size} bytes");
+        assert!(shared.pattern(&large(0)).is_ok(), "it is there already");
+        used.truncate(1);
+        assert!(shared.pattern(&large(99)).is_ok());
+        assert_eq!(lock(&shared.patterns).len(), 2);
+    }
+
+    #[test]
     fn shows_no_secret() {
         assert_eq!(shared().shown("key hunter2 is too short"), "key [REDACTED] is too short");
         let (logged, _) = shared().admit_message("hunter2hunter2 hunt").expect("the first");
         assert_eq!(logged, "[REDACTED][REDACTED] h[REDACTED]");
+    }
+
+    #[test]
+    fn shows_one_line() {
+        let forged = "done\n2026-01-01T00:00:00Z ERROR \u{1b}[2Jlost\r\u{85}ä";
+        let expected = r"done\n2026-01-01T00:00:00Z ERROR \u{1b}[2Jlost\r\u{85}ä";
+        assert_eq!(shared().shown(forged), expected);
+        assert_eq!(shared().admit_message(forged), Some((expected.to_owned(), 0)));
     }
 
     #[test]

@@ -404,3 +404,10 @@ fn a_stage_that_fails_after_others_edited_leaves_their_edits() {
     let outcome = chain(vec![spec(set), spec(act("drop_even")), spec(act("panic"))]).run(batch(&[&["a", "b"]]));
     assert_eq!(texts(&only(outcome)), ["new"]);
 }
+
+/// The clock of a batch that comes later is further on than that of `configure`.
+#[test]
+fn what_is_stored_while_a_stage_is_configured_is_there_for_its_calls() {
+    let chain = chain(vec![spec(act("remember_setup"))]);
+    assert_eq!(texts(&only(chain.run(batch(&[&["a"]])))), ["Some([100, 111, 110, 101])"]);
+}

@@ -103,6 +103,51 @@ fn edits_may_add_as_much_as_the_limit_says() {
     assert_eq!(limited(huge("huge", 8 << 20), limits), Some(FailureKind::Trap));
 }
 
+#[test]
+fn a_replacement_may_be_as_large_as_the_limit_says() {
+    let limits = StageLimits { output_mib: 1, timeout_ms: 5_000, ..Default::default() };
+    let huge = |len: u64| json!({ "act": "huge_replacement", "number": len, "writes": "everything" });
+    assert_eq!(limited(huge(1 << 20), limits.clone()), None);
+    assert_eq!(limited(huge((1 << 20) + 1), limits), Some(FailureKind::Answer));
+}
+
+/// The component with so many pages of memory from the start, 128 at least.
+fn with_memory(mut component: Vec<u8>, pages: u16) -> Vec<u8> {
+    // A section with one memory that has no maximum; its size is the fifth byte and becomes two.
+    let at = component.windows(4).position(|window| window == [5, 3, 1, 0]).expect("a memory");
+    component.splice(at..at + 5, [5, 4, 1, 0, pages as u8 | 0x80, (pages >> 7) as u8]);
+    let mut section = 8;
+    loop {
+        let bytes = component[section + 1..].iter().position(|byte| byte & 0x80 == 0).expect("its length") + 1;
+        let length = section + 1..section + 1 + bytes;
+        let len = component[length.clone()].iter().rev().fold(0, |len, byte| len << 7 | usize::from(byte & 0x7f));
+        if length.end + len > at {
+            for (i, byte) in component[length].iter_mut().enumerate() {
+                *byte = *byte & 0x80 | ((len + 1) >> (7 * i) & 0x7f) as u8;
+            }
+            return component;
+        }
+        section = length.end + len;
+    }
+}
+
+/// Describing itself comes before any stage's limits are known.
+#[test]
+fn a_plugin_may_have_more_memory_than_by_default_if_its_stage_grants_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    // 1100 pages are 68.75 MiB.
+    std::fs::write(directory.path().join("probe.wasm"), with_memory(guests::guest("probe"), 1_100)).expect("written");
+    let catalog = Catalog::new(engine(), Some(directory.path().to_owned()));
+    let needed = |memory_mib: u32| {
+        let limits = StageLimits { memory_mib, ..Default::default() };
+        let chain = Chain::new(&catalog, Signal::Logs, vec![StageSpec { limits, ..spec(act("nothing")) }]);
+        chain.err().map(|errors| errors[0].message.clone())
+    };
+    assert_eq!(needed(80), None);
+    let refused = needed(68).expect("refused");
+    assert!(refused.contains("it needs more than 68 MiB of memory, the limit of the stage"), "{refused}");
+}
+
 /// A part of a batch that came too late tells enough about the others.
 #[test]
 fn a_stage_without_an_answer_in_time_costs_a_batch_of_many_parts_its_deadline_once() {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sluice_wire::{
@@ -13,11 +13,12 @@ use sluice_wire::{
 
 use super::report::{ChainOutcome, FailureKind, LeftOut, StageFailure, StageReport};
 use super::{Plan, Segment, Stage};
-use crate::model::{Batch, Context, Refusal, Signal, TenantId};
+use crate::model::{Batch, Refusal, Signal, TenantId};
 use crate::stage::answer::MAX_TENANTS;
 use crate::stage::call::{Call, Verdict};
 use crate::stage::component::{Drops, OnError};
 use crate::stage::declared::Writes;
+use crate::stage::guest::unix_nano;
 
 /// A sender whose batch a stage rejected tries again after this time; by then somebody may have repaired the stage.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -91,7 +92,7 @@ struct Tenants {
 
 impl<'a> Run<'a> {
     fn new(plan: &'a Plan, batch: &'a Batch, reports: &'a mut [StageReport]) -> Self {
-        let received_unix_nano = unix_nano(&batch.context);
+        let received_unix_nano = unix_nano(batch.context.received);
         let room = room_for_parts(batch.bytes.len());
         Self { plan, batch, received_unix_nano, reports, left_out: BTreeMap::new(), room, too_slow: BTreeSet::new() }
     }
@@ -461,11 +462,6 @@ fn join(pieces: Vec<Piece>) -> Vec<Piece> {
         Piece { tenant: group.swap_remove(0).tenant, bytes, items }
     };
     groups.into_iter().map(joined).collect()
-}
-
-fn unix_nano(context: &Context) -> u64 {
-    let since = context.received.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Checks a request that a plugin made, which must not have more rows than the one that it got.
