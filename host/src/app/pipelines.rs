@@ -205,7 +205,7 @@ impl Builder<'_> {
     }
 }
 
-/// Counts what a look at the plugin directory led to; the reloader itself writes the log.
+/// Counts what a look at the plugin directory led to, for each pipeline; the reloader itself writes the log.
 fn observe(reload: &Reload, metrics: &crate::telemetry::Metrics) {
     for change in &reload.changes {
         metrics.plugin_reloads.with_label_values(&[change.stage.as_str(), "swapped"]).inc();

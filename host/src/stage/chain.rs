@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use sluice_wire::{Columns, MAX_COLUMNS, Projection, ProjectionError, Read, TableRequest};
 
 use super::catalog::Catalog;
-use super::component::{Drops, OnError, Plugin};
+use super::component::{Drops, OnError, Origin, Plugin};
 use super::configured::{Configured, Mistake};
 use super::limits::StageLimits;
 use super::shared::{Shared, lock};
@@ -269,9 +269,17 @@ impl Configurable {
         running: &Stage,
         kept_headers: &BTreeSet<String>,
     ) -> Result<Option<Stage>, Vec<StageConfigError>> {
-        let plugin = self.find(catalog)?;
         // The same code from somewhere else is a change, too: who takes away a file wants to know what runs instead.
         let current = &running.configured.plugin;
+        let plugin = self.find(catalog).map_err(|mut mistakes| {
+            if let Origin::File(path) = current.origin()
+                && !path.exists()
+            {
+                let gone = format!("; {}, which the stage runs, is gone: a restart would fail", path.display());
+                mistakes.iter_mut().for_each(|mistake| mistake.message.push_str(&gone));
+            }
+            mistakes
+        })?;
         if plugin.digest() == current.digest() && plugin.origin() == current.origin() {
             return Ok(None);
         }

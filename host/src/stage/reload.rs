@@ -27,7 +27,7 @@ pub struct Reloader {
     hints: Sender<Hint>,
 }
 
-/// What a look at the directory led to.
+/// What a look at the directory led to. A stage of several pipelines stands here once for each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reload {
     /// Plugins that were swapped in.
@@ -147,12 +147,7 @@ impl Watched {
             };
             reload.restored.extend(chain.running().into_iter().filter(|running| is_restored(&running.stage)));
             reload.changes.extend(changes);
-            for error in errors {
-                // A stage may be in several chains.
-                if !refused.contains(&error) {
-                    refused.push(error);
-                }
-            }
+            refused.extend(errors);
         }
         reload.errors = refused.iter().filter(|error| !self.refused.contains(error)).cloned().collect();
         self.refused = refused;
@@ -162,17 +157,23 @@ impl Watched {
 }
 
 impl Reload {
+    /// Says once what holds for several pipelines.
     fn log(&self) {
-        for Change { stage, plugin, version, digest, origin } in &self.changes {
+        for Change { stage, plugin, version, digest, origin } in distinct(&self.changes) {
             tracing::info!(%stage, %plugin, %version, %digest, %origin, "stage runs another plugin now");
         }
-        for error in &self.errors {
+        for error in distinct(&self.errors) {
             tracing::warn!(stage = %error.stage, %error, "plugin is not reloaded, the stage keeps the one that runs");
         }
-        for Change { stage, plugin, version, digest, origin } in &self.restored {
+        for Change { stage, plugin, version, digest, origin } in distinct(&self.restored) {
             tracing::info!(%stage, %plugin, %version, %digest, %origin, "refused plugin is gone, the stage runs this one");
         }
     }
+}
+
+/// Each item where it stands first.
+fn distinct<T: PartialEq>(items: &[T]) -> impl Iterator<Item = &T> {
+    items.iter().enumerate().filter(|(i, item)| !items[..*i].contains(item)).map(|(_, item)| item)
 }
 
 impl Watch {
@@ -234,4 +235,40 @@ fn wait_for_quiet(hints: &Receiver<Hint>, quiet: Duration) -> Hint {
         }
     }
     Hint::Look
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn says_once_what_several_pipelines_have_in_common() {
+        let change = |stage: &str| Change {
+            stage: stage.to_owned(),
+            plugin: "edge".to_owned(),
+            version: "1.2.3".to_owned(),
+            digest: "ab".to_owned(),
+            origin: "edge.wasm".to_owned(),
+        };
+        let error = StageConfigError { stage: "a".to_owned(), path: String::new(), message: "no plugin".to_owned() };
+        let reload = Reload {
+            changes: vec![change("a"), change("b"), change("a")],
+            errors: vec![error.clone(), error],
+            restored: vec![change("b"), change("b")],
+        };
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let writer = Mutex::new(file.reopen().expect("a file"));
+        let log = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).without_time().finish();
+        tracing::subscriber::with_default(log, || reload.log());
+        let said = std::fs::read_to_string(file.path()).expect("text");
+        let count = |what: &str| said.lines().filter(|line| line.contains(what)).count();
+        assert_eq!(count("stage runs another plugin now"), 2, "{said}");
+        assert_eq!(
+            (count("is not reloaded"), count("refused plugin is gone"), said.lines().count()),
+            (1, 1, 4),
+            "{said}"
+        );
+    }
 }

@@ -271,8 +271,50 @@ fn a_file_that_disappears_changes_nothing() {
     let watched = watch(directory.path());
     fs::remove_file(&file).unwrap();
     let reload = watched.next();
-    assert_eq!(reload.errors[0].to_string(), "s/x: there is no stage \"s\"");
+    let gone = format!("{}, which the stage runs, is gone: a restart would fail", file.display());
+    assert_eq!(reload.errors[0].to_string(), format!("s/x: there is no stage \"s\"; {gone}"));
     assert!(watched.runs(1));
+}
+
+#[test]
+fn a_stage_of_several_pipelines_is_reported_for_each() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("s.wasm");
+    fs::write(&file, version(1)).unwrap();
+    let catalog = Catalog::new(engine(), Some(directory.path().to_owned()));
+    let chain = || {
+        let stage = StageSpec { id: "s/x".into(), plugin: "s".into(), ..spec(json!({})) };
+        Arc::new(Chain::new(&catalog, Signal::Logs, vec![stage]).unwrap())
+    };
+    let chains = [chain(), chain()];
+    let (sender, reloads) = mpsc::channel();
+    let observe = move |reload: &Reload| drop(sender.send(reload.clone()));
+    let _reloader = Reloader::start(&catalog, &chains, Duration::from_millis(100), observe).unwrap();
+    let after = |component: &[u8]| {
+        fs::write(&file, component).unwrap();
+        let reload = reloads.recv_timeout(PATIENCE).expect("something happens");
+        (reload.changes.len(), reload.errors.len(), reload.restored.len())
+    };
+    assert_eq!(after(&version(2)), (2, 0, 0));
+    assert_eq!(after(b"no plugin"), (0, 2, 0));
+    assert_eq!(after(&version(2)), (0, 0, 2));
+    assert!(chains.iter().all(|chain| chain.plugins()[0].digest() == Digest::of(&version(2))));
+}
+
+#[test]
+fn versions_that_nobody_has_any_more_are_forgotten() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("s.wasm");
+    fs::write(&file, version(1)).unwrap();
+    let watched = watch(directory.path());
+    let mut before = Vec::new();
+    for number in 2..5 {
+        before.push(Arc::downgrade(&watched.chain.plugins()[0]));
+        fs::write(&file, version(number)).unwrap();
+        assert_eq!(watched.next().changes.len(), 1);
+    }
+    let left = before.iter().filter(|plugin| plugin.strong_count() > 0).count();
+    assert!(left <= 1, "only what was there at the last look but one, not {left} of {}", before.len());
 }
 
 /// Does something that may never end on a thread of its own.
