@@ -7,6 +7,8 @@ pub use crate::bindings::sluice::plugin::types::Texts;
 pub struct TextsView<'a> {
     pub(crate) offsets: &'a [u32],
     pub(crate) bytes: &'a [u8],
+    /// Whether the host passed them as a column, so that they are UTF-8; what a plugin made may be anything.
+    is_column: bool,
 }
 
 impl Texts {
@@ -43,10 +45,10 @@ impl Texts {
     /// A text.
     ///
     /// # Panics
-    /// If there is no such text.
+    /// If there is no such text, or it is not UTF-8.
     #[inline]
     pub fn get(&self, i: usize) -> &str {
-        utf8(slice(&self.offsets, &self.bytes, i))
+        self.view().get(i)
     }
 
     /// The texts, in order.
@@ -56,7 +58,7 @@ impl Texts {
 
     /// The list, borrowed.
     pub fn view(&self) -> TextsView<'_> {
-        TextsView { offsets: &self.offsets, bytes: &self.bytes }
+        TextsView { offsets: &self.offsets, bytes: &self.bytes, is_column: false }
     }
 }
 
@@ -75,7 +77,13 @@ impl<T: AsRef<str>> FromIterator<T> for Texts {
 }
 
 impl<'a> TextsView<'a> {
-    pub(crate) const EMPTY: Self = Self { offsets: &[], bytes: &[] };
+    pub(crate) const EMPTY: Self = Self { offsets: &[], bytes: &[], is_column: false };
+
+    /// Texts of a column that the host passed, and that nobody could change since.
+    #[inline]
+    pub(crate) fn of_column(offsets: &'a [u32], bytes: &'a [u8]) -> Self {
+        Self { offsets, bytes, is_column: true }
+    }
 
     /// How many texts there are.
     pub fn len(self) -> usize {
@@ -90,10 +98,14 @@ impl<'a> TextsView<'a> {
     /// A text.
     ///
     /// # Panics
-    /// If there is no such text.
+    /// If there is no such text, or a plugin made it of bytes that are not UTF-8.
     #[inline]
     pub fn get(self, i: usize) -> &'a str {
-        utf8(slice(self.offsets, self.bytes, i))
+        let text = slice(self.offsets, self.bytes, i);
+        match self.is_column {
+            true => utf8(text),
+            false => checked(text),
+        }
     }
 
     /// The texts, in order.
@@ -113,15 +125,20 @@ pub(crate) fn slice<'a>(offsets: &[u32], bytes: &'a [u8], i: usize) -> &'a [u8] 
     &bytes[offsets[i] as usize..offsets[i + 1] as usize]
 }
 
-/// Text that the host passed.
+fn checked(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("texts are UTF-8")
+}
+
+/// Text of a column that the host passed.
 #[inline]
 pub(crate) fn utf8(bytes: &[u8]) -> &str {
     if cfg!(debug_assertions) {
-        return std::str::from_utf8(bytes).expect("text columns are UTF-8");
+        return checked(bytes);
     }
     // SAFETY: the contract says that text columns are UTF-8 and that offsets lie on boundaries: the host takes both
-    // from a request that it validated, and `Texts::push` takes a `str`. wit-bindgen lifts strings in the same way.
-    // Checking every value again would cost more than most plugins do with it.
+    // from a request that it validated. Only columns get here, which plugins can't make and see behind shared
+    // references. wit-bindgen lifts strings in the same way. Checking every value again would cost more than most plugins
+    // do with it.
     unsafe { std::str::from_utf8_unchecked(bytes) }
 }
 
@@ -135,5 +152,18 @@ mod tests {
         assert_eq!((texts.len(), texts.get(1), texts.get(2)), (3, "", "drei ä"));
         assert_eq!(texts.iter().collect::<Vec<_>>(), ["one", "", "drei ä"]);
         assert_eq!(Texts { offsets: Vec::new(), bytes: Vec::new() }.len(), 0);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_not_given_back_as_one() {
+        let mut pushed = Texts::new();
+        pushed.push_bytes(&[0xff]);
+        let made = Texts { offsets: vec![0, 1], bytes: "ä".into() };
+        for texts in [pushed, made] {
+            assert!(!texts.view().is_column, "columns are only checked without optimization");
+            assert!(std::panic::catch_unwind(|| texts.get(0).len()).is_err(), "{texts:?}");
+            assert!(std::panic::catch_unwind(|| TextsView::from(&texts).get(0).len()).is_err(), "{texts:?}");
+            assert!(std::panic::catch_unwind(|| texts.iter().map(str::len).sum::<usize>()).is_err(), "{texts:?}");
+        }
     }
 }

@@ -96,8 +96,10 @@ impl<'a> DictionaryColumn<'a> {
     }
 
     /// The distinct values.
+    #[inline]
     pub fn texts(self) -> TextsView<'a> {
-        self.column.map_or(TextsView::EMPTY, |column| column.values.view())
+        self.column
+            .map_or(TextsView::EMPTY, |column| TextsView::of_column(&column.values.offsets, &column.values.bytes))
     }
 
     /// The text of an entity.
@@ -146,7 +148,7 @@ impl<'a> TextColumn<'a> {
 
     /// All texts, an absent one being empty; may be none if all are absent.
     pub fn texts(self) -> Option<TextsView<'a>> {
-        self.column.map(|column| TextsView { offsets: &column.offsets, bytes: &column.bytes })
+        self.column.map(|column| TextsView::of_column(&column.offsets, &column.bytes))
     }
 
     /// The text of an entity.

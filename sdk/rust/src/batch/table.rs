@@ -2,7 +2,7 @@
 
 use super::columns::ValueKind;
 use crate::bindings::sluice::plugin::types as wit;
-use crate::texts::Texts;
+use crate::texts::{Texts, TextsView};
 
 /// What an entry of the table belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,12 +74,12 @@ impl<'a> Table<'a> {
 
     /// The key of an entry; empty for a body and for elements of an array.
     pub fn key(self, i: usize) -> &'a str {
-        self.0.keys.get(self.key_code(i) as usize)
+        self.column(&self.0.keys).get(self.key_code(i) as usize)
     }
 
     /// The distinct keys; the position is the key code.
     pub fn keys(self) -> impl ExactSizeIterator<Item = &'a str> {
-        self.0.keys.iter()
+        self.column(&self.0.keys).iter()
     }
 
     /// The distinct keys as a list, for `Pattern::is_match_all`.
@@ -108,7 +108,7 @@ impl<'a> Table<'a> {
     #[inline]
     pub fn text(self, i: usize) -> &'a str {
         assert!(!self.0.text.offsets.is_empty(), "ask in configure for text: true");
-        self.0.text.get(i)
+        self.column(&self.0.text).get(i)
     }
 
     /// The value of an entry that is an integer.
@@ -124,6 +124,11 @@ impl<'a> Table<'a> {
     /// The value of an entry that is a boolean.
     pub fn boolean(self, i: usize) -> Option<bool> {
         self.number(i, ValueKind::Boolean).map(|bits| bits != 0)
+    }
+
+    #[inline]
+    fn column(self, texts: &'a Texts) -> TextsView<'a> {
+        TextsView::of_column(&texts.offsets, &texts.bytes)
     }
 
     fn number(self, i: usize, kind: ValueKind) -> Option<u64> {
