@@ -27,14 +27,18 @@ impl Asked<'_> {
     /// What becomes of the request.
     pub(super) fn apply(&self, outcome: Outcome) -> Result<Processed, String> {
         let answer = outcome.clone().into_wit();
-        if let Some(replacement) = answer.replacement {
-            return self.replace(replacement, outcome);
+        let is_more = answer.keep.is_some() || !answer.edits.is_empty() || answer.partition.is_some();
+        match answer.replacement {
+            Some(_) if is_more => return Err("its replacement comes with other changes".to_owned()),
+            Some(replacement) => return self.replace(replacement, outcome),
+            None => {}
         }
         if answer.edits.len() > MAX_EDITS {
             return Err(format!("edits exceed the limit of {MAX_EDITS}"));
         }
         let rows = self.columns.rows();
         let mut plan = EditPlan::new(self.columns);
+        check_words("keep", answer.keep.as_deref(), rows)?;
         let kept = answer.keep.map_or_else(|| Bitmap::new(rows, true), |words| Bitmap::from_words(words, rows));
         plan.keep(kept.words()).map_err(|error| error.to_string())?;
         for (i, edit) in answer.edits.into_iter().enumerate() {
@@ -78,18 +82,21 @@ impl Asked<'_> {
         let (columns, bytes) = (self.columns, self.bytes);
         let done = match edit {
             wit::Edit::SetConstant(wit::SetConstant { field, entities, value }) => {
-                plan.set(&self.writable(&field)?, entities_of(entities.as_deref()), self::value(&value))
+                let entities = self.entities(field.level, entities.as_deref())?;
+                plan.set(&self.writable(&field)?, entities, self::value(&value))
             }
             wit::Edit::SetValues(wit::SetValues { field, entities, values }) => {
                 plan.set_values(&self.writable(&field)?, &entities, self::values(&values))
             }
             wit::Edit::Remove(wit::Remove { field, entities }) => {
-                plan.remove(&self.writable(&field)?, entities_of(entities.as_deref()))
+                let entities = self.entities(field.level, entities.as_deref())?;
+                plan.remove(&self.writable(&field)?, entities)
             }
             wit::Edit::Rename(wit::Rename { level, from, to, entities }) => {
                 self.writable(&wit::Field::attribute(level, from.clone()))?;
                 self.writable(&wit::Field::attribute(level, to.clone()))?;
-                plan.rename(lower::level(level), &from, &to, entities_of(entities.as_deref()))
+                let entities = self.entities(level, entities.as_deref())?;
+                plan.rename(lower::level(level), &from, &to, entities)
             }
             wit::Edit::Mask(wit::Mask { entries, starts, ends, replacement }) => {
                 self.check_entries(&entries)?;
@@ -108,6 +115,11 @@ impl Asked<'_> {
             }
         };
         done.map_err(|error: EditError| error.to_string())
+    }
+
+    fn entities<'w>(&self, level: wit::Level, words: Option<&'w [u64]>) -> Result<wire::Entities<'w>, String> {
+        check_words("entities", words, self.columns.entities(self::level(level)))?;
+        Ok(words.map_or(wire::Entities::All, wire::Entities::Bitmap))
     }
 
     /// The field, if the stage declared that it writes it.
@@ -141,8 +153,13 @@ impl Asked<'_> {
     }
 }
 
-fn entities_of(words: Option<&[u64]>) -> wire::Entities<'_> {
-    words.map_or(wire::Entities::All, wire::Entities::Bitmap)
+/// A bitmap has a bit for each entity, in as few words as that takes.
+fn check_words(what: &str, words: Option<&[u64]>, bits: usize) -> Result<(), String> {
+    let expected = bits.div_ceil(64);
+    match words.map(<[u64]>::len) {
+        Some(found) if found != expected => Err(format!("{what} has {found} values, {expected} are needed")),
+        _ => Ok(()),
+    }
 }
 
 fn value(value: &wit::Value) -> EditValue<'_> {

@@ -20,6 +20,10 @@ enum Act {
     TooManyEdits,
     NamelessTenant,
     Undeclared,
+    LongKeep,
+    ShortEntities,
+    ReplacementAndKeep,
+    ReplacementAndEdit,
     Fail,
     Remember,
 }
@@ -38,10 +42,10 @@ impl Stage for Probe {
 
     fn configure(act: Act, setup: &mut Setup) -> Result<Self, ConfigErrors> {
         setup.table(TableRequest { records: true, bodies: true, ..Default::default() });
-        setup.writes(if matches!(act, Act::Mask) {
-            Writes::AttributesAnd(Vec::new())
-        } else {
-            Writes::Fields(vec![Field::resource("seen")])
+        setup.writes(match act {
+            Act::Mask => Writes::AttributesAnd(Vec::new()),
+            Act::ReplacementAndKeep | Act::ReplacementAndEdit => Writes::Everything,
+            _ => Writes::Fields(vec![Field::resource("seen")]),
         });
         if matches!(act, Act::Fail) {
             setup.when_attributes([Field::record("fail")]);
@@ -77,6 +81,18 @@ impl Stage for Probe {
             }
             Act::Undeclared => {
                 outcome.set(Field::record("seen"), Entities::All, Value::Boolean(true));
+            }
+            Act::LongKeep => {
+                outcome.force_keep(vec![1, 0]);
+            }
+            Act::ShortEntities => {
+                outcome.set(Field::resource("seen"), Bitmap::default(), "none");
+            }
+            Act::ReplacementAndKeep => {
+                outcome.force_keep(vec![1]).replace_all(Vec::new());
+            }
+            Act::ReplacementAndEdit => {
+                outcome.set(Field::resource("seen"), Entities::All, "it").replace_all(Vec::new());
             }
             Act::Fail => return Err(Failure::error("as told")),
             Act::Remember => {
@@ -164,6 +180,21 @@ fn skips_what_the_stage_does_not_wait_for() {
 #[should_panic(expected = "it edits record.attributes[\"seen\"] without having declared it")]
 fn refuses_what_the_host_would_refuse() {
     run("undeclared");
+}
+
+#[test]
+fn refuses_bitmaps_and_replacements_that_the_host_would_refuse() {
+    let cases = [
+        ("long_keep", "keep has 2 values, 1 are needed"),
+        ("short_entities", "edit 0: entities has 0 values, 1 are needed"),
+        ("replacement_and_keep", "its replacement comes with other changes"),
+        ("replacement_and_edit", "its replacement comes with other changes"),
+    ];
+    for (act, expected) in cases {
+        let panic = std::panic::catch_unwind(|| run(act)).expect_err(act);
+        let message = panic.downcast_ref::<String>().expect("a message");
+        assert_eq!(message, &format!("the answer breaks the contract: {expected}"));
+    }
 }
 
 #[test]
