@@ -154,7 +154,7 @@ fn spans_are_found_by_id_attribute_and_time() -> Result<()> {
         "@timestamp": "2026-01-31T10:27:30.123456789Z",
         "instrumentationScope": {"attributes": {}, "droppedAttributesCount": 0, "name": "lib", "schemaUrl": "", "version": "1.2"},
         "kind": "Server", "name": "GET /1", "resource": {"service.name": "shop", "host.name": "edge-1"},
-        "spanId": "0000000000000008", "traceId": format!("{:032x}", 8), "traceState": "",
+        "parentSpanId": "", "spanId": "0000000000000008", "traceId": format!("{:032x}", 8), "traceState": "",
         "status": {"code": "Error", "message": "timeout"},
     });
     assert_eq!(found, [expected]);

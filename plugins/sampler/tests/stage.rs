@@ -192,17 +192,6 @@ fn an_empty_attribute_source_looks_at_the_attribute_only_as_the_collector_does()
 }
 
 #[test]
-fn takes_a_trace_id_of_another_length_for_none() {
-    let mut stage = Harness::<Sampler>::new(r#"{"sampling_percentage": 100}"#, Signal::Traces).unwrap();
-    let request: Vec<Span> =
-        [15, 16, 17, 8].into_iter().map(|length| Span { trace_id: vec![7; length], ..Default::default() }).collect();
-    testing::reset();
-    let kept = spans(&stage.process(&traces(&request)).unwrap().bytes);
-    assert_eq!(kept.iter().map(|span| span.trace_id.len()).collect::<Vec<_>>(), [16]);
-    assert_eq!(testing::counter("sampling_errors"), 3);
-}
-
-#[test]
 fn leaves_a_request_without_rows_alone() {
     let mut stage = Harness::<Sampler>::new(r#"{"sampling_percentage": 50}"#, Signal::Traces).unwrap();
     let processed = stage.process(&[]).unwrap();
