@@ -215,6 +215,8 @@ impl Builder {
         let indent = &line[..line.len() - line.trim_start().len()];
         let hint = if indent.contains('\t') {
             "; tabs can't indent in YAML, use spaces"
+        } else if scan.info().starts_with("':' must be followed") {
+            "; a space stands after the colon, not a tab"
         } else if scan.info().contains("quoted scalar") {
             "; is a quotation mark missing here, or in a line before?"
         } else {

@@ -12,7 +12,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::error::{Place, Report, join};
-use super::node::{Content, Entry, Node};
+use super::node::{Content, Entry, Node, resolve};
 use super::types::{ByteSize, Duration, REDACTED, Url};
 
 mod alternatives;
@@ -223,7 +223,7 @@ impl Walker<'_> {
             let ignores_case = self.reaches(schema, "x-ignore-case", 0);
             return self.choice(node, text, &choices, ignores_case, path);
         }
-        let value = node.scalar().unwrap_or_default();
+        let value = self.number(node, alternatives).unwrap_or_else(|| node.scalar().unwrap_or_default());
         let before = self.report.errors.len();
         for one in alternatives {
             match &value {
@@ -244,6 +244,22 @@ impl Walker<'_> {
         }
         let found = words::scalar(&value, text, self.reaches(schema, "writeOnly", 0));
         self.refuse(node, &found, alternatives, path)
+    }
+
+    /// A number in the forms that the collector takes besides those of YAML 1.2: `1_000`, and for integers `1e3` and `1000.0`.
+    fn number(&self, node: &Node, alternatives: &[&Value]) -> Option<Value> {
+        let asked = |name| alternatives.iter().any(|one| has_type(one, name));
+        let Content::Scalar { text, plain: true } = &node.content else { return None };
+        if text.starts_with('_') {
+            return None;
+        }
+        let Value::Number(number) = resolve(&text.replace('_', "")) else { return None };
+        // Beyond these a float is no longer a certain integer.
+        const EXACT: f64 = (1_u64 << 53) as f64;
+        match number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() <= EXACT) {
+            Some(float) if asked("integer") && !asked("number") => Some(Value::from(float as i64)),
+            _ => Some(Value::Number(number)),
+        }
     }
 
     fn is_list_of_texts(&self, schema: &Value) -> bool {

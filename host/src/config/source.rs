@@ -71,10 +71,8 @@ fn read_config(uri: &str, environment: Environment<'_>, report: &mut Report) -> 
             return None;
         }
     };
-    let splits_keys = matches!(scheme(uri), Some("yaml"));
-    match parse::parse(&text, &source) {
+    match parse::parse(&text, &source).and_then(|node| split_keys(node, 0).map_err(|error| vec![error])) {
         Ok(node) if node.is_null() => Some(Node::new(node.place, Content::Mapping(Vec::new()))),
-        Ok(node @ Node { content: Content::Mapping(_), .. }) if splits_keys => Some(split_keys(node)),
         Ok(node @ Node { content: Content::Mapping(_), .. }) => Some(node),
         Ok(node) => {
             report.error(
@@ -179,14 +177,23 @@ pub(crate) fn forget_lines(node: &mut Node, place: &Place) {
     }
 }
 
-/// `yaml:processors::batch::timeout: 2s` names nested keys in one.
-fn split_keys(node: Node) -> Node {
-    let Content::Mapping(entries) = node.content else { return node };
-    let mut whole = Node::new(node.place, Content::Mapping(Vec::new()));
-    for Entry { key, key_place, value } in entries {
-        let keys: Vec<&str> = key.split("::").collect();
-        let nested = nest(&keys, split_keys(value), &key_place);
-        whole.merge(nested);
+/// `processors::batch::timeout: 2s` names nested keys in one, as the collector takes it wherever a map stands.
+fn split_keys(node: Node, depth: usize) -> Result<Node, ConfigError> {
+    let Content::Mapping(entries) = node.content else { return Ok(node) };
+    let (joined, mut plain): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| entry.key.contains("::"));
+    for entry in &mut plain {
+        let value = std::mem::replace(&mut entry.value, Node::null(entry.key_place.clone()));
+        entry.value = split_keys(value, depth + 1)?;
     }
-    whole
+    let mut whole = Node::new(node.place, Content::Mapping(plain));
+    for Entry { key, key_place, value } in joined {
+        let keys: Vec<&str> = key.split("::").collect();
+        let depth = depth + keys.len();
+        if depth > MAX_DEPTH {
+            let message = format!("nested deeper than {MAX_DEPTH} levels");
+            return Err(ConfigError { place: Some(key_place), path: String::new(), message });
+        }
+        whole.merge(nest(&keys, split_keys(value, depth)?, &key_place));
+    }
+    Ok(whole)
 }

@@ -79,7 +79,8 @@ mod tests {
     fn finds_the_smallest_limit_from_the_process_up() {
         let bound = V1.replace("0:32 /", "0:32 /docker/a");
         // Lines of mountinfo and cgroup, files below /sys/fs/cgroup, the limit.
-        let cases: [(&str, &str, &[(&str, &str)], Option<u64>); 9] = [
+        type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], Option<u64>);
+        let cases: [Case<'_>; 9] = [
             // A container with a namespace of groups.
             (V2, "0::/\n", &[("memory.max", "1000\n")], Some(1000)),
             (V2, "0::/\n", &[("memory.max", "max\n")], None),

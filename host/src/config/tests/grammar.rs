@@ -243,6 +243,54 @@ fn expands_what_a_file_says() {
     assert_eq!(errors, expected);
 }
 
+/// The Collector's 0.155, but for fractions, which it cuts off, and `017`, which it takes for octal.
+#[test]
+fn takes_integers_in_the_collectors_forms() {
+    let cases = [
+        ("1_000", Some(1000)),
+        ("1e3", Some(1000)),
+        ("1000.0", Some(1000)),
+        ("1_0.0", Some(10)),
+        ("1.0e+2", Some(100)),
+        ("0x10", Some(16)),
+        ("0x_10", Some(16)),
+        ("0o17", Some(15)),
+        ("+5", Some(5)),
+        ("1_", Some(1)),
+        ("'1_000'", None),
+        ("_1", None),
+        ("1.5", None),
+        ("1e30", None),
+        ("-1e3", None),
+    ];
+    for (text, expected) in cases {
+        let more = format!(
+            "exporters: {{otlp: {{endpoint: 'a:1', headers: {{a: {text}}}, sending_queue: {{num_consumers: {text}}}}}}}"
+        );
+        let config = load_texts(&[("a", SMALL), ("b", &more)], &[]).ok();
+        let read = config.and_then(|config| match config.exporters.get(&id("otlp")) {
+            Some(ExporterConfig::Otlp(otlp)) => {
+                let header = otlp.client.headers.iter().next().map(|(_, value)| value.expose().to_owned());
+                assert_eq!(header.as_deref(), Some(text));
+                Some(otlp.sending_queue.num_consumers)
+            }
+            _ => None,
+        });
+        assert_eq!(read, expected, "{text}");
+    }
+}
+
+#[test]
+fn splits_keys_wherever_a_map_stands() {
+    let more = "exporters::debug: {verbosity: detailed}\nexporters:\n  debug::sampling_initial: 7\n";
+    let config = load_texts(&[("a", SMALL), ("b", more)], &[]).expect("loads");
+    let Some(ExporterConfig::Debug(debug)) = config.exporters.get(&id("debug")) else { panic!("no debug exporter") };
+    assert_eq!((debug.verbosity, debug.sampling_initial), (Verbosity::Detailed, 7));
+    let errors = load_texts(&[("a", SMALL), ("b", "exporters::debug::verbosty: basic")], &[]).expect_err("a typo");
+    let expected = "env:b:1: exporters::debug::verbosty: unknown key; did you mean \"verbosity\"?";
+    assert_eq!(errors.to_string(), expected);
+}
+
 #[test]
 fn a_key_without_a_value_is_no_block() {
     let more = "receivers: {otlp/a: {protocols: {grpc: {tls: , auth: }, http: {cors: , auth: {enabled: false}, middlewares: []}}}}

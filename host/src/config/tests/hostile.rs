@@ -18,6 +18,11 @@ fn bounds_size_depth_and_aliases() {
     assert!(error_of(&nested(parse::MAX_DEPTH - 1)).contains("unknown key"));
     assert!(error_of(&nested(parse::MAX_DEPTH)).contains("nested deeper than 64 levels"));
 
+    for joined in ["::a".repeat(parse::MAX_DEPTH), format!("{}: {{{}", "a::a".repeat(32), "b::b: {".repeat(20))] {
+        let text = format!("{joined}: 1{}", "}".repeat(joined.matches('{').count()));
+        assert!(error_of(&text).contains("nested deeper than 64 levels"), "{text}");
+    }
+
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..10 {
         let references = vec![format!("*a{}", level - 1); 10].join(", ");
