@@ -18,7 +18,9 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::admin::Health;
 use crate::config::{ComponentId, Config, ConfigError, ConfigErrors};
+use crate::export::queue;
 use crate::export::report::reasons::SHUTDOWN;
+use crate::export::sign::{Signer, SignerStatus};
 use crate::receive::otlp::Receiver;
 use crate::route::Destination;
 use crate::telemetry::{Entry, Telemetry, logs};
@@ -148,7 +150,7 @@ impl Running {
         let (pipelines, batchers) = pipelines::build(config, &destinations, &telemetry)?;
         let destinations: Vec<_> = destinations.into_values().collect();
         background.extend(metrics_page.map(|server| pages::metrics(server, &telemetry, destinations.clone(), &budget)));
-        background.push(tokio::spawn(watch_signers(signers, health.clone())));
+        background.push(tokio::spawn(watch_troubles(signers, destinations.clone(), health.clone())));
         let receivers = listeners::start(sockets, config, &pipelines, &budget, &telemetry)?;
         let shutdown_timeout = config.service.shutdown_timeout.get();
         Ok(Self { health, telemetry, receivers, batchers, pipelines, destinations, background, shutdown_timeout })
@@ -282,19 +284,35 @@ impl Leftovers {
     }
 }
 
-/// Shows on the health page which signers have no credentials.
-async fn watch_signers(signers: exporters::Signers, health: Health) {
-    use crate::export::sign::SignerStatus;
+/// Shows on the health page which signers have no credentials, and which exporters get nothing out.
+async fn watch_troubles(signers: exporters::Signers, destinations: Vec<Arc<Destination>>, health: Health) {
     let mut tick = tokio::time::interval(std::time::Duration::from_millis(200));
     loop {
         tick.tick().await;
-        for (id, signer) in &signers {
-            let trouble = match signer.status() {
-                SignerStatus::Ready { .. } => None,
-                SignerStatus::Starting => Some("waiting for AWS credentials".to_owned()),
-                SignerStatus::Failing { reason, .. } => Some(reason),
-            };
-            health.set_trouble(&id.to_string(), trouble);
+        let of_signers = signers.iter().map(|(id, signer)| (id.to_string(), of_signer(signer)));
+        let mut troubles: BTreeMap<String, Option<String>> = of_signers.collect();
+        for destination in &destinations {
+            // An exporter that signs by itself stands there already.
+            let trouble = troubles.entry(destination.id.clone()).or_default();
+            *trouble = trouble.take().or_else(|| of_exporter(destination));
+        }
+        troubles.into_iter().for_each(|(id, trouble)| health.set_trouble(&id, trouble));
+    }
+}
+
+fn of_signer(signer: &Signer) -> Option<String> {
+    match signer.status() {
+        SignerStatus::Ready { .. } => None,
+        SignerStatus::Starting => Some("waiting for AWS credentials".to_owned()),
+        SignerStatus::Failing { reason, .. } => Some(reason),
+    }
+}
+
+fn of_exporter(destination: &Destination) -> Option<String> {
+    match destination.queue.health() {
+        queue::Health::Works => None,
+        queue::Health::Fails { since, reason } => {
+            Some(format!("exporting has failed for {} s: {reason}", since.as_secs()))
         }
     }
 }

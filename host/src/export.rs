@@ -19,7 +19,6 @@ pub mod otlp_http;
 pub mod otlp_json;
 pub(crate) mod otlp_refusal;
 pub mod file;
-pub(crate) mod pace;
 pub(crate) mod repeated;
 pub(crate) mod partial_success;
 pub mod opensearch;

@@ -16,3 +16,4 @@ pub mod telemetry;
 
 pub mod limits;
 pub mod model;
+mod pace;

@@ -23,6 +23,23 @@ service:
   pipelines: {logs: {receivers: [otlp], exporters: [otlphttp]}}
 ";
 
+/// It is degraded and not unhealthy: a restart would not bring the destination back.
+#[test]
+fn the_page_names_exporters_that_get_nothing_out() -> Result<()> {
+    let sluice = Sluice::start(&CONFIG.replace("DESTINATION", &format!("http://127.0.0.1:{}", free_port())))?;
+    let page = || web::get(&format!("http://127.0.0.1:{}/", sluice.port("plain")));
+    assert_eq!(page()?.json()?.get("degraded"), None);
+    let url = format!("http://127.0.0.1:{}/v1/logs", sluice.port("http"));
+    web::post(&url, "application/x-protobuf", &sample::request(Signal::Logs, 1))?;
+    let degraded = web::eventually("a degraded exporter", Duration::from_secs(30), || {
+        let page = page()?;
+        anyhow::ensure!(page.status == 200, "{}", page.status);
+        Ok(page.json()?["degraded"]["otlphttp"].as_str().map(str::to_owned))
+    })?;
+    assert!(degraded.starts_with("exporting has failed for ") && degraded.contains("refused"), "{degraded}");
+    Ok(())
+}
+
 /// A peer that asks again and again and reads nothing has its time.
 #[test]
 fn peers_that_read_nothing_do_not_keep_the_page_for_themselves() -> Result<()> {

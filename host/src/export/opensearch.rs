@@ -25,10 +25,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 pub use request::BulkRequest;
 
 use super::client::{Authenticator, ClientError, HttpClient, Reply, Request, SendError, compress};
-use super::pace::Pace;
 use super::{Again, DeadLetter, Document, Encoded, Exporter, Sent};
 use crate::config::component::{BulkAction, MappingMode, OpenSearchConfig};
 use crate::model::Batch;
+use crate::pace::Pace;
 use encode::{Encoder, Schema};
 use index::IndexName;
 use services::Services;

@@ -9,8 +9,9 @@ use prost::Message;
 use sluice_wire::Signal;
 
 use crate::export::client::shorten;
-use crate::export::pace::Pace;
+
 use crate::export::{DeadLetter, Sent};
+use crate::pace::Pace;
 
 /// Judges the answers of one exporter's destination.
 #[derive(Debug)]

@@ -10,11 +10,11 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::export::pace::Pace;
 use crate::export::queue::{Awaited, Outcome, Queue};
 use crate::export::report::Report;
 use crate::export::report::reasons::{CANCELLED, SHUTDOWN};
 use crate::model::{Batch, Refusal, Signal, TenantId};
+use crate::pace::Pace;
 use crate::telemetry::metrics::Exported;
 use crate::telemetry::{Entry, Ledger, Telemetry};
 

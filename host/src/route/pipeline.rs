@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 
 use super::fan_out::{Debt, FanOut};
 use crate::batch::BatchHandle;
-use crate::export::pace::Pace;
 use crate::model::{Batch, Refusal, Signal, TenantId};
+use crate::pace::Pace;
 use crate::stage::{Chain, LeftOut, StageReport};
 use crate::telemetry::{Entry, Telemetry};
 

@@ -15,6 +15,7 @@ use super::configured::{Configured, Mistake};
 use super::limits::StageLimits;
 use super::shared::{Shared, lock};
 use crate::model::{Batch, Signal};
+use crate::pace::Pace;
 
 pub use report::{ChainOutcome, FailureKind, LeftOut, StageFailure, StageReport};
 pub(super) use run::check_replacement;
@@ -87,6 +88,15 @@ pub(super) struct Stage {
     pub(super) configured: Configured,
     pub(super) on_error: OnError,
     pub(super) drops: Drops,
+    /// When it was last said that calls fail.
+    failing: Mutex<Pace>,
+}
+
+impl Stage {
+    /// How many rows failed calls were for since that was last said; none if it is too early to say it again.
+    pub(super) fn untold(&self, rows: usize) -> Option<u64> {
+        lock(&self.failing).add(rows as u64)
+    }
 }
 
 /// Stages that share one extraction. A new one begins where a stage asks for another attribute table.
@@ -253,7 +263,7 @@ impl Configurable {
         let config = self.spec.config.to_string();
         let configured = Configured::new(plugin, config, signal, self.spec.limits.clone(), Arc::clone(&self.shared));
         match configured {
-            Ok(configured) => Ok(Stage { configured, on_error, drops }),
+            Ok(configured) => Ok(Stage { configured, on_error, drops, failing: Mutex::default() }),
             Err(mistakes) => {
                 let error = |mistake: Mistake| self.error(&mistake.path, mistake.message);
                 Err(mistakes.into_iter().map(error).collect())

@@ -373,14 +373,15 @@ fn what_a_plugin_says_during_a_call_is_logged_with_its_stage() {
 }
 
 #[test]
-fn a_failed_call_is_logged_once_and_with_its_policy() {
-    let failed = "stage=probe policy=reject reason=it failed: does not want to";
+fn failed_calls_are_logged_now_and_then_and_with_their_policy() {
+    let failed = "stage=probe policy=reject rows=1 reason=it failed: does not want to";
     let cases = [
         ("fail", OnError::Reject, format!("WARN stage failed, the batch is not accepted {failed}")),
         (
             "panic_once",
             OnError::Pass,
-            "WARN a call failed, a fresh instance did better stage=probe reason=it panicked: this once".to_owned(),
+            "WARN a call failed, a fresh instance did better stage=probe rows=1 reason=it panicked: this once"
+                .to_owned(),
         ),
         ("nothing", OnError::Pass, String::new()),
     ];
@@ -389,6 +390,9 @@ fn a_failed_call_is_logged_once_and_with_its_policy() {
         assert_eq!(said.lines().count(), usize::from(!expected.is_empty()), "{said}");
         assert!(said.replace("sluice::stage::chain::run: ", "").trim().starts_with(&expected), "{said}");
     }
+    let failing = one(act("fail"), OnError::Reject);
+    assert_eq!(logged(&failing).lines().count(), 1);
+    assert_eq!(logged(&failing), "", "not once more for each batch");
 }
 
 #[test]

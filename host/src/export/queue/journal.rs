@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::export::Dropped;
 use crate::export::client::shorten;
 use crate::export::dead_letter::Kept;
-use crate::export::pace::Pace;
+use crate::pace::Pace;
 
 /// Whether an exporter's destination takes anything.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -242,8 +242,10 @@ impl<'a> Run<'a> {
             }
             Some(Some(verdict)) => {
                 report.calls += 1;
-                for StageFailure { message, .. } in &report.failures[failures..] {
-                    tracing::warn!(stage = %report.stage, reason = %message, "a call failed, a fresh instance did better");
+                if let Some(StageFailure { message, .. }) = report.failures[failures..].last()
+                    && let Some(rows) = stage.untold(live.len())
+                {
+                    tracing::warn!(stage = %report.stage, rows, reason = %message, "a call failed, a fresh instance did better");
                 }
                 now.apply(verdict, segment, report)
             }
@@ -352,20 +354,28 @@ impl Current {
             None => String::new(),
         };
         let (name, policy) = (&stage.configured.shared.stage, stage.on_error.as_str());
-        match stage.on_error {
-            OnError::Pass => {
-                tracing::warn!(stage = %name, %policy, %reason, "stage failed, the batch goes on without it");
-                Ok(())
+        if let Some(rows) = stage.untold(live.len()) {
+            match stage.on_error {
+                OnError::Pass => {
+                    tracing::warn!(stage = %name, %policy, rows, %reason, "stage failed, the batch goes on without it");
+                }
+                OnError::Drop => {
+                    tracing::error!(stage = %name, %policy, rows, %reason, "stage failed, the batch is dropped");
+                }
+                OnError::Reject => {
+                    tracing::warn!(stage = %name, %policy, rows, %reason, "stage failed, the batch is not accepted");
+                }
             }
+        }
+        match stage.on_error {
+            OnError::Pass => Ok(()),
             OnError::Drop => {
-                tracing::error!(stage = %name, %policy, %reason, rows = live.len(), "stage failed, the batch is dropped");
                 let none = vec![0; self.edits.rows().div_ceil(64)];
                 let dropped = self.edits.keep(&none);
                 self.live = self.edits.live_rows();
                 dropped.map_err(|error| Refusal::Permanent { reason: error.to_string() })
             }
             OnError::Reject => {
-                tracing::warn!(stage = %name, %policy, %reason, "stage failed, the batch is not accepted");
                 Err(Refusal::Failed { reason: format!("stage {name} failed: {reason}"), retry_after: RETRY_AFTER })
             }
         }
