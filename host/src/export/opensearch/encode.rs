@@ -76,7 +76,7 @@ struct Bulk<'a> {
     /// Service documents that are in this batch already.
     announced: HashSet<ServiceKey>,
     /// Log records of this batch that came by, and what is around the next one, hashed.
-    records: HashSet<u64>,
+    records: hashbrown::HashSet<u64>,
     around: u64,
     /// Documents of Jaeger's spans that wait for others, since several are hashed at a time.
     spans: Vec<JaegerSpan>,
@@ -107,7 +107,7 @@ impl Encoder {
             next: None,
             repeated: Repeated::default(),
             announced: HashSet::new(),
-            records: HashSet::new(),
+            records: hashbrown::HashSet::new(),
             around: 0,
             spans: Vec::with_capacity(jaeger::LANES),
         };
