@@ -84,10 +84,13 @@ pub fn run(config: Config) -> ExitCode {
 /// start one; while there is one, calls such as those to the name server wait for it.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     const BLOCKING: usize = 1;
+    const MOST_BLOCKING: usize = 16;
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     try_threads(workers + BLOCKING)?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.enable_all().thread_keep_alive(std::time::Duration::MAX).build()?;
+    builder.enable_all().thread_keep_alive(std::time::Duration::MAX);
+    // None of them ends, and each takes memory. Large batches take one for each worker.
+    let runtime = builder.max_blocking_threads(workers + MOST_BLOCKING).build()?;
     runtime.block_on(runtime.spawn_blocking(|| ())).map_err(std::io::Error::other)?;
     Ok(runtime)
 }

@@ -108,11 +108,11 @@ impl Starting<'_> {
             }
             ExporterConfig::Otlp(config) => {
                 let exporter = OtlpGrpc::new(&id, &config.client, config.timeout.get()).map_err(text)?;
-                self.queue(exporter, &config.sending_queue, &config.retry_on_failure)
+                self.queue(exporter, &side_by_side(&config.sending_queue), &config.retry_on_failure)
             }
             ExporterConfig::OtlpHttp(config) => {
                 let exporter = OtlpHttp::new(&id, config, self.authenticator(&config.client.auth)?).map_err(text)?;
-                self.queue(exporter, &config.sending_queue, &config.retry_on_failure)
+                self.queue(exporter, &side_by_side(&config.sending_queue), &config.retry_on_failure)
             }
             ExporterConfig::Debug(config) => {
                 self.queue(Debug::new(&id, config).map_err(text)?, &one_at_a_time(), &RetryConfig::DEFAULT)
@@ -146,10 +146,7 @@ impl Starting<'_> {
     }
 
     fn queue<E: Exporter>(&self, exporter: E, queue: &QueueConfig, retry: &RetryConfig) -> Result<Destination, String> {
-        // Without a queue it is senders that wait, each for its own request.
-        let num_consumers = if queue.enabled { queue.num_consumers } else { queue.num_consumers.max(WITHOUT_QUEUE) };
-        let queue = QueueConfig { num_consumers, ..queue.clone() };
-        self.start_queue(exporter, "sending_queue", &queue, retry, 1)
+        self.start_queue(exporter, "sending_queue", queue, retry, 1)
     }
 
     fn start_queue<E: Exporter>(
@@ -178,6 +175,13 @@ impl Starting<'_> {
         let started = Queue::start(exporter, settings, report);
         Ok(Destination::new(id, started, queue.block_on_overflow, queue.wait_for_result || !queue.enabled))
     }
+}
+
+/// Without a queue it is senders that wait, each for its own request. Only for exporters whose requests take no more than
+/// the batch itself.
+fn side_by_side(queue: &QueueConfig) -> QueueConfig {
+    let num_consumers = if queue.enabled { queue.num_consumers } else { queue.num_consumers.max(WITHOUT_QUEUE) };
+    QueueConfig { num_consumers, ..queue.clone() }
 }
 
 /// What writes to this machine has no use for several writers.

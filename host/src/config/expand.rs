@@ -84,7 +84,9 @@ impl Expander<'_> {
     fn whole(&mut self, retrieved: Retrieved, nesting: usize) -> Node {
         let Retrieved { text, unset, file } = retrieved;
         let place = self.place.clone();
-        let mut node = match parse::parse(&text, file.as_ref().unwrap_or(&place.source)) {
+        let parsed = parse::parse(&text, file.as_ref().unwrap_or(&place.source));
+        let parsed = parsed.and_then(|node| if file.is_some() { source::split_keys(node, 0) } else { Ok(node) });
+        let mut node = match parsed {
             Ok(node) => node,
             Err(_) => Node::new(place.clone(), Content::Scalar { text: text.clone(), plain: false }),
         };
@@ -150,7 +152,9 @@ impl Expander<'_> {
                 }
                 expanded.push_str(&self.flat(retrieved, nesting));
                 rest = &after[end + 1..];
-            } else if let Some((end, retrieved)) = self.bare_variable(after, is_whole(name_length(after))) {
+            } else if let Some((end, retrieved)) =
+                self.bare_variable(after, is_whole(name_length(after)) || is_address(text))
+            {
                 if is_whole(end) {
                     return Expanded::Whole(retrieved);
                 }
@@ -219,7 +223,10 @@ impl Expander<'_> {
             (Some(text), _) => Retrieved { text, ..Retrieved::default() },
             (None, Some(default)) => Retrieved { text: default.to_owned(), ..Retrieved::default() },
             (None, None) => {
-                self.warn(format!("environment variable {name:?} is not set; it is taken as empty"));
+                // In a file it may be a part of a password.
+                let which =
+                    if self.in_file { "a variable".to_owned() } else { format!("environment variable {name:?}") };
+                self.warn(format!("{which} is not set; it is taken as empty"));
                 Retrieved { unset: Some(name.to_owned()), ..Retrieved::default() }
             }
         }
@@ -227,8 +234,8 @@ impl Expander<'_> {
 
     /// `$VAR` as ADOT took it until 2024: where the name begins and how long it is is all that marks it. A name in
     /// small letters that is not set is left alone, so that `pa$word` is what it seems. What seems to be a name may be
-    /// a part of a password: it is shown only if it `is_whole`, the whole value.
-    fn bare_variable(&mut self, after: &str, is_whole: bool) -> Option<(usize, Retrieved)> {
+    /// a part of a password: it is shown only if it is the whole value, or stands in an address.
+    fn bare_variable(&mut self, after: &str, is_shown: bool) -> Option<(usize, Retrieved)> {
         let end = name_length(after);
         let name = &after[..end];
         if name.is_empty() || self.in_file {
@@ -242,10 +249,10 @@ impl Expander<'_> {
             );
             return None;
         }
-        let shown = if is_whole { name } else { "VARIABLE" };
+        let shown = if is_shown { name } else { "VARIABLE" };
         self.warn(format!("${shown} is deprecated; write ${{env:{shown}}}"));
         if set.is_none() {
-            let which = if is_whole { format!("environment variable {name:?}") } else { "this variable".to_owned() };
+            let which = if is_shown { format!("environment variable {name:?}") } else { "this variable".to_owned() };
             self.warn(format!("{which} is not set; it is taken as empty"));
         }
         let unset = set.is_none().then(|| name.to_owned());
@@ -280,6 +287,11 @@ fn closing_brace(text: &str) -> Option<usize> {
         }
     }
     None
+}
+
+/// Whether a text is a URL without a password.
+fn is_address(text: &str) -> bool {
+    text.contains("://") && !text.contains('@')
 }
 
 /// How many bytes at the front make up a variable's name.

@@ -268,8 +268,12 @@ impl Checker<'_> {
     /// would ever arrive.
     fn signatures(&self, report: &mut Report) {
         let pipelines = &self.config.service.pipelines;
-        let runs = |id: &ComponentId| pipelines.values().any(|pipeline| pipeline.exporters.contains(id));
-        for (id, exporter) in self.config.exporters.iter().filter(|(id, _)| runs(id)) {
+        for (id, exporter) in &self.config.exporters {
+            let feeds = pipelines.iter().filter(|(_, pipeline)| pipeline.exporters.contains(id));
+            let signals: BTreeSet<Signal> = feeds.map(|(pipeline, _)| pipeline.signal()).collect();
+            if signals.is_empty() {
+                continue;
+            }
             let Some(Signature { region, service, set_in, path }) = self.signature(exporter) else { continue };
             let unknown = |endpoint: String| {
                 let uri: Uri = endpoint.parse().ok()?;
@@ -280,7 +284,7 @@ impl Checker<'_> {
                     "{key} of the aws signature is unknown: {host} does not tell it; set {key} in {set_in}{or_else}"
                 ))
             };
-            if let Some(message) = endpoints(exporter).into_iter().find_map(unknown) {
+            if let Some(message) = endpoints(exporter, &signals).into_iter().find_map(unknown) {
                 let path = format!("exporters::{id}::{path}");
                 if report.errors.iter().all(|error| error.path != path) {
                     report.error(Some(&self.place(&path)), path, message);
@@ -332,14 +336,14 @@ fn auth(exporter: &ExporterConfig) -> Option<(&AuthConfig, &'static str)> {
     Some((auth.as_ref()?, path))
 }
 
-/// Where an exporter sends what can be signed.
-fn endpoints(exporter: &ExporterConfig) -> Vec<String> {
+/// Where an exporter sends these signals, if that can be signed.
+fn endpoints(exporter: &ExporterConfig, signals: &BTreeSet<Signal>) -> Vec<String> {
     let one = |url: &Url| vec![url.as_str().to_owned()];
     match exporter {
         ExporterConfig::PrometheusRemoteWrite(config) => one(&config.client.endpoint),
         ExporterConfig::AwsPrometheusRemoteWrite(config) => one(&config.remote_write.client.endpoint),
         ExporterConfig::OpenSearch(config) => one(&config.http.endpoint),
-        ExporterConfig::OtlpHttp(config) => Signal::ALL.iter().filter_map(|signal| config.endpoint(*signal)).collect(),
+        ExporterConfig::OtlpHttp(config) => signals.iter().filter_map(|signal| config.endpoint(*signal)).collect(),
         ExporterConfig::Otlp(_) | ExporterConfig::Debug(_) | ExporterConfig::File(_) => Vec::new(),
     }
 }

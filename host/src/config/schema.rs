@@ -346,8 +346,9 @@ impl Walker<'_> {
     fn check_effect(&mut self, node: &Node, key_place: &Place, schema: &Value, path: &str) {
         let Some(reason) = schema.get("x-no-effect").and_then(Value::as_str) else { return };
         let value = node.to_json();
-        let is_meant = |harmless: &Value| *harmless == value || same_duration(harmless, &value);
-        if node.is_null() || ["x-unless", "default"].iter().filter_map(|key| schema.get(*key)).any(is_meant) {
+        let asks_for_it = schema.get("x-unless").is_some_and(|harmless| is_within(harmless, &value));
+        let is_default = schema.get("default").is_some_and(|own| *own == value || same_duration(own, &value));
+        if node.is_null() || asks_for_it || is_default {
             return;
         }
         self.report.warn(Some(key_place), path, format!("has no effect: {reason}"));
@@ -362,6 +363,16 @@ impl Walker<'_> {
     fn error(&mut self, node: &Node, path: &str, message: String) {
         let why = node.unset.as_ref().map(|name| format!(" (environment variable {name:?} is not set)"));
         self.report.error(Some(&node.place), path, message + why.as_deref().unwrap_or_default());
+    }
+}
+
+/// Whether a value is the same as another one, or a map with all of its entries.
+fn is_within(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) if !one.is_empty() => {
+            one.iter().all(|(key, value)| other.get(key) == Some(value))
+        }
+        _ => one == other,
     }
 }
 

@@ -71,7 +71,7 @@ fn read_config(uri: &str, environment: Environment<'_>, report: &mut Report) -> 
             return None;
         }
     };
-    match parse::parse(&text, &source).and_then(|node| split_keys(node, 0).map_err(|error| vec![error])) {
+    match parse::parse(&text, &source).and_then(|node| split_keys(node, 0)) {
         Ok(node) if node.is_null() => Some(Node::new(node.place, Content::Mapping(Vec::new()))),
         Ok(node @ Node { content: Content::Mapping(_), .. }) => Some(node),
         Ok(node) => {
@@ -178,7 +178,7 @@ pub(crate) fn forget_lines(node: &mut Node, place: &Place) {
 }
 
 /// `processors::batch::timeout: 2s` names nested keys in one, as the collector takes it wherever a map stands.
-fn split_keys(node: Node, depth: usize) -> Result<Node, ConfigError> {
+pub(super) fn split_keys(node: Node, depth: usize) -> Result<Node, Vec<ConfigError>> {
     let Content::Mapping(entries) = node.content else { return Ok(node) };
     let (joined, mut plain): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(|entry| entry.key.contains("::"));
     for entry in &mut plain {
@@ -191,7 +191,7 @@ fn split_keys(node: Node, depth: usize) -> Result<Node, ConfigError> {
         let depth = depth + keys.len();
         if depth > MAX_DEPTH {
             let message = format!("nested deeper than {MAX_DEPTH} levels");
-            return Err(ConfigError { place: Some(key_place), path: String::new(), message });
+            return Err(vec![ConfigError { place: Some(key_place), path: String::new(), message }]);
         }
         whole.merge(nest(&keys, split_keys(value, depth)?, &key_place));
     }

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use futures_util::future::{join_all, select_all};
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::export::queue::{Awaited, Outcome, Queue};
 use crate::export::report::Report;
@@ -74,6 +74,7 @@ impl FanOut {
             return Err(busy(&full));
         }
         let waited_for = taken.iter().filter(|(destination, _)| destination.wait_for_result).count();
+        let nobody_else_has_it = waited_for == taken.len();
         let mut failures = Vec::new();
         for (destination, results) in taken {
             failures.extend(destination.answer(results).await.err().map(|failure| (destination, failure)));
@@ -83,10 +84,11 @@ impl FanOut {
             self.drop_copies(&batches, &full);
             return Ok(());
         }
+        self.count_refused(&batches, &full);
         let again = failures.iter().position(|(_, failure)| !matches!(failure, Refusal::Permanent { .. }));
-        match (again, full.is_empty()) {
-            (None, false) => Err(busy(&full)),
-            (again, _) => Err(failures.swap_remove(again.unwrap_or(0)).1),
+        match again {
+            None if nobody_else_has_it && !full.is_empty() => Err(busy(&full)),
+            again => Err(failures.swap_remove(again.unwrap_or(0)).1),
         }
     }
 
@@ -113,22 +115,31 @@ impl FanOut {
             }
         }
         let others_have_it = !taken.is_empty();
-        let patience = if others_have_it { PATIENCE_FOR_COPIES } else { PATIENCE };
-        let waits = full.extract_if(.., |destination| destination.is_worth_waiting_for(others_have_it));
-        let mut waits: FuturesUnordered<_> = waits
-            .map(|destination| async move {
-                (destination, destination.push(batches, destination.awaited(alone), patience).await)
-            })
+        let mut waiting: Vec<_> =
+            full.extract_if(.., |destination| destination.is_worth_waiting_for(others_have_it)).collect();
+        let mut waits: FuturesUnordered<_> = waiting
+            .iter()
+            .copied()
+            .map(
+                |destination| async move { (destination, destination.push(batches, destination.awaited(alone)).await) },
+            )
             .collect();
-        while let Some((destination, results)) = waits.next().await {
+        // As soon as one has it, the others are waited for as copies.
+        let mut until = others_have_it.then(|| Instant::now() + PATIENCE_FOR_COPIES);
+        while let Some((destination, results)) = next_before(&mut waits, until).await {
+            waiting.retain(|other| !Arc::ptr_eq(other, destination));
             match results {
                 Some(results) => {
                     take(&mut taken);
                     taken.push((destination, results));
+                    until.get_or_insert_with(|| Instant::now() + PATIENCE_FOR_COPIES);
                 }
                 None => full.push(destination),
             }
         }
+        drop(waits);
+        waiting.iter().for_each(|destination| destination.was_late.store(true, Ordering::Relaxed));
+        full.append(&mut waiting);
         (taken, full)
     }
 
@@ -162,7 +173,7 @@ impl FanOut {
         if !destination.is_worth_waiting_for(true) {
             return false;
         }
-        let is_taken = destination.push(batch, Awaited::No, PATIENCE).await.is_some();
+        let is_taken = destination.push(batch, Awaited::No).await.is_some();
         if is_taken {
             self.book_copies(batch, 1);
         }
@@ -215,6 +226,14 @@ impl FanOut {
     }
 }
 
+/// What ends next, unless it is too late.
+async fn next_before<F: Future>(waits: &mut FuturesUnordered<F>, until: Option<Instant>) -> Option<F::Output> {
+    match until {
+        None => waits.next().await,
+        Some(until) => timeout_at(until, waits.next()).await.ok().flatten(),
+    }
+}
+
 fn busy(full: &[&Arc<Destination>]) -> Refusal {
     let names: Vec<&str> = full.iter().map(|destination| destination.id.as_str()).collect();
     Refusal::Busy { reason: format!("sending queue is full: {}", names.join(", ")), retry_after: RETRY_AFTER }
@@ -257,13 +276,8 @@ impl Destination {
     }
 
     /// Takes all parts of a request as soon as there is room; none if that takes too long.
-    async fn push(
-        &self,
-        batches: &[Batch],
-        awaited: Awaited,
-        patience: Duration,
-    ) -> Option<Vec<oneshot::Receiver<Outcome>>> {
-        let taken = timeout(patience, self.queue.push(batches, awaited)).await.ok().flatten();
+    async fn push(&self, batches: &[Batch], awaited: Awaited) -> Option<Vec<oneshot::Receiver<Outcome>>> {
+        let taken = timeout(PATIENCE, self.queue.push(batches, awaited)).await.ok().flatten();
         self.was_late.store(taken.is_none(), Ordering::Relaxed);
         taken
     }

@@ -99,7 +99,11 @@ impl Pattern {
         let short = whole_column.then(|| ShortPattern::new(&hir)).flatten().map(Box::new);
         let (positions, longest) = (positions(&hir).max(1), hir.properties().maximum_len());
         let size_bytes = size_bytes(&hir);
-        Ok(Arc::new(Self { regex, whole_column, short, stepped: OnceLock::new(), positions, longest, size_bytes }))
+        let pattern = Self { regex, whole_column, short, stepped: OnceLock::new(), positions, longest, size_bytes };
+        if pattern.is_often_stepped() {
+            pattern.stepped();
+        }
+        Ok(Arc::new(pattern))
     }
 
     /// What it takes in memory, but for what searches add.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use sluice_wire::view::{KeyValue, LogRecord, Value};
 
-use super::json::{Json, is_before_members};
+use super::json::{Json, is_before_members, value_names};
 use super::members::{Frame, Frames};
 use super::ss4o::{Surroundings, time_of};
 
@@ -171,19 +171,27 @@ impl<'a> Fields<'a> {
     fn settle(&mut self) {
         self.list.reverse();
         self.sort();
-        loop {
-            let objects: Vec<usize> = (0..self.list.len()).filter(|position| self.is_object(*position)).collect();
-            if objects.is_empty() {
-                return;
-            }
-            for position in objects {
-                let start = self.names.len();
-                self.names.extend_from_within(self.list[position].name.clone());
-                self.names.push_str(".value");
-                self.list[position].name = start..self.names.len();
-            }
+        let objects: Vec<usize> = (0..self.list.len()).filter(|position| self.is_object(*position)).collect();
+        for &position in &objects {
+            let name = &self.names[self.list[position].name.clone()];
+            let Some(new) = value_names(name).find(|new| self.is_free(new)) else { continue };
+            let start = self.names.len();
+            self.names.push_str(&new);
+            self.list[position].name = start..self.names.len();
+        }
+        if !objects.is_empty() {
             self.sort();
         }
+    }
+
+    /// Whether no field has a name, and none is a member of an object of that name. Fields that were renamed stay where
+    /// they were sorted: theirs are names of other objects.
+    fn is_free(&self, name: &str) -> bool {
+        let of = |field: &Field<'_>| &self.names[field.name.clone()];
+        let is_in_way = |field: &Field<'_>| {
+            of(field).strip_prefix(name).is_some_and(|rest| matches!(rest.as_bytes(), [] | [b'.', ..]))
+        };
+        !self.list.iter().any(is_in_way)
     }
 
     /// Sorts by name; of several with one name the first stays.

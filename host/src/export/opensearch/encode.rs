@@ -75,9 +75,8 @@ struct Bulk<'a> {
     repeated: Repeated,
     /// Service documents that are in this batch already.
     announced: HashSet<ServiceKey>,
-    /// Log records of this batch that came by, and what is around the next one, hashed.
+    /// Log records of this batch that came by, hashed.
     records: hashbrown::HashSet<u64>,
-    around: u64,
     /// Documents of Jaeger's spans that wait for others, since several are hashed at a time.
     spans: Vec<JaegerSpan>,
 }
@@ -108,7 +107,6 @@ impl Encoder {
             repeated: Repeated::default(),
             announced: HashSet::new(),
             records: hashbrown::HashSet::new(),
-            around: 0,
             spans: Vec::with_capacity(jaeger::LANES),
         };
         match batch.signal {
@@ -188,7 +186,9 @@ impl Bulk<'_> {
                 };
                 if self.encoder.ids && self.next.is_none() {
                     let before = self.from.saturating_sub(self.seen);
-                    self.remember(scope.log_records().take(before as usize), &around);
+                    for log in scope.log_records().take(before as usize) {
+                        self.is_first(log.bytes());
+                    }
                 }
                 if self
                     .are_shared_too_large(of_resource + size(around.scope.attributes()), || scope.log_records().count())
@@ -197,17 +197,6 @@ impl Bulk<'_> {
                     continue;
                 }
                 self.logs_of(scope.log_records(), &around);
-            }
-        }
-    }
-
-    /// Takes note of log records whose turn was before.
-    fn remember<'b>(&mut self, logs: impl Iterator<Item = LogRecord<'b>>, around: &Surroundings<'b>) {
-        let mut logs = logs.peekable();
-        if logs.peek().is_some() {
-            self.begin(around, &ss4o::Writer::new(around, &self.stream, "record"));
-            for log in logs {
-                self.is_first(log.bytes());
             }
         }
     }
@@ -267,18 +256,16 @@ impl Bulk<'_> {
     fn begin(&mut self, around: &Surroundings<'_>, writer: &ss4o::Writer<'_>) {
         self.origin = Sha256::new();
         let [resource, scope] = writer.shared();
-        let parts = [
+        for part in [
             self.batch.tenant.as_str().as_bytes(),
             around.resource_schema_url.as_bytes(),
             around.scope_schema_url.as_bytes(),
             resource,
             scope,
-        ];
-        for part in parts {
+        ] {
             self.origin.update((part.len() as u64).to_le_bytes());
             self.origin.update(part);
         }
-        self.around = self.encoder.hasher.hash_one(parts);
     }
 
     /// Adds what stands in `source` as a document. Its id is made from the record's encoding and what is around it, so
@@ -303,9 +290,9 @@ impl Bulk<'_> {
         id
     }
 
-    /// Whether no equal record came by.
+    /// Takes note of a record, and says whether no equal one came by, of whatever resource.
     fn is_first(&mut self, record: &[u8]) -> bool {
-        self.records.insert(self.encoder.hasher.hash_one((self.around, record)))
+        self.records.insert(self.encoder.hasher.hash_one(record))
     }
 
     fn jaeger_span(&mut self, number: u64, span: &Span<'_>, around: &Surroundings<'_>, service: &str, prefix: &str) {

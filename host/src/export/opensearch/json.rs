@@ -193,7 +193,7 @@ impl<'a> Json<'a> {
 
 /// Attributes as OpenSearch takes them in one object. Of several with one key the last stays. Dots in names make objects
 /// there, and a name can't be a value and an object at a time: where there are `tenant` and `tenant.id`, and `tenant` is
-/// no object, it becomes `tenant.value`, or the next of `tenant.value.value` and so on that is no object.
+/// no object, it becomes `tenant.value`, or the next of `tenant.value2` and so on that is free.
 pub(super) fn settled<'a, T>(
     attributes: impl Iterator<Item = (&'a str, T)>,
     is_object: impl Fn(&T) -> bool,
@@ -212,25 +212,25 @@ pub(super) fn settled<'a, T>(
             names.get(first).is_some_and(|key| is_member(key, name))
         }
     };
-    let renamed = |name: &str| {
-        let mut renamed = format!("{name}.value");
-        while has_members(&renamed) {
-            renamed.push_str(".value");
-        }
-        renamed
+    let is_there = |name: &str| match &sorted {
+        None => pairs.iter().any(|(key, _)| *key == name),
+        Some(names) => names.binary_search(&name).is_ok(),
     };
     let is_both = |(key, value): &&(&'a str, T)| !is_object(value) && has_members(key);
-    let new: HashMap<&str, String> = pairs.iter().filter(is_both).map(|(key, _)| (*key, renamed(key))).collect();
-    if new.is_empty() {
-        return pairs.into_iter().map(|(key, value)| (Cow::Borrowed(key), value)).collect();
-    }
-    let taken: HashSet<String> = new.values().cloned().collect();
+    let renamed = |name: &str| value_names(name).find(|new| !is_there(new) && !has_members(new));
+    let new: HashMap<&str, String> =
+        pairs.iter().filter(is_both).filter_map(|(key, _)| Some((*key, renamed(key)?))).collect();
     let rename = |(key, value): (&'a str, T)| match new.get(key) {
-        Some(new) => Some((Cow::Owned(new.clone()), value)),
-        None if taken.contains(key) => None,
-        None => Some((Cow::Borrowed(key), value)),
+        Some(new) => (Cow::Owned(new.clone()), value),
+        None => (Cow::Borrowed(key), value),
     };
-    pairs.into_iter().filter_map(rename).collect()
+    pairs.into_iter().map(rename).collect()
+}
+
+/// What a value can be called in the object that its name stands for: `value`, `value2` and so on.
+pub(super) fn value_names(name: &str) -> impl Iterator<Item = String> {
+    let numbers = (2_usize..).map(move |number| format!("{name}.value{number}"));
+    std::iter::once(format!("{name}.value")).chain(numbers)
 }
 
 /// Whether a name comes before those that begin with `object` and a dot.

@@ -590,7 +590,9 @@ fn a_value_where_others_need_an_object_becomes_a_member_of_it() {
     let few = names(&["tenant", "tenant.id", "a.b", "a.bc", "ab", "a"]);
     let expected = json!({"tenant.value": "v", "tenant.id": "v", "a.b": "v", "a.bc": "v", "ab": "v", "a.value": "v"});
     assert_eq!(log(&few), expected);
-    assert_eq!(log(&names(&["t", "t.value", "t.x"])), json!({"t.value": "v", "t.x": "v"}));
+    assert_eq!(log(&names(&["t", "t.value", "t.x"])), json!({"t.value": "v", "t.value2": "v", "t.x": "v"}));
+    let nested = json!({"t.value2": "v", "t.x": "v", "t.value.value": "v", "t.value.x": "v"});
+    assert_eq!(log(&names(&["t", "t.x", "t.value", "t.value.x"])), nested);
     let mut many = few.clone();
     many.extend((0..30).map(|number| format!("more{number}")));
     let written = log(&many);

@@ -34,6 +34,7 @@ struct State {
     failure: Option<Failure>,
     warning: Pace,
     given_back: Pace,
+    cancelled: Pace,
     lost: Pace,
     refused: Pace,
     not_expressible: Pace,
@@ -109,6 +110,19 @@ impl Journal {
                 detail,
                 "items not exported; unless another exporter has them, the sender is told to try again"
             );
+        }
+    }
+
+    /// Items whose sender waited and went away, with nothing delivered or a part.
+    pub(super) fn cancelled(&self, items: u64, nothing_delivered: bool) {
+        let mut state = self.state();
+        if nothing_delivered {
+            state.fail("no answer before the sender went away");
+        }
+        let due = state.cancelled.add(items);
+        drop(state);
+        if let Some(items) = due {
+            tracing::warn!(exporter = self.exporter, items, "items not exported; their sender, who waited, went away");
         }
     }
 

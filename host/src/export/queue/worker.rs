@@ -21,7 +21,7 @@ use crate::model::Batch;
 pub(super) async fn run<E: Exporter>(exporter: Arc<E>, shared: Arc<Shared>) {
     while let Some(Entry { batches, mut done, awaited, takes }) = shared.next().await {
         let taken = batches.len() as u64;
-        let (mut outcome, mut left) = (Outcome { joined: done.len() > 1, ..Outcome::default() }, Left::default());
+        let (mut outcome, mut left) = (Outcome { joined: taken > 1, ..Outcome::default() }, Left::default());
         {
             let gone = all_gone(&mut done, awaited).shared();
             for batch in pieces(batches, shared.settings.gather.as_ref()) {
@@ -259,7 +259,7 @@ impl<'a> Tally<'a> {
                 "the process ends"
             }
             Some(Cut::Gone) => {
-                self.shared.journal.given_back(rest, reasons::CANCELLED, "the sender went away");
+                self.shared.journal.cancelled(rest, self.outcome.exported == 0);
                 self.outcome.given_up += self.book_given_back(rest, reasons::CANCELLED);
                 "the sender went away"
             }

@@ -217,6 +217,23 @@ async fn only_those_that_are_waited_for_can_accept_for_them() {
     assert_eq!(answer(&fan_out, &telemetry, &["fine"]).await, Ok(()));
 }
 
+/// Trying again would give it to the others once more, and be refused once more.
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_for_good_is_not_sent_again_for_a_full_queue_where_others_have_it() {
+    let telemetry = Telemetry::new("test").expect("metrics");
+    let gates = [0, 100].map(|open| Arc::new(Semaphore::new(open)));
+    let [full, other] = [("full", 1, 0), ("other", 10, 1)]
+        .map(|(id, size, gate)| destination(id, size, false, &gates[gate], &telemetry));
+    assert!(full.queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
+    let refusing = || waited_for(&telemetry, &QueueConfig::default());
+    let two = FanOut::new(vec![Arc::clone(&full), refusing()], telemetry.clone());
+    let busy = answer(&two, &telemetry, &["refused"]).await;
+    assert!(matches!(busy, Err(Refusal::Busy { .. })), "{busy:?}");
+    let three = FanOut::new(vec![full, refusing(), other], telemetry.clone());
+    let refused = answer(&three, &telemetry, &["refused"]).await;
+    assert!(matches!(refused, Err(Refusal::Permanent { .. })), "{refused:?}");
+}
+
 /// One whose items were refused with others' must not take them for delivered.
 #[tokio::test(start_paused = true)]
 async fn senders_whose_batches_were_joined_hear_of_every_refusal() {
@@ -226,6 +243,9 @@ async fn senders_whose_batches_were_joined_hear_of_every_refusal() {
     let fan_out = FanOut::new(vec![waited_for(&telemetry, &joins)], telemetry.clone());
     let (one, two) = tokio::join!(answer(&fan_out, &telemetry, &["half"]), answer(&fan_out, &telemetry, &["half"]));
     assert!(matches!((one, two), (Err(Refusal::Permanent { .. }), Err(Refusal::Permanent { .. }))));
+    let behind_a_batch_processor = fan_out.deliver_or_wait(of_tenant("half"));
+    let (one, ()) = tokio::join!(answer(&fan_out, &telemetry, &["half"]), behind_a_batch_processor);
+    assert!(matches!(one, Err(Refusal::Permanent { .. })), "{one:?}");
     let alone = FanOut::new(vec![waited_for(&telemetry, &QueueConfig::default())], telemetry.clone());
     assert_eq!(answer(&alone, &telemetry, &["half"]).await, Ok(()), "a part of its own was delivered");
 }

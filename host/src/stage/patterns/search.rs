@@ -8,13 +8,16 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::steps::States;
+use super::steps::{States, Stop};
 use super::{Bounds, Found, Overrun, Pattern};
 
 /// What the regex crate takes for a byte and a position, where it has to try all of them.
 const NANOS_PER_POSITION: u64 = 3;
 /// What may be begun without a look at the clock.
 const SHORT_NANOS: u64 = 5_000_000;
+/// What a call gets at most, but for single records that are larger; and half of the time that it has.
+const LARGE_BYTES: u64 = 1 << 20;
+const LARGE_NANOS: u64 = 50_000_000;
 /// What is behind a match can decide on it: a word ends, or a character of so many bytes goes on with it.
 const LOOK_AHEAD_BYTES: usize = 4;
 
@@ -30,8 +33,7 @@ pub(super) struct Search<'a> {
 
 impl<'a> Search<'a> {
     pub(super) fn new(pattern: &'a Pattern, bounds: Bounds) -> Self {
-        let nanos_per_byte = pattern.positions.saturating_mul(NANOS_PER_POSITION);
-        Self { pattern, bounds, states: None, nanos_per_byte, unchecked_nanos: 0 }
+        Self { pattern, bounds, states: None, nanos_per_byte: pattern.nanos_per_byte(), unchecked_nanos: 0 }
     }
 
     /// Whether a text has a match.
@@ -53,10 +55,9 @@ impl<'a> Search<'a> {
 
     #[cold]
     fn find_in_long(&mut self, text: &[u8], from: usize) -> Result<Option<Range<usize>>, Overrun> {
-        let stretch = (SHORT_NANOS / self.nanos_per_byte) as usize;
-        match self.pattern.longest {
-            Some(longest) if longest <= stretch / 2 => self.find_in_stretches(text, from, stretch, longest),
-            _ => self.find_in_steps(text, from),
+        match self.pattern.stretch() {
+            Some((stretch, longest)) => self.find_in_stretches(text, from, stretch, longest),
+            None => self.find_in_steps(text, from),
         }
     }
 
@@ -108,11 +109,31 @@ impl<'a> Search<'a> {
     pub(super) fn find_in_steps(&mut self, text: &[u8], from: usize) -> Result<Option<Range<usize>>, Overrun> {
         let stepped = self.pattern.stepped().ok_or(Overrun::Time)?;
         let states = self.states.get_or_insert_with(|| stepped.states());
-        stepped.find_at(states, text, from, self.bounds.deadline)
+        match stepped.find_at(states, text, from, self.bounds.deadline) {
+            Ok(found) => Ok(found),
+            Err(Stop::Late) => Err(Overrun::Time),
+            // Only the way that can't be stopped is left.
+            Err(Stop::Undecided) => Ok(self.pattern.find_at(text, from)),
+        }
     }
 }
 
 impl Pattern {
+    fn nanos_per_byte(&self) -> u64 {
+        self.positions.saturating_mul(NANOS_PER_POSITION)
+    }
+
+    /// How much of a long text is searched in one go, and how long a match is at most; none if matches are too long.
+    fn stretch(&self) -> Option<(usize, usize)> {
+        let stretch = (SHORT_NANOS / self.nanos_per_byte()) as usize;
+        self.longest.filter(|longest| *longest <= stretch / 2).map(|longest| (stretch, longest))
+    }
+
+    /// Whether a call may well have to search step by step: it should not have to wait until that can be done.
+    pub(super) fn is_often_stepped(&self) -> bool {
+        self.stretch().is_none() && self.nanos_per_byte().saturating_mul(LARGE_BYTES) > LARGE_NANOS
+    }
+
     /// The leftmost match that starts at `from` or later, in one go.
     #[inline]
     pub(super) fn find_at(&self, text: &[u8], from: usize) -> Option<Range<usize>> {

@@ -14,8 +14,6 @@ use regex_automata::util::prefilter::Prefilter;
 use regex_automata::{Anchored, Input, MatchKind};
 use regex_syntax::hir::Hir;
 
-use super::Overrun;
-
 /// Bytes between two looks at the clock: each may take as long as all positions of a pattern.
 const BYTES_BETWEEN_LOOKS: usize = 64;
 
@@ -26,6 +24,15 @@ pub(super) struct SteppedPattern {
     backward: DFA,
     /// Finds what matches begin with.
     first: Option<Prefilter>,
+}
+
+/// Why a search was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The deadline came.
+    Late,
+    /// The automata can't decide.
+    Undecided,
 }
 
 /// The states that a search has met; they are worth keeping from one match to the next.
@@ -59,24 +66,23 @@ impl SteppedPattern {
     /// The leftmost match that starts at `from` or later.
     ///
     /// # Errors
-    /// If the deadline comes, or the automata can't decide: then a way that can't be stopped is left, for which there is
-    /// no time.
+    /// If the deadline comes, or the automata can't decide.
     pub(super) fn find_at(
         &self,
         states: &mut States,
         text: &[u8],
         from: usize,
         deadline: Instant,
-    ) -> Result<Option<Range<usize>>, Overrun> {
+    ) -> Result<Option<Range<usize>>, Stop> {
         let Some(end) = self.end(&mut states.forward, text, from, deadline)? else { return Ok(None) };
         self.start(&mut states.backward, text, from..end, deadline).map(|start| start.map(|start| start..end))
     }
 
     /// Where the leftmost match ends. An automaton tells of a match when it sees the byte behind it.
-    fn end(&self, states: &mut Cache, text: &[u8], from: usize, deadline: Instant) -> Result<Option<usize>, Overrun> {
+    fn end(&self, states: &mut Cache, text: &[u8], from: usize, deadline: Instant) -> Result<Option<usize>, Stop> {
         let automaton = &self.forward;
         let begin = |states: &mut Cache, at: usize| {
-            automaton.start_state_forward(states, &Input::new(text).range(at..)).map_err(|_| Overrun::Time)
+            automaton.start_state_forward(states, &Input::new(text).range(at..)).map_err(|_| Stop::Undecided)
         };
         let Some(mut at) = self.candidate(text, from) else { return Ok(None) };
         let (mut state, mut end, mut looked) = (begin(states, at)?, None, at);
@@ -96,7 +102,7 @@ impl SteppedPattern {
             }
             at += 1;
         }
-        let last = automaton.next_eoi_state(states, state).map_err(|_| Overrun::Time)?;
+        let last = automaton.next_eoi_state(states, state).map_err(|_| Stop::Undecided)?;
         Ok(if last.is_match() { Some(text.len()) } else { end })
     }
 
@@ -115,10 +121,10 @@ impl SteppedPattern {
         text: &[u8],
         range: Range<usize>,
         deadline: Instant,
-    ) -> Result<Option<usize>, Overrun> {
+    ) -> Result<Option<usize>, Stop> {
         let automaton = &self.backward;
         let input = Input::new(text).range(range.clone()).anchored(Anchored::Yes);
-        let mut state = automaton.start_state_reverse(states, &input).map_err(|_| Overrun::Time)?;
+        let mut state = automaton.start_state_reverse(states, &input).map_err(|_| Stop::Undecided)?;
         let (mut start, mut looked) = (None, range.end);
         for at in range.clone().rev() {
             look(looked - at, &mut looked, at, deadline)?;
@@ -131,24 +137,24 @@ impl SteppedPattern {
         }
         let last = match range.start.checked_sub(1) {
             Some(before) => next(automaton, states, state, text[before])?,
-            None => automaton.next_eoi_state(states, state).map_err(|_| Overrun::Time)?,
+            None => automaton.next_eoi_state(states, state).map_err(|_| Stop::Undecided)?,
         };
         Ok(if last.is_match() { Some(range.start) } else { start })
     }
 }
 
-fn next(automaton: &DFA, states: &mut Cache, state: LazyStateID, byte: u8) -> Result<LazyStateID, Overrun> {
+fn next(automaton: &DFA, states: &mut Cache, state: LazyStateID, byte: u8) -> Result<LazyStateID, Stop> {
     match automaton.next_state(states, state, byte) {
         Ok(next) if !next.is_quit() => Ok(next),
-        _ => Err(Overrun::Time),
+        _ => Err(Stop::Undecided),
     }
 }
 
 /// Looks at the clock after so many bytes.
-fn look(bytes: usize, looked: &mut usize, at: usize, deadline: Instant) -> Result<(), Overrun> {
+fn look(bytes: usize, looked: &mut usize, at: usize, deadline: Instant) -> Result<(), Stop> {
     if bytes < BYTES_BETWEEN_LOOKS {
         return Ok(());
     }
     *looked = at;
-    if Instant::now() >= deadline { Err(Overrun::Time) } else { Ok(()) }
+    if Instant::now() >= deadline { Err(Stop::Late) } else { Ok(()) }
 }

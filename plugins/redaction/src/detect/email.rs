@@ -6,7 +6,7 @@ use std::ops::Range;
 pub(super) const CANDIDATE: &str = "@|%40";
 
 /// What may be part of an address, and may as well stand in front of one.
-const MARKS: [char; 11] = ['\'', '!', '#', '$', '*', '^', '`', '{', '|', '}', '~'];
+const MARKS: [char; 4] = ['\'', '!', '#', '$'];
 
 /// The byte ranges to mask, ascending and disjoint: whole addresses, or only the parts before the at sign.
 pub(super) fn find(text: &str, keep_domain: bool) -> Vec<Range<usize>> {

@@ -33,7 +33,7 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
-        let end = length_at(&bytes[at..]).and_then(|length| check(&bytes[at..], length));
+        let end = length_at(bytes, at).and_then(|length| check(&bytes[at..], length));
         if let Some(length) = end {
             found.push(at..at + length);
         }
@@ -43,11 +43,17 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
 }
 
 /// How many characters an account number would have that starts here; none if none starts here.
-fn length_at(text: &[u8]) -> Option<usize> {
-    let mut head = characters(text).map(|(character, _)| character);
-    let (first, second) = (head.next()?, head.next()?);
+fn length_at(text: &[u8], at: usize) -> Option<usize> {
+    let mut head = characters(&text[at..]);
+    let ((first, _), (second, _)) = (head.next()?, head.next()?);
+    let ((tens, _), (units, length)) = (head.next()?, head.next()?);
     let same_case = first.is_ascii_uppercase() == second.is_ascii_uppercase();
-    if !same_case || !head.next()?.is_ascii_digit() || !head.next()?.is_ascii_digit() {
+    if !same_case || !tens.is_ascii_digit() || !units.is_ascii_digit() {
+        return None;
+    }
+    // "is 32" and "at 65" stand in sentences.
+    let begins_word = || at == 0 || !text[at - 1].is_ascii_alphanumeric();
+    if length > 4 && !(first.is_ascii_uppercase() && begins_word()) {
         return None;
     }
     let country = [first.to_ascii_uppercase(), second.to_ascii_uppercase()];

@@ -99,6 +99,9 @@ fn finds_account_numbers_by_country_length_and_remainder() {
         ("D E-8 9370400440532013000", "#3000"),
         ("DE  89 3704 0044 0532 0130 00", "DE  89 3704 0044 0532 0130 00"),
         ("A-DE 89 3704 0044 0532 0130 00", "A-#30 00"),
+        ("de 89 3704 0044 0532 0130 00", "de 89 3704 0044 0532 0130 00"),
+        ("retry no 45 of 20 for host web prod", "retry no 45 of 20 for host web prod"),
+        ("ISO-8859-8 Hebrew model works", "ISO-8859-8 Hebrew model works"),
         ("GB82 WEST 1234 5698 7654 32", "#54 32"),
         ("gb82west12345698765432", "#5432"),
         ("NO9386011117947", "#7947"),
@@ -124,8 +127,13 @@ fn finds_e_mail_addresses_and_keeps_their_domains() {
         ("bob@example.com", "#@example.com", "#"),
         ("<bob.b+x@mail.example.co.uk>, 'al@x.org'", "<#@mail.example.co.uk>, '#@x.org'", "<#>, '#'"),
         ("o'brien@x.org", "#@x.org", "#"),
-        ("to: !ex#am$p*l^e`{|}~x@y.org", "to: !#@y.org", "to: !#"),
+        ("to: !ex#am$ple@y.org", "to: !#@y.org", "to: !#"),
         ("**bob@x.org** `al@x.org` {eve@x.org}", "**#@x.org** `#@x.org` {#@x.org}", "**#** `#` {#}"),
+        (
+            "INFO|order-17|bob@x.org|ok user:${name}@x.org",
+            "INFO|order-17|#@x.org|ok user:${name}@x.org",
+            "INFO|order-17|#|ok user:${name}@x.org",
+        ),
         ("/u?a=1&mail=bob@x.org", "/u?a=1&mail=#@x.org", "/u?a=1&mail=#"),
         ("mailto://bob@x.org", "mailto://#@x.org", "mailto://#"),
         ("****.b@x.org", "****#@x.org", "****#"),
@@ -217,7 +225,7 @@ mod properties {
         fn finds_the_e_mail_addresses_that_looking_back_from_each_at_sign_finds(
             text in "(@|%40|%|4|'|!|é|b|\\.de|\\.| ){0,16}",
         ) {
-            let local = regex::Regex::new(r"[\p{Alphabetic}\p{N}._%+'!#$*^`{|}\~-]*$").expect("valid");
+            let local = regex::Regex::new(r"[\p{Alphabetic}\p{N}._%+'!#$-]*$").expect("valid");
             let domain = regex::Regex::new(r"^[\p{Alphabetic}\p{N}.-]*").expect("valid");
             let sign = regex::Regex::new("@|%40").expect("valid");
             let end = regex::Regex::new(r"^.+\.\p{Alphabetic}{2,}").expect("valid");
