@@ -255,7 +255,7 @@ async fn end(tasks: &mut [JoinHandle<()>], deadline: Instant) {
 impl Leftovers {
     /// Empties all queues side by side: a destination that takes nothing must not cost the others their time.
     async fn drain(&self, deadline: Instant) {
-        let queues = self.destinations.iter().map(|destination| destination.queue.drain(deadline));
+        let queues = self.destinations.iter().map(|destination| destination.drain(deadline));
         for (destination, here) in self.destinations.iter().zip(join_all(queues).await) {
             if here.items > 0 {
                 tracing::error!(exporter = %destination.id, items = here.items, batches = here.batches, "not exported");

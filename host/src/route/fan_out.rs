@@ -10,7 +10,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::export::queue::{Awaited, Outcome, Queue};
+use crate::export::queue::{Awaited, Left, Outcome, Queue};
 use crate::export::report::Report;
 use crate::export::report::reasons::{CANCELLED, SHUTDOWN};
 use crate::model::{Batch, Refusal, Signal, TenantId};
@@ -260,6 +260,16 @@ impl Destination {
             was_late: AtomicBool::new(false),
             dropped: Mutex::default(),
         }
+    }
+
+    /// Sends what is in the queue until the deadline, gives up the rest and says how much that was.
+    pub async fn drain(&self, deadline: Instant) -> Left {
+        let left = self.queue.drain(deadline).await;
+        let untold = self.dropped.lock().unwrap_or_else(PoisonError::into_inner).rest();
+        if let Some(items) = untold {
+            tracing::error!(exporter = %self.id, items, "more copies dropped that other exporters have");
+        }
+        left
     }
 
     fn awaited(&self, alone: bool) -> Awaited {
