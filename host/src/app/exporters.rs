@@ -66,10 +66,7 @@ pub(super) fn start(
     budget: &Budget,
 ) -> Result<BTreeMap<ComponentId, Arc<Destination>>, StartError> {
     let exporters: Vec<_> = config.exporters.iter().filter(|(id, _)| runs(config, id)).collect();
-    let max_bytes = match exporters.len() {
-        0..=1 => u64::MAX,
-        others => (budget.limit_bytes() / others.min(MOST_SHARES)) as u64,
-    };
+    let max_bytes = share(budget, exporters.len());
     let started = exporters.into_iter().map(|(id, exporter)| {
         let context = Starting { id, signers, telemetry, max_bytes };
         let destination = context.start(exporter).map_err(|reason| StartError::new("exporters", id, reason))?;
@@ -177,6 +174,14 @@ impl Starting<'_> {
     }
 }
 
+/// What the queue of each of so many exporters may keep of the memory budget.
+fn share(budget: &Budget, exporters: usize) -> u64 {
+    match exporters {
+        0..=1 => u64::MAX,
+        several => (budget.limit_bytes() / several.min(MOST_SHARES)) as u64,
+    }
+}
+
 /// Without a queue it is senders that wait, each for its own request. Only for exporters whose requests take no more than
 /// the batch itself.
 fn side_by_side(queue: &QueueConfig) -> QueueConfig {
@@ -197,6 +202,20 @@ fn text(error: impl std::fmt::Display) -> String {
 mod tests {
     use super::*;
     use crate::config::Sources;
+
+    #[test]
+    fn several_queues_share_the_budget_and_one_has_it_all() {
+        let budget = Budget::new(1200);
+        assert_eq!([1, 2, 3, 4, 5].map(|exporters| share(&budget, exporters)), [u64::MAX, 600, 400, 300, 300]);
+    }
+
+    #[test]
+    fn without_a_queue_more_senders_are_served_side_by_side() {
+        let of = |enabled, num_consumers| {
+            side_by_side(&QueueConfig { enabled, num_consumers, ..QueueConfig::default() }).num_consumers
+        };
+        assert_eq!([of(true, 10), of(false, 10), of(false, 200)], [10, WITHOUT_QUEUE, 200]);
+    }
 
     #[tokio::test]
     async fn every_signer_of_what_runs_is_watched() {

@@ -62,7 +62,7 @@ impl FanOut {
     /// `debt` is what has to be booked if no exporter takes the request; those that do book its end themselves.
     ///
     /// # Errors
-    /// Refuses when no exporter has room, and when all that took it failed.
+    /// Refuses when no exporter has room, and when all that are waited for failed.
     pub(super) async fn deliver(&self, batches: Vec<Batch>, debt: &mut Debt<'_>) -> Result<(), Refusal> {
         if batches.is_empty() {
             debt.settle();
@@ -94,22 +94,26 @@ impl FanOut {
 
     /// Offers the parts of a request to all exporters, then waits for those that make senders wait, all at the same time.
     /// Gives those that took them, with what there is to wait for, and those that did not.
-    async fn offer(&self, batches: &[Batch], debt: &mut Debt<'_>) -> (Vec<Taken<'_>>, Vec<&Arc<Destination>>) {
+    async fn offer<'a>(
+        &'a self,
+        batches: &[Batch],
+        debt: &mut Debt<'_>,
+    ) -> (Vec<Taken<'a>>, Vec<&'a Arc<Destination>>) {
         let alone = self.destinations.len() == 1;
         let (mut taken, mut full) = (Vec::new(), Vec::new());
-        let mut take = |taken: &mut Vec<Taken<'_>>| {
+        let mut book = |taken: &mut Vec<Taken<'a>>, one: Taken<'a>| {
             // At once and not in the end, which a sender that goes away does not wait for.
             if !taken.is_empty() {
                 self.book_copies(batches, 1);
             }
             debt.settle();
+            taken.push(one);
         };
         for destination in self.destinations.iter() {
             match destination.queue.try_push(batches, destination.awaited(alone)) {
                 Some(results) => {
                     destination.was_late.store(false, Ordering::Relaxed);
-                    take(&mut taken);
-                    taken.push((destination, results));
+                    book(&mut taken, (destination, results));
                 }
                 None => full.push(destination),
             }
@@ -130,8 +134,7 @@ impl FanOut {
             waiting.retain(|other| !Arc::ptr_eq(other, destination));
             match results {
                 Some(results) => {
-                    take(&mut taken);
-                    taken.push((destination, results));
+                    book(&mut taken, (destination, results));
                     until.get_or_insert_with(|| Instant::now() + PATIENCE_FOR_COPIES);
                 }
                 None => full.push(destination),

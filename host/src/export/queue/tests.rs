@@ -422,6 +422,8 @@ async fn a_batch_whose_sender_went_away_is_not_sent_any_more() {
         drop(outcome);
         assert_eq!(bench.finish().await, sent(&[(0, "aa")]), "nothing is sent a second time");
         assert_eq!(bench.report.take(), ["given back 2 cancelled"]);
+        let reason = "no answer before the sender went away".to_owned();
+        assert!(matches!(bench.queue.health(), Health::Fails { reason: found, .. } if found == reason));
         // One that left before its turn.
         let bench = Bench::new(settings(), [Answer::Delivered]);
         drop(bench.queue.try_push(&[text_batch("aa")], awaited).expect("taken"));

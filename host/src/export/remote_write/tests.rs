@@ -355,7 +355,7 @@ fn exponential_histograms_that_prometheus_does_not_have_are_dropped_with_the_rea
         positive: Some(Buckets { offset: 0, bucket_counts: vec![1; buckets] }),
         ..Default::default()
     };
-    let stale = ExponentialHistogramDataPoint { flags: 1, ..of(0, 0) };
+    let stale = ExponentialHistogramDataPoint { flags: 1, count: 5, zero_count: 2, ..of(0, 3) };
     let bytes = exponential(vec![of(-5, 1), of(0, 100_001), of(-4, 100_000), stale]);
     let translated = translate::translate(&plain(), "", &bytes, 0);
     let dropped: Vec<_> = translated.dropped.iter().map(|dropped| (dropped.items, dropped.reason)).collect();
@@ -364,7 +364,10 @@ fn exponential_histograms_that_prometheus_does_not_have_are_dropped_with_the_rea
     let histograms: Vec<_> = requests.iter().flat_map(|r| &r.timeseries).flat_map(|one| &one.histograms).collect();
     assert_eq!(histograms.len(), 2);
     assert_eq!((histograms[0].schema, histograms[0].positive_deltas.len()), (-4, 100_000));
-    assert_eq!((histograms[1].count, histograms[1].sum.to_bits()), (0, STALE_NAN));
+    let stale = histograms[1];
+    assert_eq!((stale.count, stale.sum.to_bits()), (0, STALE_NAN));
+    // Prometheus refuses buckets that don't add up to the count.
+    assert_eq!((stale.zero_count, stale.positive_spans.len(), stale.positive_deltas.len()), (0, 0, 0));
 }
 
 #[test]
@@ -429,6 +432,50 @@ fn the_first_of_several_values_names_the_service() {
     let resource = vec![text("service.name", "shop"), text("service.name", "mine")];
     let bytes = request(resource, vec![gauge("g", vec![point(vec![], 5, 1.0)])]);
     assert_eq!(series(&plain(), &bytes), ["{__name__=g,job=shop} 1@5"]);
+}
+
+#[test]
+fn target_info_has_the_labels_that_the_collector_gives_it() {
+    let target_info = Translation { target_info: true, ..plain() };
+    let of = |resource| series(&target_info, &request(resource, vec![gauge("g", vec![point(vec![], 5, 1.0)])]));
+    let service = || text("service.name", "shop");
+    let joined = of(vec![service(), text("a.b", "1"), text("a_b", "2"), text("_id", "3")]);
+    assert_eq!(joined[1], "{__name__=target_info,_id=3,a_b=1;2,job=shop} 1@5");
+    assert_eq!(of(vec![text("job", "j"), text("x", "1")])[1], "{__name__=target_info,job=j,x=1} 1@5");
+    assert_eq!(of(vec![text("service.name", ""), text("x", "1")]), ["{__name__=g} 1@5"], "nothing names the target");
+}
+
+#[test]
+fn attributes_of_a_scope_become_labels_by_their_whole_name() {
+    let bytes = request(vec![], vec![gauge("g", vec![point(vec![], 5, 1.0)])]);
+    let mut tree = ExportMetricsServiceRequest::decode(bytes.as_slice()).expect("a request");
+    let scope = tree.resource_metrics[0].scope_metrics[0].scope.get_or_insert_default();
+    scope.attributes = vec![text("1k", "a"), text("_x", "b"), text("__z__", "c")];
+    let translation = Translation { scope_info: true, ..plain() };
+    let found = series(&translation, &tree.encode_to_vec());
+    assert!(found[0].contains("otel_scope_1k=a,") && found[0].contains("otel_scope_x=b"), "{found:?}");
+    assert!(found[0].contains("otel_scope_z_=c"), "{found:?}");
+}
+
+#[test]
+fn metadata_has_prometheus_units_and_types() {
+    let translation = Translation { metadata: true, ..plain() };
+    let of = |mut metric: Metric, unit: &str, kind: &str| {
+        metric.unit = unit.into();
+        metric.metadata = vec![text("prometheus.type", kind)];
+        let translated = translate::translate(&translation, "", &request(vec![], vec![metric]), 0);
+        let one = translated.metadata.into_iter().next().expect("metadata");
+        (one.kind, one.unit)
+    };
+    let gauge = || gauge("g", vec![point(vec![], 5, 1.0)]);
+    assert_eq!(of(gauge(), "ms", ""), (2, "milliseconds".into()));
+    assert_eq!(of(gauge(), "1/s", "unknown"), (0, "per_second".into()));
+    let state = || {
+        let Some(Data::Sum(mut data)) = sum("s", 2, vec![point(vec![], 5, 1.0)]).data else { panic!("a sum") };
+        data.is_monotonic = false;
+        Metric { name: "s".into(), data: Some(Data::Sum(data)), ..Default::default() }
+    };
+    assert_eq!((of(state(), "", "info").0, of(state(), "", "stateset").0, of(state(), "", "").0), (6, 7, 2));
 }
 
 #[test]

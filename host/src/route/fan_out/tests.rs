@@ -232,6 +232,8 @@ async fn what_is_refused_for_good_is_not_sent_again_for_a_full_queue_where_other
     let three = FanOut::new(vec![full, refusing(), other], telemetry.clone());
     let refused = answer(&three, &telemetry, &["refused"]).await;
     assert!(matches!(refused, Err(Refusal::Permanent { .. })), "{refused:?}");
+    let page = telemetry.metrics.render().expect("a page");
+    assert!(page.contains("otelcol_exporter_enqueue_failed_spans{exporter=\"full\"} 6"), "it turned both away: {page}");
 }
 
 /// One whose items were refused with others' must not take them for delivered.

@@ -56,6 +56,26 @@ fn names_ecs_metrics_as_each_generation_did() {
 }
 
 #[test]
+fn names_odd_units_and_labels_as_the_collector_does() {
+    let name = |unit| metric_name(Naming::WithSuffixes, "", "m", unit, Kind::Other).expect("a name");
+    assert_eq!(
+        ["mm[Hg]", "a:b", "mm[Hg]/s", "By/[x]"].map(name),
+        ["m_mm_Hg_", "m_a:b", "m_mm_Hg_per_second", "m_bytes_per_x"]
+    );
+    assert_eq!(
+        ["ms", "%", "1/s", "1", "By/s"].map(unit_name),
+        ["milliseconds", "percent", "per_second", "", "bytes_per_second"]
+    );
+    for (key, expected) in
+        [("地域", Some("key_")), ("_", Some("key_")), ("...", Some("key_")), ("__", None), ("___", None)]
+    {
+        assert_eq!(label_name(Naming::WithSuffixes, key).as_deref(), expected, "{key}");
+    }
+    assert_eq!(target_info_label_name("_id").as_deref(), Some("_id"));
+    assert_eq!(target_info_label_name("1k").as_deref(), Some("key_1k"));
+}
+
+#[test]
 fn underscores_alone_are_no_name() {
     assert_eq!(metric_name(Naming::WithSuffixes, "", "...", "", Kind::Other), None);
     assert_eq!(metric_name(Naming::WithoutSuffixes, "", "__", "", Kind::Other), None);
