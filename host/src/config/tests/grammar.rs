@@ -218,12 +218,25 @@ fn reads_a_secret_from_a_file() {
     assert_eq!(otlp.client.headers.iter().map(|(_, value)| value.expose()).collect::<Vec<_>>(), ["s3cr$t: x"]);
 }
 
+/// What looks like a variable there may be a part of a password.
+#[test]
+fn names_no_variable_of_a_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("token");
+    std::fs::write(&path, "pa${hunter2}y").expect("a file");
+    let more = format!("exporters: {{otlp: {{endpoint: 'a:1', headers: {{a: '${{file:{}}}'}}}}}}", path.display());
+    let config = load_texts(&[("a", SMALL), ("b", &more)], &[]).expect("loads");
+    let warnings: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    assert!(warnings.iter().any(|warning| warning.contains("a variable is not set")), "{warnings:?}");
+    assert!(warnings.iter().all(|warning| !warning.contains("hunter2")), "{warnings:?}");
+}
+
 #[test]
 fn expands_what_a_file_says() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = |name: &str| directory.path().join(name).display().to_string();
     let inner = format!(
-        "endpoint: ${{env:E}}\nheaders: {{a: '${{env:S}}', b: pa$$$UPPER, c: 'Bearer ${{file:{}}}'}}",
+        "endpoint: ${{env:E}}\nkeepalive::time: 33s\nheaders: {{a: '${{env:S}}', b: pa$$$UPPER, c: 'Bearer ${{file:{}}}'}}",
         path("token")
     );
     for (name, text) in [("otlp", inner.as_str()), ("token", "x-${env:S}"), ("bad", "timeout: 1s\n\nendpont: a:1")] {
@@ -234,6 +247,7 @@ fn expands_what_a_file_says() {
     let config = load_texts(&[("a", SMALL), ("b", &more)], &environment).expect("loads");
     let Some(ExporterConfig::Otlp(otlp)) = config.exporters.get(&id("otlp")) else { panic!("no otlp exporter") };
     assert_eq!(otlp.client.endpoint.as_str(), "a:1");
+    assert_eq!(otlp.client.keepalive.as_ref().map(|own| own.time), Some(Duration::from_secs(33)));
     let headers: Vec<_> = otlp.client.headers.iter().map(|(_, value)| value.expose()).collect();
     assert_eq!(headers, ["$$${E}", "pa$$UPPER", "Bearer x-$$${E}"]);
 

@@ -460,3 +460,20 @@ async fn is_full_when_its_bytes_are_more_than_its_share() {
     let bench = Bench::new(QueueSettings { max_bytes: 4, ..settings() }, [Answer::Delivered]);
     assert!(bench.push("aaaaaaa"));
 }
+
+/// Lines come now and then; the last of them must not be left out.
+#[tokio::test(start_paused = true)]
+async fn what_was_not_told_yet_is_told_at_the_end() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let writer = Mutex::new(file.reopen().expect("a file"));
+    let log = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).finish();
+    let _logged = tracing::subscriber::set_default(log);
+    let bench = Bench::new(settings(), [Answer::Refused, Answer::Refused]);
+    assert!(bench.push("aa") && bench.push("bbb"));
+    bench.finish().await;
+    let said = std::fs::read_to_string(file.path()).expect("text");
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(lines[0].contains("items refused by the destination and lost") && lines[0].contains("items=2"), "{said}");
+    assert!(lines[1].contains("more items refused by the destination") && lines[1].contains("items=3"), "{said}");
+}

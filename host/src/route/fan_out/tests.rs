@@ -273,6 +273,25 @@ async fn a_full_queue_that_makes_senders_wait_keeps_nobody_else_waiting() {
     assert_eq!(begun.elapsed(), Duration::ZERO);
 }
 
+/// Once one of them has it, the rest are waited for as copies.
+#[tokio::test(start_paused = true)]
+async fn a_dead_queue_keeps_a_slow_one_waiting_no_longer_than_a_copy_may() {
+    let telemetry = Telemetry::new("test").expect("metrics");
+    let gates = [0, 0].map(|open| Arc::new(Semaphore::new(open)));
+    let [dead, slow] = [("dead", 0), ("slow", 1)].map(|(id, gate)| destination(id, 1, true, &gates[gate], &telemetry));
+    for queue in [&dead.queue, &slow.queue] {
+        assert!(queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
+    }
+    let fan_out = FanOut::new(vec![dead, slow], telemetry.clone());
+    let begun = Instant::now();
+    let opening = async {
+        tokio::time::sleep(PATIENCE / 10).await;
+        gates[1].add_permits(100);
+    };
+    let (answer, ()) = tokio::join!(answer(&fan_out, &telemetry, &["acme"]), opening);
+    assert_eq!((answer, begun.elapsed()), (Ok(()), PATIENCE / 10 + PATIENCE_FOR_COPIES));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_full_queue_turns_away_is_counted_as_not_enqueued() {
     let telemetry = Telemetry::new("test").expect("metrics");
