@@ -115,7 +115,7 @@ impl Starting<'_> {
                 self.queue(Debug::new(&id, config).map_err(text)?, &one_at_a_time(), &RetryConfig::DEFAULT)
             }
             ExporterConfig::File(config) => {
-                self.queue(File::new(&id, config).map_err(text)?, &one_at_a_time(), &RetryConfig::DEFAULT)
+                self.queue(File::new(config).map_err(text)?, &one_at_a_time(), &RetryConfig::DEFAULT)
             }
         }
     }

@@ -63,7 +63,7 @@ impl DeadLetters {
         let now = SystemTime::now();
         let (line, kept) = line(exporter, batch, letter, now);
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        match file.write_through(&line, now) {
+        match file.write(&line, now) {
             Ok(()) => kept,
             Err(error) => {
                 tracing::error!(exporter, %error, "the dead letter file can't be written");

@@ -2,11 +2,10 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, SystemTime};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use tokio::task::AbortHandle;
 
 use crate::config::component::{FileCompression, FileConfig, FileFormat};
 use crate::export::otlp_json::to_json;
@@ -24,17 +23,14 @@ mod tests;
 /// The zstd library's default.
 const ZSTD_LEVEL: i32 = 3;
 
-/// Writes OTLP to files. What is still buffered is written out when it is dropped.
+/// Writes OTLP to files.
 pub struct File {
-    id: String,
     format: FileFormat,
     compression: FileCompression,
     writes_lines: bool,
     /// The resource attribute that names the file, if there is more than one.
     group_by: Option<String>,
-    flush_at_once: bool,
-    files: Arc<Mutex<Files>>,
-    flushing: Option<AbortHandle>,
+    files: Mutex<Files>,
 }
 
 /// What is appended to a file in one go; a clone shares its bytes.
@@ -55,27 +51,18 @@ pub struct FileError {
 }
 
 impl File {
-    /// Opens the file of the exporter with this id; with `group_by`, files are opened as they are needed.
+    /// Opens the file; with `group_by`, files are opened as they are needed.
     ///
     /// # Errors
     /// If the file can't be opened.
-    pub fn new(id: &str, config: &FileConfig) -> Result<Self, FileError> {
+    pub fn new(config: &FileConfig) -> Result<Self, FileError> {
         let files = Files::new(config).map_err(|error| FileError { path: config.path.clone(), error })?;
-        let files = Arc::new(Mutex::new(files));
-        let interval = config.flush_interval.get();
-        let flushing = (!interval.is_zero()).then(|| {
-            let task = tokio::spawn(flush_now_and_then(id.to_owned(), Arc::downgrade(&files), interval));
-            task.abort_handle()
-        });
         Ok(Self {
-            id: id.to_owned(),
             format: config.format,
             compression: config.compression,
             writes_lines: config.writes_lines(),
             group_by: config.group_by.enabled.then(|| config.group_by.resource_attribute.clone()),
-            flush_at_once: interval.is_zero(),
-            files,
-            flushing,
+            files: Mutex::new(files),
         })
     }
 
@@ -99,11 +86,7 @@ impl File {
 
     fn write(&self, record: &Record) -> io::Result<()> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = files.file(record.segment.as_deref())?;
-        match self.flush_at_once {
-            true => file.write_through(&record.bytes, SystemTime::now()),
-            false => file.write(&record.bytes, SystemTime::now()),
-        }
+        files.file(record.segment.as_deref())?.write(&record.bytes, SystemTime::now())
     }
 }
 
@@ -152,29 +135,4 @@ fn is_about_the_name(error: &io::Error) -> bool {
     // `AlreadyExists` is said of a directory in whose place there is a file.
     use io::ErrorKind::{AlreadyExists, InvalidFilename, InvalidInput, IsADirectory, NotADirectory};
     matches!(error.kind(), InvalidFilename | AlreadyExists | InvalidInput | IsADirectory | NotADirectory)
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        if let Some(task) = &self.flushing {
-            task.abort();
-        }
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = files.flush() {
-            tracing::error!(exporter = self.id, %error, "the last telemetry can't be written to its file");
-        }
-    }
-}
-
-async fn flush_now_and_then(exporter: String, files: Weak<Mutex<Files>>, interval: Duration) {
-    let mut ticks = tokio::time::interval(interval);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let Some(files) = files.upgrade() else { return };
-        let result = files.lock().unwrap_or_else(PoisonError::into_inner).flush();
-        if let Err(error) = result {
-            tracing::warn!(exporter, %error, "telemetry can't be written to its file, will try again");
-        }
-    }
 }

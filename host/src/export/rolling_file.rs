@@ -14,8 +14,6 @@ use jiff::tz::TimeZone;
 const BACKUP_TIME: &str = "%Y-%m-%dT%H-%M-%S.%3f";
 /// Telemetry may tell who did what; the Collector's file exporter creates its files for their owner alone, too.
 const MODE: u32 = 0o600;
-/// Enough to write many small lines with one system call.
-const BUFFER_BYTES: usize = 64 * 1024;
 
 /// When a file is set aside, and how long backups stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +34,7 @@ pub struct RollingFile {
     path: PathBuf,
     rotation: Option<Rotation>,
     file: File,
-    /// Whole records that are not in the file yet.
-    buffer: Vec<u8>,
-    /// Bytes in the file and in the buffer.
+    /// Bytes in the file.
     written_bytes: u64,
 }
 
@@ -50,7 +46,7 @@ impl RollingFile {
     pub fn open(path: &Path, append: bool, rotation: Option<Rotation>) -> io::Result<Self> {
         let file = open(path, append, MODE)?;
         let written_bytes = file.metadata()?.len();
-        Ok(Self { path: path.to_owned(), rotation, file, buffer: Vec::new(), written_bytes })
+        Ok(Self { path: path.to_owned(), rotation, file, written_bytes })
     }
 
     /// As `open`, for records that are lines: one that was torn when a process was killed is ended first, so that the
@@ -64,17 +60,16 @@ impl RollingFile {
         let is_torn = |length: u64| length > 0 && last_byte(path, length).is_ok_and(|last| last != b'\n');
         if is_torn(opened.written_bytes) {
             tracing::warn!(path = %path.display(), "the last line of the file was torn, it is ended where it stands");
-            opened.buffer.push(b'\n');
-            opened.written_bytes += 1;
+            opened.append(b"\n")?;
         }
         Ok(opened)
     }
 
-    /// Appends a record, which always stays in one file; `now` names the backup if the file is set aside before. It may
-    /// be in the file only after `flush`.
+    /// Appends a record, which always stays in one file, and hands it to the operating system; `now` names the backup if
+    /// the file is set aside before.
     ///
     /// # Errors
-    /// Whatever the operating system says, such as a full disk; then nothing of the record will be in the file.
+    /// Whatever the operating system says, such as a full disk; then nothing of the record is in the file.
     pub fn write(&mut self, record: &[u8], now: SystemTime) -> io::Result<()> {
         if let Some(rotation) = self.rotation {
             let size = self.written_bytes.saturating_add(record.len() as u64);
@@ -82,44 +77,16 @@ impl RollingFile {
                 self.rotate(rotation, now)?;
             }
         }
-        if self.buffer.len() + record.len() > BUFFER_BYTES {
-            self.flush()?;
-        }
-        match record.len() {
-            0..=BUFFER_BYTES => self.buffer.extend_from_slice(record),
-            _ => put(&mut self.file, record, Write::write)?,
-        }
-        self.written_bytes += record.len() as u64;
-        Ok(())
+        self.append(record)
     }
 
-    /// Appends a record, and hands it to the operating system.
-    ///
-    /// # Errors
-    /// As `write`.
-    pub fn write_through(&mut self, record: &[u8], now: SystemTime) -> io::Result<()> {
-        self.write(record, now)?;
-        let flushed = self.flush();
-        if flushed.is_err() {
-            // It is the last one in the buffer, which is still whole.
-            self.buffer.truncate(self.buffer.len().saturating_sub(record.len()));
-            self.written_bytes = self.written_bytes.saturating_sub(record.len() as u64);
-        }
-        flushed
-    }
-
-    /// Hands everything to the operating system.
-    ///
-    /// # Errors
-    /// Whatever it says; then everything is still there for another time.
-    pub fn flush(&mut self) -> io::Result<()> {
-        put(&mut self.file, &self.buffer, Write::write)?;
-        self.buffer.clear();
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        put(&mut self.file, bytes, Write::write)?;
+        self.written_bytes += bytes.len() as u64;
         Ok(())
     }
 
     fn rotate(&mut self, rotation: Rotation, now: SystemTime) -> io::Result<()> {
-        self.flush()?;
         // Whoever was let in to the file before is let in to the next one.
         let mode = self.file.metadata()?.permissions().mode() & 0o777;
         match std::fs::rename(&self.path, self.backup_path(rotation, now)) {
@@ -270,7 +237,6 @@ mod tests {
         for record in ["12345", "6789\n", "x"] {
             file.write(record.as_bytes(), at(1_663_131_734)).expect("written");
         }
-        file.flush().expect("flushed");
         assert_eq!(names(directory.path()), ["data-2022-09-14T05-02-14.000.json", "data.json"]);
         assert_eq!(std::fs::read_to_string(path).expect("file"), "x");
     }
@@ -281,7 +247,6 @@ mod tests {
         let mut file = RollingFile::open(&directory.path().join("d"), false, Some(rotation())).expect("file");
         file.write(&[b'x'; 11], at(0)).expect("written");
         file.write(&[b'y'; 11], at(0)).expect("written");
-        file.flush().expect("flushed");
         assert_eq!(names(directory.path()), ["d", "d-1970-01-01T00-00-00.000"]);
     }
 
@@ -307,7 +272,7 @@ mod tests {
         for append in [true, false] {
             let path = directory.path().join("data.json");
             let mut file = RollingFile::open(&path, append, None).expect("file");
-            file.write_through(b"whole\n", at(0)).expect("written");
+            file.write(b"whole\n", at(0)).expect("written");
             let mut room = 3;
             let fills_up = |file: &mut File, bytes: &[u8]| {
                 let fits = bytes.len().min(std::mem::take(&mut room));
@@ -315,23 +280,10 @@ mod tests {
             };
             let error = put(&mut file.file, b"torn off", fills_up).expect_err("a full disk");
             assert_eq!(error.kind(), ErrorKind::StorageFull);
-            file.write_through(b"again\n", at(0)).expect("written");
+            file.write(b"again\n", at(0)).expect("written");
             assert_eq!(std::fs::read_to_string(&path).expect("file"), "whole\nagain\n");
             std::fs::remove_file(&path).expect("removed");
         }
-    }
-
-    #[test]
-    fn what_could_not_be_written_through_does_not_come_later() {
-        let directory = tempfile::tempdir().expect("directory");
-        let mut file = RollingFile::open(Path::new("/dev/full"), true, None).expect("file");
-        file.write(b"buffered\n", at(0)).expect("buffered");
-        assert_eq!(file.write_through(b"refused\n", at(0)).expect_err("full").kind(), ErrorKind::StorageFull);
-        assert_eq!(file.write(&[b'x'; 2 * BUFFER_BYTES], at(0)).expect_err("full").kind(), ErrorKind::StorageFull);
-        let path = directory.path().join("data.json");
-        file.file = open(&path, true, MODE).expect("file");
-        file.write_through(b"last\n", at(0)).expect("written");
-        assert_eq!(std::fs::read_to_string(&path).expect("file"), "buffered\nlast\n");
     }
 
     #[test]
@@ -339,10 +291,10 @@ mod tests {
         let directory = tempfile::tempdir().expect("directory");
         let path = directory.path().join("data.json");
         let mut file = RollingFile::open(&path, false, Some(rotation())).expect("file");
-        file.write_through(b"123456789\n", at(0)).expect("written");
+        file.write(b"123456789\n", at(0)).expect("written");
         std::fs::remove_file(&path).expect("removed");
         for _ in 0..2 {
-            file.write_through(b"abcdefghi\n", at(0)).expect("written");
+            file.write(b"abcdefghi\n", at(0)).expect("written");
         }
         assert_eq!(std::fs::read_to_string(&path).expect("file"), "abcdefghi\n");
         assert_eq!(names(directory.path()).len(), 2);
@@ -385,7 +337,6 @@ mod tests {
             std::fs::write(&path, "old").expect("written");
             let mut file = RollingFile::open(&path, append, None).expect("file");
             file.write(b"new", at(0)).expect("written");
-            file.flush().expect("flushed");
             assert_eq!(std::fs::read_to_string(&path).expect("file"), expected);
         }
     }
@@ -397,7 +348,7 @@ mod tests {
         for (found, expected) in [("whole\ntor", "whole\ntor\nnew\n"), ("whole\n", "whole\nnew\n"), ("", "new\n")] {
             std::fs::write(&path, found).expect("written");
             let mut file = RollingFile::open_lines(&path, true, None).expect("file");
-            file.write_through(b"new\n", at(0)).expect("written");
+            file.write(b"new\n", at(0)).expect("written");
             assert_eq!(std::fs::read_to_string(&path).expect("file"), expected);
         }
     }

@@ -27,7 +27,7 @@ pub struct FileConfig {
     pub format: FileFormat,
     /// Compresses each request by itself; they then stand behind their length in 4 bytes. Default: none.
     pub compression: FileCompression,
-    /// How often buffered data is written out. Default: 1s; 0 writes at once.
+    /// Accepted as in the collector, has no effect: each request is written at once.
     pub flush_interval: Duration,
     /// Writes a file per value of a resource attribute.
     pub group_by: GroupByConfig,

@@ -58,23 +58,9 @@ impl Files {
             self.create_directory(&path)?;
             let open = if self.are_lines { RollingFile::open_lines } else { RollingFile::open };
             let file = open(&path, self.append, self.rotation)?;
-            if let Some((path, mut closed)) = self.open.push(path.clone(), file)
-                && let Err(error) = closed.flush()
-            {
-                tracing::error!(path = %path.display(), %error, "the last telemetry can't be written to its file");
-            }
+            self.open.put(path.clone(), file);
         }
         self.open.get_mut(&path).ok_or_else(|| io::Error::other("no file is open"))
-    }
-
-    /// Hands everything to the operating system; tries all files before it returns the first error.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
-        let mut result = Ok(());
-        for (_, file) in &mut self.open {
-            let flushed = file.flush();
-            result = result.and(flushed);
-        }
-        result
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {

@@ -7,7 +7,6 @@ use prost::Message;
 
 use super::*;
 use crate::config::component::{GroupByConfig, RotationConfig};
-use crate::config::types;
 use crate::export::testing::{batch, samples};
 
 fn config(path: &Path) -> FileConfig {
@@ -30,7 +29,7 @@ async fn export(exporter: &File, batch: &Batch) -> u64 {
 async fn writes_a_request_per_line() {
     let directory = tempfile::tempdir().expect("directory");
     let path = directory.path().join("traces.jsonl");
-    let exporter = File::new("file", &config(&path)).expect("exporter");
+    let exporter = File::new(&config(&path)).expect("exporter");
     assert_eq!(export(&exporter, &traces()).await + export(&exporter, &traces()).await, 4);
     drop(exporter);
     let text = std::fs::read_to_string(path).expect("file");
@@ -50,7 +49,7 @@ async fn puts_lengths_in_front_of_protobuf_and_of_compressed_requests() {
     for (format, compression) in cases {
         let directory = tempfile::tempdir().expect("directory");
         let path = directory.path().join("traces");
-        let exporter = File::new("file", &FileConfig { format, compression, ..config(&path) }).expect("exporter");
+        let exporter = File::new(&FileConfig { format, compression, ..config(&path) }).expect("exporter");
         export(&exporter, &traces()).await;
         export(&exporter, &traces()).await;
         drop(exporter);
@@ -74,22 +73,16 @@ async fn puts_lengths_in_front_of_protobuf_and_of_compressed_requests() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn writes_buffers_out_at_the_interval() {
+/// What counts as exported must not wait in the process.
+#[tokio::test]
+async fn has_in_the_file_what_it_calls_delivered() {
     let directory = tempfile::tempdir().expect("directory");
     let path = directory.path().join("traces.jsonl");
-    let length = || std::fs::metadata(&path).expect("file").len();
-    let exporter = File::new("file", &config(&path)).expect("exporter");
-    tokio::time::sleep(Duration::from_millis(1)).await;
-    export(&exporter, &traces()).await;
-    assert_eq!(length(), 0);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    assert!(length() > 0);
-
-    let flush_interval = types::Duration::ZERO;
-    let exporter = File::new("file", &FileConfig { flush_interval, ..config(&path) }).expect("exporter");
-    export(&exporter, &traces()).await;
-    assert!(length() > 0);
+    let exporter = File::new(&config(&path)).expect("exporter");
+    for written in 1..=2 {
+        assert_eq!(export(&exporter, &traces()).await, 2);
+        assert_eq!(std::fs::read_to_string(&path).expect("file").lines().count(), written);
+    }
 }
 
 #[tokio::test]
@@ -98,7 +91,7 @@ async fn starts_a_new_file_when_the_old_one_is_full() {
     let rotation = Some(RotationConfig { max_megabytes: 1, ..RotationConfig::default() });
     let again = rotation.clone();
     let path = directory.path().join("traces.jsonl");
-    let exporter = File::new("file", &FileConfig { rotation, ..config(&path) }).expect("exporter");
+    let exporter = File::new(&FileConfig { rotation, ..config(&path) }).expect("exporter");
     let length = exporter.encode(&traces(), 0).requests[0].bytes.len();
     let per_file = MEGABYTE / length;
     for _ in 0..=per_file {
@@ -108,7 +101,7 @@ async fn starts_a_new_file_when_the_old_one_is_full() {
     assert_eq!(std::fs::read_dir(directory.path()).expect("directory").count(), 2);
     assert_eq!(std::fs::read_to_string(&path).expect("file").lines().count(), 1);
     // The next start goes on where the last one ended.
-    let exporter = File::new("file", &FileConfig { rotation: again, ..config(&path) }).expect("exporter");
+    let exporter = File::new(&FileConfig { rotation: again, ..config(&path) }).expect("exporter");
     export(&exporter, &traces()).await;
     drop(exporter);
     assert_eq!(std::fs::read_dir(directory.path()).expect("directory").count(), 2);
@@ -138,7 +131,7 @@ async fn writes_a_file_per_value_of_a_resource_attribute() {
     // One file open at a time: each is closed for the other, and appended to later.
     let group_by = GroupByConfig { enabled: true, resource_attribute: "service.name".into(), max_open_files: 1 };
     let path = directory.path().join("logs/*.jsonl");
-    let exporter = File::new("file", &FileConfig { group_by, ..config(&path) }).expect("exporter");
+    let exporter = File::new(&FileConfig { group_by, ..config(&path) }).expect("exporter");
     let encoded = exporter.encode(&batch, 0);
     assert_eq!(encoded.requests.iter().map(|record| record.items).collect::<Vec<_>>(), [4, 2]);
     assert_eq!((encoded.dropped[0].items, encoded.dropped[0].reason), (2, "no_path_segment"));
@@ -160,7 +153,7 @@ async fn a_resource_without_records_makes_no_file() {
     request.resource_spans.iter_mut().for_each(|resource| resource.scope_spans.clear());
     let group_by = GroupByConfig { enabled: true, resource_attribute: "service.name".into(), max_open_files: 1 };
     let path = directory.path().join("*.jsonl");
-    let exporter = File::new("file", &FileConfig { group_by, ..config(&path) }).expect("exporter");
+    let exporter = File::new(&FileConfig { group_by, ..config(&path) }).expect("exporter");
     let encoded = exporter.encode(&batch(0, request.encode_to_vec()), 0);
     assert_eq!((encoded.requests, encoded.dropped), (vec![], vec![]));
 }
@@ -171,7 +164,7 @@ async fn refuses_what_no_file_can_be_named_after() {
     let directory = tempfile::tempdir().expect("directory");
     let group_by = GroupByConfig { enabled: true, resource_attribute: "service.name".into(), max_open_files: 8 };
     let path = directory.path().join("*");
-    let exporter = File::new("file", &FileConfig { group_by, ..config(&path) }).expect("exporter");
+    let exporter = File::new(&FileConfig { group_by, ..config(&path) }).expect("exporter");
     let record = |segment: &str| Record { segment: Some(segment.to_owned()), items: 3, bytes: "x\n".into() };
     assert_eq!(exporter.send(record("a")).await.delivered, 3);
     for segment in ["a/b", &"x".repeat(256), ""] {
@@ -187,9 +180,7 @@ async fn refuses_what_no_file_can_be_named_after() {
 
 #[tokio::test]
 async fn tries_again_when_a_file_can_not_be_written() {
-    let full =
-        File::new("file", &FileConfig { flush_interval: types::Duration::ZERO, ..config(Path::new("/dev/full")) });
-    let full = full.expect("exporter");
+    let full = File::new(&config(Path::new("/dev/full"))).expect("exporter");
     let record = full.encode(&traces(), 0).requests.remove(0);
     let again = full.send(record.clone()).await.again.expect("again");
     assert_eq!(again.requests, [(record, 2)]);
@@ -199,7 +190,7 @@ async fn tries_again_when_a_file_can_not_be_written() {
 async fn makes_a_directory_only_if_told_to() {
     let directory = tempfile::tempdir().expect("directory");
     let path = directory.path().join("a/b/traces.jsonl");
-    let error = File::new("file", &config(&path)).err().expect("no directory");
+    let error = File::new(&config(&path)).err().expect("no directory");
     assert_eq!(error.to_string(), format!("path {}: No such file or directory (os error 2)", path.display()));
-    File::new("file", &FileConfig { create_directory: true, ..config(&path) }).expect("exporter");
+    File::new(&FileConfig { create_directory: true, ..config(&path) }).expect("exporter");
 }

@@ -107,15 +107,12 @@ impl Running {
         self.dir.join("data/plugins")
     }
 
-    /// Its books, once nothing is in flight and what was exported is in the files.
+    /// Its books, once nothing is in flight.
     pub(crate) fn settled(&self) -> Result<Books> {
-        let books = web::eventually("settled ledger", PATIENCE, || {
+        web::eventually("settled ledger", PATIENCE, || {
             let books = Books::read(&self.metrics()?)?;
             Ok(books.settled().then_some(books))
-        })?;
-        // Longer than the file exporters' flush_interval.
-        std::thread::sleep(Duration::from_millis(600));
-        Ok(books)
+        })
     }
 
     /// Waits until every pipeline runs the plugin that was put into the directory.
