@@ -7,7 +7,6 @@ use crate::evaluate::parse_network;
 use crate::fields;
 use crate::functions::{self, Function, Gives, Signature};
 use crate::ottl::{Call, Comparison, Condition, Mistake, Operand, Path, Term};
-use crate::pattern;
 use crate::program::{Expression, Slots, Test, Written};
 use crate::strategy;
 use crate::value::{Value, compare};
@@ -140,7 +139,7 @@ impl Compiler<'_> {
     fn is_match(&mut self, target: &Operand, pattern: &Operand) -> Result<Expression, Mistake> {
         let mut patterns = Vec::new();
         if let Some(setup) = &mut self.setup {
-            let compiled = setup.regex(&pattern::from_go(text(pattern)));
+            let compiled = setup.go_regex(text(pattern));
             patterns.push(compiled.map_err(|reason| Mistake::new(pattern.column, format!("bad pattern: {reason}")))?);
         }
         let target = Box::new(self.operand(target)?);

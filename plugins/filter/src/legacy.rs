@@ -7,7 +7,6 @@ use crate::config::{Attribute, Library, LogMatch, MatchType, MetricMatch, SpanMa
 use crate::context::Context;
 use crate::fields::{ANY_TYPE, Reading, Resolved, Shape};
 use crate::ottl::Comparison;
-use crate::pattern;
 use crate::program::{Atom, Expression, Slots, Strategy, Test, Wanted, Written};
 use crate::strategy;
 use crate::value::Value;
@@ -162,7 +161,7 @@ impl Matcher<'_> {
         for (i, text) in patterns.iter().enumerate() {
             // The same pattern twice, as people have it in long lists, counts once.
             let known = patterns[..i].contains(text);
-            match self.setup.as_mut().filter(|_| !known).map(|setup| setup.regex(&pattern::from_go(text))) {
+            match self.setup.as_mut().filter(|_| !known).map(|setup| setup.go_regex(text)) {
                 Some(Ok(pattern)) => compiled.push(pattern),
                 Some(Err(reason)) => self.error(&format!("{key}[{i}]"), format!("bad pattern: {reason}")),
                 None => {}

@@ -9,7 +9,6 @@ mod fields;
 mod functions;
 mod legacy;
 mod ottl;
-mod pattern;
 mod plan;
 mod program;
 mod strategy;

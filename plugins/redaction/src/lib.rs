@@ -3,7 +3,6 @@
 mod body_path;
 mod config;
 mod detect;
-mod dialect;
 mod drafts;
 mod keys;
 mod merge;

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use sluice_sdk::{
     Batch, ConfigErrors, Descriptor, Drops, Failure, OnError, Outcome, Pattern, Setup, Signal, Stage, TableLists,
-    TableRequest, Writes, log,
+    TableRequest, Writes, go_pattern, log,
 };
 
 use crate::config::{Config, Summary};
 use crate::detect::Detector;
-use crate::dialect;
 use crate::keys::KeyRules;
 use crate::redactor::{EmptyText, Redactor};
 use crate::replacement::Replacement;
@@ -82,11 +81,9 @@ impl Stage for Redaction {
 fn steps(config: &Config, setup: &mut Setup, errors: &mut ConfigErrors) -> Vec<Step> {
     let mut steps = Vec::new();
     for (i, pattern) in config.blocked_values.iter().enumerate() {
-        let translated = dialect::translate(pattern);
-        match compile(pattern, &translated.pattern, setup) {
-            Ok(pattern) => {
-                steps.push(Step { pattern, is_blind_to_mask: translated.is_blind_to_mask, detector: None });
-            }
+        let is_blind_to_mask = go_pattern::translate(pattern).is_blind_to_mask;
+        match compile(pattern, setup) {
+            Ok(pattern) => steps.push(Step { pattern, is_blind_to_mask, detector: None }),
             Err(message) => errors.push(format!("blocked_values[{i}]"), message),
         }
     }
@@ -107,7 +104,7 @@ fn steps(config: &Config, setup: &mut Setup, errors: &mut ConfigErrors) -> Vec<S
 fn patterns(key: &str, list: &[String], setup: &mut Setup, errors: &mut ConfigErrors) -> Vec<Pattern> {
     let mut patterns = Vec::new();
     for (i, pattern) in list.iter().enumerate() {
-        match compile(pattern, &dialect::translate(pattern).pattern, setup) {
+        match compile(pattern, setup) {
             Ok(pattern) => patterns.push(pattern),
             Err(message) => errors.push(format!("{key}[{i}]"), message),
         }
@@ -115,10 +112,6 @@ fn patterns(key: &str, list: &[String], setup: &mut Setup, errors: &mut ConfigEr
     patterns
 }
 
-/// Compiles a translated pattern; a mistake is explained in terms of what the user wrote, if possible.
-fn compile(written: &str, translated: &str, setup: &mut Setup) -> Result<Pattern, String> {
-    setup.regex(translated).map_err(|message| {
-        let message = setup.regex(written).err().unwrap_or(message);
-        format!("{message} (pattern {written:?})")
-    })
+fn compile(pattern: &str, setup: &mut Setup) -> Result<Pattern, String> {
+    setup.go_regex(pattern).map_err(|message| format!("{message} (pattern {pattern:?})"))
 }

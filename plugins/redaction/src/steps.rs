@@ -10,7 +10,7 @@ use crate::detect::Detector;
 pub(crate) struct Step {
     /// What to mask, or where a detector should look.
     pub(crate) pattern: Pattern,
-    /// Whether the pattern takes no notice of masks, see `dialect::Translated`.
+    /// Whether the pattern takes no notice of masks, see `go_pattern::Translated`.
     pub(crate) is_blind_to_mask: bool,
     pub(crate) detector: Option<Detector>,
 }

@@ -51,6 +51,7 @@ mod bitmap;
 mod config;
 mod descriptor;
 mod field;
+pub mod go_pattern;
 #[cfg(target_family = "wasm")]
 mod guest;
 mod host;

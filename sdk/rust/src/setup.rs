@@ -2,6 +2,7 @@
 
 use crate::bindings::sluice::plugin::types as wit;
 use crate::field::Field;
+use crate::go_pattern;
 use crate::host;
 use crate::pattern::Pattern;
 use wit::Signal;
@@ -137,6 +138,15 @@ impl Setup {
     /// What is wrong with the pattern, for the user.
     pub fn regex(&mut self, pattern: &str) -> Result<Pattern, String> {
         host::compile(pattern).map(Pattern)
+    }
+
+    /// Compiles a pattern that is written as for the Collector, in Go's dialect.
+    ///
+    /// # Errors
+    /// What is wrong with the pattern, in terms of what is written where that can be said.
+    pub fn go_regex(&mut self, pattern: &str) -> Result<Pattern, String> {
+        let translated = go_pattern::translate(pattern).pattern;
+        self.regex(&translated).map_err(|message| self.regex(pattern).err().unwrap_or(message))
     }
 
     /// The declarations.

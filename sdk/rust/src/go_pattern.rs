@@ -1,7 +1,8 @@
-//! Translates patterns from Go's dialect (RE2), which configurations are written in, to the host's, Rust's.
+//! Patterns in Go's dialect (RE2), as the Collector's configurations have them, for the host's, which is Rust's.
 //!
 //! Both agree on nearly everything. Where they do not, Go counts: its `\d \w \s \b` know ASCII only, `{` that repeats
-//! nothing is itself, `[`, `&&`, `--` and `~~` in a class are just characters, `\Q..\E` quotes.
+//! nothing is itself, `[`, `&&`, `--` and `~~` in a class are just characters, `\Q..\E` quotes, `\101` is the character
+//! with that octal number, and `\p{^Greek}` is what `\P{Greek}` is.
 
 mod class;
 
@@ -10,17 +11,17 @@ use std::str::CharIndices;
 
 /// A pattern in the host's dialect.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Translated {
+pub struct Translated {
     /// The pattern.
-    pub(crate) pattern: String,
+    pub pattern: String,
     /// Whether the pattern surely takes no notice of asterisks: it can't consume one, and it looks at no character
     /// beside its match. Unless it matches the empty text, it finds the same in a text whether or not parts elsewhere
     /// were replaced by asterisks.
-    pub(crate) is_blind_to_mask: bool,
+    pub is_blind_to_mask: bool,
 }
 
 /// Translates a pattern. One that Go would refuse may come out as it is, or as another pattern that is refused.
-pub(crate) fn translate(pattern: &str) -> Translated {
+pub fn translate(pattern: &str) -> Translated {
     let mut translator =
         Translator { source: pattern, rest: pattern.char_indices().peekable(), out: String::new(), blind: true };
     match translator.run() {
@@ -95,11 +96,7 @@ impl Translator<'_> {
                 self.blind = false;
                 self.out.push_str("(?-u:\\b)");
             }
-            Escape::Other(c) => {
-                self.out.push('\\');
-                self.sees(c);
-                return self.unicode_name(c);
-            }
+            Escape::Other(c) => return self.other(c),
             Escape::Quote => self.quote(),
         }
         Some(())
@@ -168,12 +165,17 @@ impl Translator<'_> {
         char::from_u32(u32::from_str_radix(&digits[..length], 8).ok()?)
     }
 
-    /// Copies what names the class behind `\p`: a letter, which begins no range, or a name in braces.
-    fn unicode_name(&mut self, c: char) -> Option<()> {
+    /// Copies an escape that both dialects read alike, with the name of the class behind `\p`: a letter, which begins no
+    /// range, or a name in braces.
+    fn other(&mut self, c: char) -> Option<()> {
+        self.out.push('\\');
         if !matches!(c, 'p' | 'P') {
+            self.sees(c);
             return Some(());
         }
         let (_, first) = self.rest.next()?;
+        let is_negated = first == '{' && self.rest.next_if(|&(_, c)| c == '^').is_some();
+        self.sees(if is_negated == (c == 'p') { 'P' } else { 'p' });
         self.out.push(first);
         if first != '{' {
             return Some(());

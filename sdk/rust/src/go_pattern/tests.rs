@@ -51,6 +51,24 @@ fn writes_what_go_means_in_rust() {
         ("[\\\t-\\\r]\\\u{1b}", "[\t-\r]\u{1b}", true),
         (r"[\pL\pN-_.]+@", r"[\pL\pN\-_\.]+@", false),
         (r"[\p{L}-z]\PL-", r"[\p{L}\-z]\PL-", false),
+        (r"\p{^Greek}\P{^Greek}[\p{^L}]", r"\P{Greek}\p{Greek}[\P{L}]", false),
+        (r"^[+--]$", r"^[\+-\-]$", false),
+        (r"[a-z0-9--]", r"[a-z0-9\-\-]", true),
+        (r"[%--/]", r"[%-\-/]", false),
+        (r"[--/]", r"[\--/]", true),
+        (r"[^-a][a-]", r"[^\-a][a\-]", false),
+        (r"[a-c-e]", r"[a-c\-e]", true),
+        (r"[\d-x]", r"[0-9\-x]", true),
+        (r"[[:alpha:]-][[:alpha:][]", r"[[:alpha:]\-][[:alpha:]\[]", true),
+        (r"[]-a]-[\--\.]", r"[\]-a]-[\--\.]", true),
+        (r"[^\w][^\D]", r"[^0-9A-Za-z_][^[^0-9]]", false),
+        (r"a{3}{x", r"a{3}\{x", true),
+        (r"\0018\777\018", "\u{1}8\u{1ff}\u{1}8", true),
+        (r"[\0-\37-9]", "[\u{0}-\u{1f}\\-9]", true),
+        (r"[*-\x41--z]", r"[\*-A\--z]", false),
+        ("[[:]a:", r"[\[:]a:", true),
+        ("[[:alpha:]:]", "[[:alpha:]:]", true),
+        ("größe", "größe", true),
         ("a{01}b{1,02}c{00}d{0}", r"a\{01}b\{1,02}c\{00}d{0}", true),
     ] {
         check(go, rust, blind);
@@ -63,7 +81,9 @@ fn leaves_mistakes_to_the_compiler() {
     for pattern in ["[a", "(?x)a", "a\\", "(?P<a", r"\1", "[a-\\d]", "(?=a)", r"\x{zz}", "*a", "a)", "[b-a]"] {
         assert!(!translate(pattern).is_blind_to_mask || regex::Regex::new(&translate(pattern).pattern).is_err());
     }
-    for pattern in ["[a", "a\\", "(?P<a", r"\1", "(?=a)", r"\x{zz}", "*a", "a)", "[b-a]", r"\p", r"[\p", r"\p[a]"] {
+    for pattern in
+        ["[a", "a\\", "(?P<a", r"\1", "(?=a)", r"\x{zz}", "*a", "a)", "[b-a]", r"\p", r"[\p", r"\p[a]", r"\p{^"]
+    {
         assert!(regex::Regex::new(&translate(pattern).pattern).is_err(), "{pattern}");
     }
 }

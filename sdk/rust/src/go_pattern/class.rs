@@ -54,11 +54,7 @@ impl Translator<'_> {
                     self.out.extend(["[^", members, "]"]);
                     return Some(());
                 }
-                Escape::Other(c) => {
-                    self.out.push('\\');
-                    self.sees(c);
-                    return self.unicode_name(c);
-                }
+                Escape::Other(c) => return self.other(c),
                 Escape::Quote => return None,
             },
             c => c,
