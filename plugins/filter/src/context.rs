@@ -2,7 +2,8 @@
 
 use sluice_sdk::{Level, Signal};
 
-use crate::ottl::{Condition, Mistake};
+use crate::functions;
+use crate::ottl::{Condition, Mistake, Reference};
 use crate::suggest::did_you_mean;
 
 /// What a condition is asked about.
@@ -110,6 +111,15 @@ impl Context {
         Err(Mistake::new(column, format!("unknown symbol {name} for {}{hint}", self.plural())))
     }
 
+    /// Whether conditions on it may refer to this.
+    fn has(self, reference: &Reference<'_>) -> bool {
+        match reference {
+            Reference::Path(_) => true,
+            Reference::Call(call) => functions::find(call, self).is_ok(),
+            Reference::Symbol(name) => self.symbols().iter().any(|table| table.iter().any(|(known, _)| known == name)),
+        }
+    }
+
     fn symbols(self) -> &'static [&'static [(&'static str, i64)]] {
         match self {
             Self::Resource | Self::Scope => &[],
@@ -124,30 +134,26 @@ impl Context {
 /// Finds the context of conditions that don't name one: the deepest that their paths name, or if that one lacks a
 /// function or symbol which they use, the deepest below it that has them.
 pub(crate) fn infer(signal: Signal, conditions: &[Condition]) -> Result<Context, Mistake> {
+    let known = contexts(signal);
     let mut first: Option<(usize, String)> = None;
     let mut deepest: Option<usize> = None;
-    let (mut metric_function, mut event) = (false, false);
+    let (mut event, mut used) = (false, Vec::new());
     for condition in conditions {
-        condition.visit(
-            &mut |path| {
-                let segment = &path.segments[0];
-                first.get_or_insert_with(|| (segment.column, path.dotted()));
-                event |= segment.name == "spanevent";
-                let depth = contexts(signal)
-                    .iter()
-                    .position(|context| path.segments.len() > 1 && context.reachable(&segment.name) == Some(*context));
-                deepest = match (deepest, depth) {
-                    (Some(a), Some(b)) => Some(a.min(b)),
-                    (a, b) => a.or(b),
-                };
-            },
-            &mut |call| metric_function |= call.name.starts_with("HasAttr"),
-        );
+        condition.visit(&mut |reference| {
+            let Reference::Path(path) = reference else { return used.push(reference) };
+            let segment = &path.segments[0];
+            first.get_or_insert_with(|| (segment.column, path.dotted()));
+            event |= segment.name == "spanevent";
+            let named =
+                |context: &Context| path.segments.len() > 1 && context.reachable(&segment.name) == Some(*context);
+            deepest = deepest.into_iter().chain(known.iter().position(named)).min();
+        });
     }
+    let has_all = |context: &Context| used.iter().all(|reference| context.has(reference));
     match (deepest, first) {
         (_, Some((column, _))) if event => Err(Mistake::new(column, NO_EVENTS)),
-        (Some(_), _) if metric_function && signal == Signal::Metrics => Ok(Context::Metric),
-        (Some(depth), _) => Ok(contexts(signal)[depth]),
+        (Some(depth), _) if has_all(&known[depth]) => Ok(known[depth]),
+        (Some(depth), _) => Ok(known[..depth].iter().copied().find(has_all).unwrap_or(known[depth])),
         (None, Some((column, path))) => Err(Mistake::new(column, missing(signal, &path))),
         (None, None) => Err(Mistake::new(1, "no path tells what the condition is about; give the group a `context`")),
     }

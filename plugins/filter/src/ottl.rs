@@ -4,7 +4,7 @@ mod ast;
 mod lexer;
 mod parser;
 
-pub(crate) use ast::{Argument, Arithmetic, Call, Comparison, Condition, Key, Operand, Path, Segment, Term};
+pub(crate) use ast::{Argument, Arithmetic, Call, Comparison, Condition, Key, Operand, Path, Reference, Segment, Term};
 pub(crate) use parser::parse;
 
 /// What is wrong with a condition, and where.

@@ -174,8 +174,13 @@ fn parse_address(text: &str) -> Option<IpAddr> {
 pub(crate) fn parse_network(network: &str) -> Result<(IpAddr, u32), String> {
     let parse = || {
         let (base, bits) = network.split_once('/')?;
-        let (base, bits): (IpAddr, u32) = (base.parse().ok()?, bits.parse().ok()?);
-        (bits <= if base.is_ipv4() { 32 } else { 128 }).then_some((base, bits))
+        let base: IpAddr = base.parse().ok()?;
+        let bits: u32 = bits.parse().ok().filter(|_| !bits.starts_with('+'))?;
+        match base.to_canonical() {
+            // As addresses are, see `parse_address`.
+            mapped @ IpAddr::V4(_) if base.is_ipv6() && bits >= 96 => (bits <= 128).then(|| (mapped, bits - 96)),
+            _ => (bits <= if base.is_ipv4() { 32 } else { 128 }).then_some((base, bits)),
+        }
     };
     parse().ok_or_else(|| format!("{network:?} is no network; write it as 10.0.0.0/8"))
 }
@@ -407,4 +412,32 @@ fn in_units<'b>(function: Function, value: &Value<'_>) -> Cell<'b> {
         Function::Microseconds => Value::Integer(nanoseconds / 1_000),
         _ => Value::Integer(*nanoseconds),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_and_addresses_of_version_4_may_be_written_in_version_6() {
+        for (network, address, expected) in [
+            ("10.0.0.0/8", "10.1.2.3", true),
+            ("10.0.0.0/8", "::ffff:10.1.2.3", true),
+            ("10.0.0.0/8", "11.1.2.3", false),
+            ("::ffff:10.0.0.0/104", "10.1.2.3", true),
+            ("::ffff:10.0.0.0/104", "::ffff:10.1.2.3", true),
+            ("::ffff:10.0.0.0/104", "11.1.2.3", false),
+            ("::ffff:0:0/96", "255.0.0.1", true),
+            ("::ffff:0:0/96", "::1", false),
+            ("::ffff:0:0/95", "10.1.2.3", false),
+            ("::/0", "::1", true),
+            ("0.0.0.0/0", "::1", false),
+        ] {
+            let contained = contains_address(network, parse_address(address).expect(address));
+            assert_eq!(contained.expect(network), expected, "{address} in {network}");
+        }
+        for wrong in ["10.0.0.0/+8", "10.0.0.0/33", "::ffff:10.0.0.0/129", "10.0.0.0"] {
+            assert!(parse_network(wrong).is_err(), "{wrong}");
+        }
+    }
 }

@@ -105,32 +105,40 @@ impl Path {
     }
 }
 
+/// What a condition refers to by a name.
+pub(crate) enum Reference<'a> {
+    Path(&'a Path),
+    Call(&'a Call),
+    Symbol(&'a str),
+}
+
 impl Condition {
-    /// Visits every path and every call, calls before their arguments.
-    pub(crate) fn visit<'a>(&'a self, path: &mut dyn FnMut(&'a Path), call: &mut dyn FnMut(&'a Call)) {
+    /// Visits every path, call and symbol; calls before their arguments.
+    pub(crate) fn visit<'a>(&'a self, visitor: &mut dyn FnMut(Reference<'a>)) {
         match self {
             Self::Constant(_) => {}
-            Self::Call(this) => this.visit(path, call),
+            Self::Call(this) => this.visit(visitor),
             Self::Compare { left, right, .. } => {
-                left.visit(path, call);
-                right.visit(path, call);
+                left.visit(visitor);
+                right.visit(visitor);
             }
-            Self::Not(inner) => inner.visit(path, call),
-            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.visit(path, call)),
+            Self::Not(inner) => inner.visit(visitor),
+            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.visit(visitor)),
         }
     }
 }
 
 impl Operand {
-    fn visit<'a>(&'a self, path: &mut dyn FnMut(&'a Path), call: &mut dyn FnMut(&'a Call)) {
+    fn visit<'a>(&'a self, visitor: &mut dyn FnMut(Reference<'a>)) {
         match &self.term {
-            Term::Path(this) => path(this),
-            Term::Call(this) => this.visit(path, call),
-            Term::List(items) => items.iter().for_each(|item| item.visit(path, call)),
-            Term::Negate(inner) => inner.visit(path, call),
+            Term::Path(this) => visitor(Reference::Path(this)),
+            Term::Symbol(name) => visitor(Reference::Symbol(name)),
+            Term::Call(this) => this.visit(visitor),
+            Term::List(items) => items.iter().for_each(|item| item.visit(visitor)),
+            Term::Negate(inner) => inner.visit(visitor),
             Term::Arithmetic { left, right, .. } => {
-                left.visit(path, call);
-                right.visit(path, call);
+                left.visit(visitor);
+                right.visit(visitor);
             }
             _ => {}
         }
@@ -138,8 +146,8 @@ impl Operand {
 }
 
 impl Call {
-    fn visit<'a>(&'a self, path: &mut dyn FnMut(&'a Path), call: &mut dyn FnMut(&'a Call)) {
-        call(self);
-        self.arguments.iter().for_each(|argument| argument.value.visit(path, call));
+    fn visit<'a>(&'a self, visitor: &mut dyn FnMut(Reference<'a>)) {
+        visitor(Reference::Call(self));
+        self.arguments.iter().for_each(|argument| argument.value.visit(visitor));
     }
 }

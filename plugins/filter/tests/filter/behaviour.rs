@@ -251,6 +251,9 @@ fn infers_the_context_of_flat_conditions() {
                 "bc",
             ),
             (json!({ "trace_conditions": ["scope.name == \"other\""] }), "abd"),
+            // What only spans have makes it one on spans.
+            (json!({ "trace_conditions": ["scope.name == \"other\" and IsRootSpan()"] }), "abd"),
+            (json!({ "trace_conditions": ["SPAN_KIND_CLIENT == 3 and scope.name == \"other\""] }), "abd"),
             (
                 json!({ "trace_conditions": [{ "context": "SPAN", "conditions": ["name == \"a\"", "span.name == \"b\""] }] }),
                 "cd",
