@@ -81,7 +81,7 @@ impl Stage for Redaction {
 fn steps(config: &Config, setup: &mut Setup, errors: &mut ConfigErrors) -> Vec<Step> {
     let mut steps = Vec::new();
     for (i, pattern) in config.blocked_values.iter().enumerate() {
-        let is_blind_to_mask = go_pattern::translate(pattern).is_blind_to_mask;
+        let is_blind_to_mask = go_pattern::translate(pattern).is_ok_and(|translated| translated.is_blind_to_mask);
         match compile(pattern, setup) {
             Ok(pattern) => steps.push(Step { pattern, is_blind_to_mask, detector: None }),
             Err(message) => errors.push(format!("blocked_values[{i}]"), message),

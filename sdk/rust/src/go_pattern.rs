@@ -21,14 +21,24 @@ pub struct Translated {
 }
 
 /// Translates a pattern. One that Go would refuse may come out as it is, or as another pattern that is refused.
-pub fn translate(pattern: &str) -> Translated {
+///
+/// # Errors
+/// What is wrong, where Go would refuse the pattern and the host would take it for something else.
+pub fn translate(pattern: &str) -> Result<Translated, String> {
     let mut translator =
         Translator { source: pattern, rest: pattern.char_indices().peekable(), out: String::new(), blind: true };
     match translator.run() {
-        Some(()) => Translated { pattern: translator.out, is_blind_to_mask: translator.blind },
-        // Nothing that this file understands: the host's compiler says what is wrong, if anything is.
-        None => Translated { pattern: pattern.to_owned(), is_blind_to_mask: false },
+        Ok(()) => Ok(Translated { pattern: translator.out, is_blind_to_mask: translator.blind }),
+        Err(Stop::Refused(message)) => Err(message),
+        Err(Stop::Unknown) => Ok(Translated { pattern: pattern.to_owned(), is_blind_to_mask: false }),
     }
+}
+
+/// Why a pattern is not translated to its end.
+enum Stop {
+    /// Nothing that this module understands: the host's compiler says what is wrong, if anything is.
+    Unknown,
+    Refused(String),
 }
 
 struct Translator<'a> {
@@ -53,7 +63,7 @@ enum Escape {
 }
 
 impl Translator<'_> {
-    fn run(&mut self) -> Option<()> {
+    fn run(&mut self) -> Result<(), Stop> {
         while let Some((at, c)) = self.rest.next() {
             match c {
                 '\\' => self.escape()?,
@@ -64,7 +74,11 @@ impl Translator<'_> {
                 _ => self.out.push(c),
             }
         }
-        Some(())
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<(usize, char), Stop> {
+        self.rest.next().ok_or(Stop::Unknown)
     }
 
     /// Copies something that may take notice of an asterisk.
@@ -82,7 +96,7 @@ impl Translator<'_> {
         self.out.push(c);
     }
 
-    fn escape(&mut self) -> Option<()> {
+    fn escape(&mut self) -> Result<(), Stop> {
         match self.read_escape()? {
             Escape::Char(c) => self.literal(c),
             Escape::Set(members) => {
@@ -99,7 +113,7 @@ impl Translator<'_> {
             Escape::Other(c) => return self.other(c),
             Escape::Quote => self.quote(),
         }
-        Some(())
+        Ok(())
     }
 
     /// Copies what stands before `\E`, or before the end.
@@ -114,9 +128,9 @@ impl Translator<'_> {
     }
 
     /// Reads what follows a backslash.
-    fn read_escape(&mut self) -> Option<Escape> {
-        let (at, c) = self.rest.next()?;
-        Some(match c {
+    fn read_escape(&mut self) -> Result<Escape, Stop> {
+        let (at, c) = self.next()?;
+        Ok(match c {
             'd' => Escape::Set("0-9"),
             'w' => Escape::Set("0-9A-Za-z_"),
             's' => Escape::Set("\\t\\n\\f\\r "),
@@ -167,26 +181,26 @@ impl Translator<'_> {
 
     /// Copies an escape that both dialects read alike, with the name of the class behind `\p`: a letter, which begins no
     /// range, or a name in braces.
-    fn other(&mut self, c: char) -> Option<()> {
+    fn other(&mut self, c: char) -> Result<(), Stop> {
         self.out.push('\\');
         if !matches!(c, 'p' | 'P') {
             self.sees(c);
-            return Some(());
+            return Ok(());
         }
-        let (_, first) = self.rest.next()?;
+        let (_, first) = self.next()?;
         let is_negated = first == '{' && self.rest.next_if(|&(_, c)| c == '^').is_some();
         self.sees(if is_negated == (c == 'p') { 'P' } else { 'p' });
         self.out.push(first);
         if first != '{' {
-            return Some(());
+            return Ok(());
         }
         for (_, c) in self.rest.by_ref() {
             self.out.push(c);
             if c == '}' {
-                return Some(());
+                return Ok(());
             }
         }
-        None
+        Err(Stop::Unknown)
     }
 
     fn skip_to(&mut self, end: usize) {
@@ -194,26 +208,27 @@ impl Translator<'_> {
     }
 
     /// Copies the head of a group: flags or a name.
-    fn group(&mut self) -> Option<()> {
+    fn group(&mut self) -> Result<(), Stop> {
         self.out.push('(');
         if self.rest.next_if(|&(_, c)| c == '?').is_none() {
-            return Some(());
+            return Ok(());
         }
         self.out.push('?');
         let mut is_name = false;
         for (_, c) in self.rest.by_ref() {
             self.out.push(c);
             match c {
-                ':' | ')' if !is_name => return Some(()),
-                '>' if is_name => return Some(()),
+                ':' | ')' if !is_name => return Ok(()),
+                '>' if is_name => return Ok(()),
                 '<' => is_name = true,
                 'i' | 'm' | 's' | 'U' | '-' | 'P' => {}
                 _ if is_name => {}
-                // A flag that Go does not have and that may change how the rest reads.
-                _ => return None,
+                // It may change how the rest reads.
+                'x' | 'u' | 'R' => return Err(Stop::Refused(format!("(?{c}) is no flag; there are i, m, s and U"))),
+                _ => return Err(Stop::Unknown),
             }
         }
-        None
+        Err(Stop::Unknown)
     }
 }
 

@@ -145,7 +145,7 @@ impl Setup {
     /// # Errors
     /// What is wrong with the pattern, in terms of what is written where that can be said.
     pub fn go_regex(&mut self, pattern: &str) -> Result<Pattern, String> {
-        let translated = go_pattern::translate(pattern).pattern;
+        let translated = go_pattern::translate(pattern)?.pattern;
         self.regex(&translated).map_err(|message| self.regex(pattern).err().unwrap_or(message))
     }
 

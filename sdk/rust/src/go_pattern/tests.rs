@@ -1,7 +1,7 @@
 use super::*;
 
 fn check(go: &str, rust: &str, is_blind_to_mask: bool) {
-    let translated = translate(go);
+    let translated = translate(go).expect(go);
     assert_eq!(translated, Translated { pattern: rust.to_owned(), is_blind_to_mask }, "{go}");
 }
 
@@ -78,13 +78,28 @@ fn writes_what_go_means_in_rust() {
 
 #[test]
 fn leaves_mistakes_to_the_compiler() {
-    for pattern in ["[a", "(?x)a", "a\\", "(?P<a", r"\1", "[a-\\d]", "(?=a)", r"\x{zz}", "*a", "a)", "[b-a]"] {
-        assert!(!translate(pattern).is_blind_to_mask || regex::Regex::new(&translate(pattern).pattern).is_err());
+    for pattern in ["[a", "a\\", "(?P<a", r"\1", "[a-\\d]", "(?=a)", r"\x{zz}", "*a", "a)", "[b-a]"] {
+        let translated = translate(pattern).expect(pattern);
+        assert!(!translated.is_blind_to_mask || regex::Regex::new(&translated.pattern).is_err());
     }
     for pattern in
         ["[a", "a\\", "(?P<a", r"\1", "(?=a)", r"\x{zz}", "*a", "a)", "[b-a]", r"\p", r"[\p", r"\p[a]", r"\p{^"]
     {
-        assert!(regex::Regex::new(&translate(pattern).pattern).is_err(), "{pattern}");
+        assert!(regex::Regex::new(&translate(pattern).expect(pattern).pattern).is_err(), "{pattern}");
+    }
+}
+
+/// As a class of the letters in its name, a misspelt class would find other texts than those that it is to find.
+#[test]
+fn refuses_what_only_rust_understands() {
+    for (pattern, expected) in [
+        ("[[:digits:]]{16}", "[:digits:] is no class of characters; there are alnum, alpha"),
+        ("[[:^Lower:]]", "[:^Lower:] is no class"),
+        ("a(?x) b", "(?x) is no flag; there are i, m, s and U"),
+        ("(?iu:a)", "(?u) is no flag"),
+    ] {
+        let refused = translate(pattern).expect_err(pattern);
+        assert!(refused.starts_with(expected), "{refused}");
     }
 }
 
@@ -140,13 +155,13 @@ mod properties {
 
         #[test]
         fn never_panics(pattern in any::<String>()) {
-            translate(&pattern);
+            let _ = translate(&pattern);
         }
 
         /// The promise of `is_blind_to_mask`: what it finds in a masked text is what it finds between the masks.
         #[test]
         fn a_blind_pattern_never_finds_a_mask(pattern in pattern(), parts in prop::collection::vec("[ab4é@ -]{0,4}", 1..4)) {
-            let translated = translate(&pattern);
+            let Ok(translated) = translate(&pattern) else { return Ok(()) };
             let Ok(regex) = regex::Regex::new(&translated.pattern) else { return Ok(()) };
             if !translated.is_blind_to_mask || regex.is_match("") {
                 return Ok(());
