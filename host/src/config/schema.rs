@@ -106,15 +106,35 @@ impl Walker<'_> {
         schema.as_object().into_iter().flatten().any(|(key, value)| below(key, value))
     }
 
-    /// A key without a value: `grpc:` alone is a block with all its defaults, `timeout:` alone the default, and `tls:`
-    /// alone no block. Nor is one of several forms, as nothing says which of them is meant.
+    /// A key without a value: `grpc:` alone is a block with all its defaults, `tls:` alone no block, and `timeout:` alone
+    /// 0, as in the collector. One of several forms is as if it were absent, as nothing says which of them is meant.
     fn null(&mut self, node: &Node, schema: &Value, alternatives: &[&Value], path: &str) -> Option<Value> {
         let may_be_absent = allows_null(schema) && schema.get("x-empty") != Some(&Value::Bool(true));
         let mut objects = alternatives.iter().copied().filter(|one| has_type(one, "object"));
         match (objects.next(), objects.next()) {
             (Some(object), None) if !may_be_absent => self.object(node, &[], object, path),
+            (None, _) if !may_be_absent => self.zero(node, schema, alternatives, path),
             _ => None,
         }
+    }
+
+    /// What a number, text or switch without a value is. Whoever left it out hardly meant that: mostly it is a variable
+    /// that is not set.
+    fn zero(&mut self, node: &Node, schema: &Value, alternatives: &[&Value], path: &str) -> Option<Value> {
+        let [one] = alternatives else { return None };
+        if schema.get("x-no-effect").is_some() {
+            return None;
+        }
+        let zero = match one.get("format").and_then(Value::as_str) {
+            Some("go-duration") => "0s",
+            _ if has_type(one, "boolean") => "false",
+            _ if has_type(one, "integer") || has_type(one, "number") => "0",
+            _ => return None,
+        };
+        let message = format!("no value: it counts as {zero}, as in the collector");
+        self.report.warn(Some(&node.place), path, message);
+        let zero = Node::new(node.place.clone(), Content::Scalar { text: zero.to_owned(), plain: true });
+        self.scalar(&zero, schema, alternatives, path)
     }
 
     fn object(&mut self, node: &Node, entries: &[Entry], schema: &Value, path: &str) -> Option<Value> {
@@ -267,11 +287,10 @@ impl Walker<'_> {
         items.is_some_and(|items| self.alternatives(items).iter().any(|one| has_type(one, "string")))
     }
 
-    /// The collector takes `a,b` for `[a, b]`.
+    /// The collector takes `a,b` for `[a, b]`, blanks with the texts around them, and an empty text for no list.
     fn split_list(&mut self, node: &Node, text: &str, schema: &Value, path: &str) -> Option<Value> {
-        let item =
-            |part: &str| Node::new(node.place.clone(), Content::Scalar { text: part.trim().to_owned(), plain: false });
-        let items: Vec<Node> = text.split(',').map(item).collect();
+        let item = |part: &str| Node::new(node.place.clone(), Content::Scalar { text: part.to_owned(), plain: false });
+        let items: Vec<Node> = text.split(',').filter(|_| !text.is_empty()).map(item).collect();
         self.array(&items, schema, path)
     }
 

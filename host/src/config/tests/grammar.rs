@@ -322,6 +322,37 @@ exporters: {otlp: {endpoint: 'a:1', auth: , keepalive: , sending_queue: {storage
     assert_eq!(page.response_body, None);
 }
 
+/// Mostly it is a variable that is not set; a switch that is on by default must not stay on then.
+#[test]
+fn a_setting_without_a_value_is_zero() {
+    let more = "exporters: {otlphttp: {endpoint: 'http://a:1', timeout: , headers: , compression: , \
+                retry_on_failure: {enabled: \"${env:RETRY}\", max_elapsed_time: ~}, \
+                sending_queue: {num_consumers: }}}\n\
+                processors: {batch: {send_batch_size: }}";
+    let errors = load_texts(&[("a", SMALL), ("more", more)], &[("RETRY", "")]).expect_err("no consumers");
+    assert!(errors.to_string().contains("sending_queue::num_consumers: 0 "), "{errors}");
+    let more = more.replace("num_consumers: ", "block_on_overflow: ");
+    let config = load_texts(&[("a", SMALL), ("more", &more)], &[("RETRY", "")]).expect("loads");
+    let Some(ExporterConfig::OtlpHttp(http)) = config.exporters.get(&id("otlphttp")) else { panic!("no exporter") };
+    assert_eq!(http.client.timeout, Duration::ZERO);
+    assert_eq!((http.retry_on_failure.enabled, http.retry_on_failure.max_elapsed_time), (false, Duration::ZERO));
+    let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+    let zeros = |warning: &&String| warning.contains("no value: it counts as");
+    assert_eq!(warnings.iter().filter(zeros).count(), 5, "{warnings:#?}");
+    assert!(warnings.iter().any(|one| one.ends_with("enabled: no value: it counts as false, as in the collector")));
+}
+
+#[test]
+fn splits_a_text_where_a_list_stands_as_the_collector_does() {
+    for (text, expected) in [("''", &[][..]), ("' '", &[" "]), ("'a, b'", &["a", " b"]), ("'a,b'", &["a", "b"])] {
+        let more = format!("receivers: {{otlp: {{protocols: {{http: {{cors: {{allowed_headers: {text}}}}}}}}}}}");
+        let config = load_texts(&[("a", SMALL), ("more", &more)], &[]).expect("loads");
+        let Some(ReceiverConfig::Otlp(otlp)) = config.receivers.get(&id("otlp")) else { panic!("no receiver") };
+        let cors = otlp.protocols.http.as_ref().and_then(|http| http.server.cors.as_ref()).expect("cors");
+        assert_eq!(cors.allowed_headers, expected, "{text}");
+    }
+}
+
 #[test]
 fn keeps_a_components_own_defaults_under_a_partial_block() {
     let more = "receivers: {otlp: {protocols: {grpc: {max_recv_msg_size_mib: 8}, http: {cors: {}}}}}
