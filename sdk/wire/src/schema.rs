@@ -32,6 +32,8 @@ pub(crate) mod action {
     pub(crate) const TRACE_ID: u8 = 12;
     /// The id of a span, with a length.
     pub(crate) const SPAN_ID: u8 = 13;
+    /// A field that OTLP once had, and that some readers still read.
+    pub(crate) const REMOVED: u8 = 14;
     /// The first message.
     pub(crate) const MESSAGE: u8 = 16;
 }
@@ -57,10 +59,11 @@ enum Holds {
     SpanId,
     Fixed64s,
     Varints,
+    Removed,
     Message(u8),
 }
 
-use Holds::{Bytes, Fixed32, Fixed64, Fixed64s, Index, Message, SpanId, Text, TraceId, Varint, Varints};
+use Holds::{Bytes, Fixed32, Fixed64, Fixed64s, Index, Message, Removed, SpanId, Text, TraceId, Varint, Varints};
 
 pub(crate) const TRACES: u8 = 0;
 pub(crate) const METRICS: u8 = 1;
@@ -108,14 +111,18 @@ pub(crate) fn request(signal: Signal) -> u8 {
     }
 }
 
+/// What stood for scopes until 2022. The Collector reads it as such where a resource has none, so that it would show to the
+/// destination what no stage has seen.
+const LIBRARIES: (u32, Holds) = (1000, Removed);
+
 const fn fields(message: u8) -> &'static [(u32, Holds)] {
     match message {
         TRACES => &[(1, Message(RESOURCE_SPANS))],
         METRICS => &[(1, Message(RESOURCE_METRICS))],
         LOGS => &[(1, Message(RESOURCE_LOGS))],
-        RESOURCE_SPANS => &[(1, Message(RESOURCE)), (2, Message(SCOPE_SPANS)), (3, Text)],
-        RESOURCE_METRICS => &[(1, Message(RESOURCE)), (2, Message(SCOPE_METRICS)), (3, Text)],
-        RESOURCE_LOGS => &[(1, Message(RESOURCE)), (2, Message(SCOPE_LOGS)), (3, Text)],
+        RESOURCE_SPANS => &[(1, Message(RESOURCE)), (2, Message(SCOPE_SPANS)), (3, Text), LIBRARIES],
+        RESOURCE_METRICS => &[(1, Message(RESOURCE)), (2, Message(SCOPE_METRICS)), (3, Text), LIBRARIES],
+        RESOURCE_LOGS => &[(1, Message(RESOURCE)), (2, Message(SCOPE_LOGS)), (3, Text), LIBRARIES],
         SCOPE_SPANS => &[(1, Message(SCOPE)), (2, Message(SPAN)), (3, Text)],
         SCOPE_METRICS => &[(1, Message(SCOPE)), (2, Message(METRIC)), (3, Text)],
         SCOPE_LOGS => &[(1, Message(SCOPE)), (2, Message(LOG_RECORD)), (3, Text)],
@@ -285,6 +292,7 @@ const fn known(holds: Holds, key: u32) -> u8 {
         (Varints, 2) => action::PACKED_VARINTS,
         (Message(message), 2) => action::MESSAGE + message,
         (_, 3 | 4 | 6 | 7) => unknown(key),
+        (Removed, _) => action::REMOVED,
         _ => action::MISTYPED,
     }
 }

@@ -107,6 +107,9 @@ pub enum Reason {
         /// How many a trace's or a span's has.
         width: u8,
     },
+    /// Scopes as they were called before 2022: the Collector still reads them, other readers skip them.
+    #[error("field 1000, instrumentation libraries, was removed from OTLP in 2022: send scopes, in field 2")]
+    Removed,
     /// A request is valid with it, but see [`Summary::unambiguous`].
     #[error("a second value where there can be one: some readers join both, others take the last; send one")]
     SecondValue,
@@ -117,9 +120,10 @@ pub enum Reason {
 
 /// Checks that `bytes` are an export request of this signal, and counts resources, scopes, metrics and records.
 ///
-/// Accepts what protobuf accepts, with four exceptions: groups, values nested deeper than [`MAX_VALUE_NESTING`], ids that
-/// are neither empty nor of 16 bytes for a trace and 8 for a span, and requests over 4 GiB are refused. Unknown fields are skipped. Points of metric data that a later field of another
-/// kind replaces don't count.
+/// Accepts what protobuf accepts, with five exceptions: groups, values nested deeper than [`MAX_VALUE_NESTING`], ids that
+/// are neither empty nor of 16 bytes for a trace and 8 for a span, scopes in the field that they had until 2022, and
+/// requests over 4 GiB are refused. Unknown fields are skipped. Points of metric data that a later field of another kind
+/// replaces don't count.
 ///
 /// # Errors
 /// Says where and why the bytes are no request.
@@ -460,6 +464,7 @@ fn refusal(action: u8, key: u32) -> Reason {
         action::MISTYPED => Reason::WrongWireType { field: key >> 3, wire_type },
         action::GROUP => Reason::Group,
         action::NO_TYPE => Reason::UnknownWireType(wire_type),
+        action::REMOVED => Reason::Removed,
         _ => Reason::FieldZero,
     }
 }

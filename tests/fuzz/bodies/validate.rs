@@ -1,4 +1,5 @@
-//! Whatever `validate` accepts, prost decodes; whatever it refuses, prost refuses, groups and deep nesting aside.
+//! Whatever `validate` accepts, prost decodes; whatever it refuses, prost refuses, but for groups, deep nesting, the length of
+//! ids and the field that OTLP removed.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -21,7 +22,9 @@ pub(crate) fn check(data: &[u8]) {
     match (validate(input.signal, input.request), decoded) {
         (Ok(_), Err(error)) => assert!(error.to_string().contains("recursion"), "prost refuses: {error}"),
         (Err(error), Ok(())) => {
-            assert!(matches!(error.reason, Reason::Group | Reason::TooDeep), "prost accepts: {error}")
+            let is_stricter =
+                matches!(error.reason, Reason::Group | Reason::TooDeep | Reason::IdLength { .. } | Reason::Removed);
+            assert!(is_stricter, "prost accepts: {error}")
         }
         _ => {}
     }

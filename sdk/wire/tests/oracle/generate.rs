@@ -58,6 +58,9 @@ pub(crate) enum Message {
     Quantile,
 }
 
+/// What stood for scopes beside a resource until 2022.
+pub(crate) const REMOVED: u32 = 1000;
+
 use Holds::*;
 
 /// The fields of a message.
@@ -215,7 +218,7 @@ impl Maker {
         }
         if self.odd && self.dice.one_in(6) {
             let at = self.dice.below(encoded.len() + 1);
-            let unknown = self.unknown();
+            let unknown = self.unknown(message);
             encoded.insert(at, unknown);
         }
         self.depth -= 1;
@@ -381,8 +384,12 @@ impl Maker {
         self.length_field(number, &content)
     }
 
-    fn unknown(&mut self) -> Vec<u8> {
-        let number = *self.dice.pick(&[17, 30, 100, 536_870_911]);
+    fn unknown(&mut self, message: Message) -> Vec<u8> {
+        let number = match *self.dice.pick(&[17, 30, 100, REMOVED, 536_870_911]) {
+            // There a request with it would be refused.
+            REMOVED if matches!(message, Message::Resources(_)) => 17,
+            number => number,
+        };
         match self.dice.below(4) {
             0 => self.field(number, Varint),
             1 => self.field(number, Fixed64),

@@ -144,6 +144,26 @@ async fn refuses_a_log_record_with_two_bodies() {
     assert!(message.contains("byte 13: a second value where there can be one: some readers join both, "), "{message}");
 }
 
+/// The Collector behind an exporter would read as scopes what no stage has seen.
+#[tokio::test]
+async fn refuses_scopes_in_the_field_that_otlp_removed() {
+    let running = start().await;
+    let field = |key: &[u8], content: &[u8]| [key, &[content.len() as u8], content].concat();
+    let with = |key: &[u8]| field(&[0x0a], &field(key, &field(&[0x12], b"")));
+    for path in ["/v1/traces", "/v1/metrics", "/v1/logs"] {
+        for (key, status_code) in [(&[0x12][..], 200), (&[0xc2, 0x3e], 400)] {
+            let response = post(&running.http, request(path, &[PROTOBUF], Chunks::of(with(key)))).await;
+            assert_eq!(response.status().as_u16(), status_code, "{path}");
+            if status_code == 400 {
+                let message = status(&response).message;
+                let reason =
+                    "byte 2: field 1000, instrumentation libraries, was removed from OTLP in 2022: send scopes";
+                assert!(message.contains(reason), "{message}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn tells_when_to_come_back_in_whole_seconds() {
     let running = start().await;
