@@ -103,7 +103,8 @@ impl Grpc {
         let (bytes, permit) = gather.finish();
         let encoding = frame.encoding(encoding)?;
         let (bytes, permit) = unpack(encoding, bytes, permit, self.max_message_bytes)?;
-        self.intake.take(Declared { transport: Transport::Grpc, encoding }, signal, metadata, bytes, permit).await
+        let declared = Declared { transport: Transport::Grpc, encoding, is_json: false };
+        self.intake.take(declared, signal, metadata, bytes, permit).await
     }
 }
 

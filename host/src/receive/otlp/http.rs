@@ -168,7 +168,7 @@ impl Http {
             Format::Protobuf => (bytes, permit),
             Format::Json => translate(signal, bytes, permit, self.max_body_bytes)?,
         };
-        let declared = Declared { transport: Transport::Http, encoding };
+        let declared = Declared { transport: Transport::Http, encoding, is_json: format == Format::Json };
         self.intake.take(declared, signal, self.intake.metadata(headers), bytes, permit).await
     }
 

@@ -11,6 +11,8 @@ use crate::receive::counters::Transport;
 pub(super) struct Declared {
     pub(super) transport: Transport,
     pub(super) encoding: Encoding,
+    /// Whether what is checked was made of JSON: then its bytes are none that the sender knows.
+    pub(super) is_json: bool,
 }
 
 impl Declared {
@@ -21,6 +23,10 @@ impl Declared {
             Signal::Metrics => "ExportMetricsServiceRequest",
             Signal::Logs => "ExportLogsServiceRequest",
         };
+        if self.is_json {
+            let reason = error.reason;
+            return format!("can't take the {message} that came as Content-Type application/json: {reason}");
+        }
         let (header, came) = match self.transport {
             Transport::Http => ("Content-Encoding", "Content-Type application/x-protobuf"),
             Transport::Grpc => ("grpc-encoding", "a gRPC message"),
@@ -106,7 +112,8 @@ mod tests {
         ];
         for (transport, encoding, signal, bytes, expected) in cases {
             let error = sluice_wire::validate(signal, bytes).expect_err(expected);
-            assert_eq!(Declared { transport, encoding }.explain(signal, bytes, &error), expected);
+            let declared = Declared { transport, encoding, is_json: false };
+            assert_eq!(declared.explain(signal, bytes, &error), expected);
         }
     }
 }

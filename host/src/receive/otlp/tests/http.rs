@@ -144,6 +144,29 @@ async fn refuses_a_log_record_with_two_bodies() {
     assert!(message.contains("byte 13: a second value where there can be one: some readers join both, "), "{message}");
 }
 
+/// What was checked are bytes that the sender never saw.
+#[tokio::test]
+async fn tells_a_sender_of_json_nothing_about_protobuf() {
+    let running = start().await;
+    let logs = |record: &str| format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{{{record}}}]}}]}}]}}"#);
+    let deep =
+        format!(r#""body":{}{{"stringValue":"x"}}{}"#, r#"{"arrayValue":{"values":["#.repeat(64), "]}}".repeat(64));
+    let cases = [
+        (
+            r#""body":{"stringValue":"a"},"body":{"stringValue":"b"}"#,
+            "a second value where there can be one: some readers join both, others take the last; send one",
+        ),
+        (&deep, "values nested deeper than 64 levels"),
+    ];
+    for (record, reason) in cases {
+        let response = post(&running.http, request("/v1/logs", &[JSON], Chunks::of(logs(record)))).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        let expected =
+            format!("can't take the ExportLogsServiceRequest that came as Content-Type application/json: {reason}");
+        assert_eq!(status(&response).message, expected);
+    }
+}
+
 /// The Collector behind an exporter would read as scopes what no stage has seen.
 #[tokio::test]
 async fn refuses_scopes_in_the_field_that_otlp_removed() {
