@@ -24,13 +24,15 @@ pub(crate) enum Kind {
 
 /// The Prometheus name of a metric; none if nothing of the name can be kept.
 pub(crate) fn metric_name(naming: Naming, namespace: &str, name: &str, unit: &str, kind: Kind) -> Option<String> {
-    let name = match naming {
+    let translated = match naming {
         Naming::WithSuffixes => with_suffixes(namespace, name, unit, kind),
         Naming::WithoutSuffixes => without_suffixes(namespace, name),
         Naming::Adot2021 if namespace.is_empty() => in_2021(name),
         Naming::Adot2021 => in_2021(&format!("{namespace}_{name}")),
     };
-    has_more_than_underscores(name)
+    // A name that had nothing else from the start stays.
+    let is_kept = !translated.is_empty() && translated == name;
+    if is_kept { Some(translated) } else { has_more_than_underscores(translated) }
 }
 
 /// A text with underscores for what a name can't have.
@@ -67,10 +69,10 @@ fn has_more_than_underscores(name: String) -> Option<String> {
 
 /// Every run of other characters becomes one underscore. Reserved names keep the two on both sides.
 fn collapsed(key: &str) -> String {
-    if key.starts_with("__") && key.ends_with("__") {
-        return format!("__{}__", runs(key.get(2..key.len() - 2).unwrap_or_default()));
+    match key.strip_prefix("__").and_then(|key| key.strip_suffix("__")) {
+        Some(reserved) => format!("__{}__", runs(reserved)),
+        None => runs(key),
     }
-    runs(key)
 }
 
 fn runs(text: &str) -> String {

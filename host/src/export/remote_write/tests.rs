@@ -386,7 +386,7 @@ fn what_prometheus_cannot_express_is_dropped_with_its_reason() {
         sum("delta", 1, vec![point(vec![], 1, 1.0), point(vec![], 2, 1.0)]),
         sum("unspecified", 0, vec![point(vec![], 1, 1.0)]),
         gauge("...", vec![point(vec![], 1, 1.0)]),
-        gauge("ok", vec![point(vec![text("__", "x")], 1, 1.0), point(vec![], 1, 1.0)]),
+        gauge("ok", vec![point(vec![text("____", "x")], 1, 1.0), point(vec![], 1, 1.0)]),
     ];
     let translated = translate::translate(&plain(), "", &request(vec![], metrics), 0);
     let dropped: Vec<_> = translated.dropped.iter().map(|dropped| (dropped.items, dropped.reason)).collect();

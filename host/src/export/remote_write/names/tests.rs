@@ -66,19 +66,22 @@ fn names_odd_units_and_labels_as_the_collector_does() {
         ["ms", "%", "1/s", "1", "By/s"].map(unit_name),
         ["milliseconds", "percent", "per_second", "", "bytes_per_second"]
     );
-    for (key, expected) in
-        [("地域", Some("key_")), ("_", Some("key_")), ("...", Some("key_")), ("__", None), ("___", None)]
-    {
-        assert_eq!(label_name(Naming::WithSuffixes, key).as_deref(), expected, "{key}");
+    for key in ["地域", "...", "_", "__", "___"] {
+        assert_eq!(label_name(Naming::WithSuffixes, key).as_deref(), Some("key_"), "{key}");
     }
     assert_eq!(target_info_label_name("_id").as_deref(), Some("_id"));
     assert_eq!(target_info_label_name("1k").as_deref(), Some("key_1k"));
 }
 
 #[test]
-fn underscores_alone_are_no_name() {
+fn underscores_alone_are_no_name_unless_the_metric_had_it() {
     assert_eq!(metric_name(Naming::WithSuffixes, "", "...", "", Kind::Other), None);
-    assert_eq!(metric_name(Naming::WithoutSuffixes, "", "__", "", Kind::Other), None);
+    for (namespace, name, expected) in
+        [("", "...", None), ("", "", None), ("", "_", Some("_")), ("", "__", Some("__")), ("_", "_", None)]
+    {
+        let named = metric_name(Naming::WithoutSuffixes, namespace, name, "", Kind::Other);
+        assert_eq!(named.as_deref(), expected, "{namespace:?} {name:?}");
+    }
     assert_eq!(label_name(Naming::WithSuffixes, ""), None);
     assert_eq!(target_info_label_name("a..b").as_deref(), Some("a__b"));
     assert_eq!(label_name(Naming::WithSuffixes, "a..b").as_deref(), Some("a_b"));
