@@ -80,8 +80,8 @@ impl<'a> LabelNames<'a> {
         name.clone().ok_or_else(|| BadLabel(key.to_owned()))
     }
 
-    /// All labels of a point, sorted. Attributes without a value are left out; of several whose names become one the
-    /// values are joined by `;`, in the order of their keys.
+    /// All labels of a point, sorted. Attributes without a value are left out; of several whose names are or become one
+    /// the values are joined by `;`, in the order of their keys.
     pub(crate) fn labels(
         &mut self,
         shared: &[Label<'a>],
@@ -157,16 +157,13 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// Labels of attributes, given with the keys that they had: of several whose names became one the values are joined by
-/// `;`, in the order of their keys.
+/// Labels of attributes, given with the keys that they had: of several whose names are or became one the values are joined
+/// by `;`, in the order of their keys.
 pub(crate) fn joined<'a>(mut named: Vec<(Rc<str>, &'a str, Cow<'a, str>)>) -> Vec<Label<'a>> {
     named.sort_by(|(a, a_key, _), (b, b_key, _)| a.cmp(b).then_with(|| a_key.cmp(b_key)));
     let mut labels: Vec<Label<'a>> = Vec::with_capacity(named.len());
-    let mut last_key = "";
-    for (name, key, value) in named {
+    for (name, _, value) in named {
         match labels.last_mut() {
-            // The same key again: a receiver keeps the last.
-            Some(last) if last.name == name && last_key == key => last.value = value,
             Some(last) if last.name == name => {
                 if last.value != value {
                     let joined = last.value.to_mut();
@@ -176,7 +173,6 @@ pub(crate) fn joined<'a>(mut named: Vec<(Rc<str>, &'a str, Cow<'a, str>)>) -> Ve
             }
             _ => labels.push(Label::new(Source::Attribute, name, value)),
         }
-        last_key = key;
     }
     labels
 }

@@ -515,6 +515,21 @@ fn attributes_whose_names_become_one_are_joined_in_the_order_of_their_keys() {
 }
 
 #[test]
+fn values_of_equal_keys_are_joined_but_for_those_of_a_resource_in_labels() {
+    let attributes = || vec![text("a.b", "1"), text("a_b", "2"), text("a.b", "3"), text("a.b", "3"), text("c", "4")];
+    let of = |translation: &Translation, resource, own| {
+        series(translation, &request(resource, vec![gauge("g", vec![point(own, 5, 1.0)])]))
+    };
+    assert_eq!(of(&plain(), vec![], attributes()), ["{__name__=g,a_b=1;3;3;2,c=4} 1@5"]);
+    let target_info = Translation { target_info: true, ..plain() };
+    let resource = [vec![text("service.name", "shop")], attributes()].concat();
+    assert_eq!(of(&target_info, resource, vec![])[1], "{__name__=target_info,a_b=1;3;3;2,c=4,job=shop} 1@5");
+    let converted = Translation { resource_labels: true, ..plain() };
+    let resource = [attributes(), vec![text("c", "")]].concat();
+    assert_eq!(of(&converted, resource, vec![text("c", "own")]), ["{__name__=g,a_b=3;2} 1@5"]);
+}
+
+#[test]
 fn the_names_of_2021_have_no_suffixes_and_no_job() {
     let config = PrometheusRemoteWriteConfig { namespace: "tenant_name".into(), ..Default::default() };
     let translation =

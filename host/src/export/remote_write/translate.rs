@@ -148,8 +148,11 @@ impl<'a> Translator<'a> {
             return ResourceLabels::default();
         }
         let is_taken = |a: &KeyValue<'_>| !self.translation.exclude_service_attributes || !is_identifying(a.key());
-        let attributes: Vec<_> = resource.attributes().filter(is_taken).collect();
-        let keys = attributes.iter().map(|attribute| attribute.key()).collect();
+        let mut attributes: Vec<_> = resource.attributes().filter(is_taken).collect();
+        let mut keys = HashSet::with_capacity(attributes.len());
+        // Of several with one key the last replaces the others.
+        attributes.reverse();
+        attributes.retain(|attribute| keys.insert(attribute.key()));
         ResourceLabels { attributes, keys }
     }
 
