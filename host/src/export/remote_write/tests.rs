@@ -446,6 +446,21 @@ fn target_info_has_the_labels_that_the_collector_gives_it() {
 }
 
 #[test]
+fn target_info_is_as_late_as_the_latest_point_even_if_that_is_dropped() {
+    let target_info = Translation { target_info: true, ..plain() };
+    let resource = vec![text("service.name", "shop"), text("x", "1")];
+    let metrics = vec![
+        gauge("g", vec![point(vec![], 5, 1.0)]),
+        sum("delta", 1, vec![point(vec![], 9, 1.0), point(vec![], 7, 1.0)]),
+        gauge("...", vec![point(vec![], 8, 1.0)]),
+    ];
+    let translated = translate::translate(&target_info, "", &request(resource, metrics), 0);
+    let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
+    let times: Vec<_> = requests[0].timeseries.iter().map(|series| series.samples[0].timestamp).collect();
+    assert_eq!(times, [5, 9]);
+}
+
+#[test]
 fn attributes_of_a_scope_become_labels_by_their_whole_name() {
     let bytes = request(vec![], vec![gauge("g", vec![point(vec![], 5, 1.0)])]);
     let mut tree = ExportMetricsServiceRequest::decode(bytes.as_slice()).expect("a request");

@@ -473,14 +473,14 @@ impl<'a> Translator<'a> {
         self.metadata.insert(Metadata { kind, family: family.to_owned(), help, unit });
     }
 
-    /// Drops all points of a metric, when it is their turn; none of them has a time that counts.
+    /// Drops all points of a metric, when it is their turn, and gives their latest time.
     fn drop_all(&mut self, data: &Data<'_>, reason: &'static str, detail: String) -> u64 {
         let points = points(data);
         if self.seen >= self.from && self.next.is_none() {
             self.drop(points, reason, detail);
         }
         self.seen += points;
-        0
+        times(data).max().unwrap_or_default()
     }
 
     fn drop(&mut self, items: u64, reason: &'static str, detail: String) {
@@ -518,14 +518,18 @@ fn size(labels: &[Label<'_>]) -> usize {
 }
 
 fn points(data: &Data<'_>) -> u64 {
-    let count = match data.clone() {
-        Data::None => 0,
-        Data::Gauge { points } | Data::Sum { points, .. } => points.count(),
-        Data::Histogram { points, .. } => points.count(),
-        Data::ExponentialHistogram { points, .. } => points.count(),
-        Data::Summary { points } => points.count(),
-    };
-    count as u64
+    times(data).count() as u64
+}
+
+/// The times of all points.
+fn times<'a>(data: &Data<'a>) -> Box<dyn Iterator<Item = u64> + 'a> {
+    match data.clone() {
+        Data::None => Box::new(std::iter::empty()),
+        Data::Gauge { points } | Data::Sum { points, .. } => Box::new(points.map(|point| point.time_unix_nano())),
+        Data::Histogram { points, .. } => Box::new(points.map(|point| point.time_unix_nano())),
+        Data::ExponentialHistogram { points, .. } => Box::new(points.map(|point| point.time_unix_nano())),
+        Data::Summary { points } => Box::new(points.map(|point| point.time_unix_nano())),
+    }
 }
 
 fn temporality(data: &Data<'_>) -> Option<i32> {
