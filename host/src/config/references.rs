@@ -152,10 +152,19 @@ impl Checker<'_> {
             let hint = near(id, self.defined.ids(kind));
             return Some(format!("references {kind} \"{id}\" which is not configured{hint}"));
         }
+        let exporter = self.config.exporters.get(id).filter(|_| kind == Kind::Exporter);
+        if let Some(ExporterConfig::OtlpHttp(config)) = exporter
+            && config.lacks(pipeline.signal())
+        {
+            let signal = pipeline.signal().name();
+            return Some(format!(
+                "exporter \"{id}\" has nowhere to send {signal}: either endpoint or {signal}_endpoint must be specified"
+            ));
+        }
         let component = components::find(kind, id.component_type())?;
         // A standard stage may have been replaced by a plugin that takes more; the plugin itself says what it takes.
         let is_native = matches!(component.support, components::Support::Native(_));
-        let (signals, condition) = match self.config.exporters.get(id).filter(|_| kind == Kind::Exporter) {
+        let (signals, condition) = match exporter {
             Some(ExporterConfig::OpenSearch(config)) => config.mapping.mode.signals(),
             _ => (component.signals, ""),
         };

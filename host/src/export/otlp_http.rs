@@ -81,6 +81,7 @@ impl OtlpHttp {
 
     fn post(&self, batch: &Batch) -> Result<Post, Dropped> {
         let dropped = |reason, detail| Dropped { items: batch.items, reason, detail };
+        // A configuration in which a pipeline lacks it is refused.
         let Some(uri) = self.endpoints.of(batch.signal) else {
             let detail = format!("neither endpoint nor one for {:?} is configured", batch.signal);
             return Err(dropped("no_endpoint", detail));

@@ -74,11 +74,20 @@ impl OtlpHttpExporterConfig {
             _ => Some(format!("{}{path}", self.client.endpoint.as_str().trim_end_matches('/'))),
         }
     }
+
+    /// Whether a signal has no address, while others have one.
+    pub(in crate::config) fn lacks(&self, signal: Signal) -> bool {
+        self.has_endpoint() && self.endpoint(signal).is_none()
+    }
+
+    fn has_endpoint(&self) -> bool {
+        [Signal::Traces, Signal::Metrics, Signal::Logs].iter().any(|signal| self.endpoint(*signal).is_some())
+    }
 }
 
 impl Check for OtlpHttpExporterConfig {
     fn check(&self, findings: &mut Findings) {
-        if [Signal::Traces, Signal::Metrics, Signal::Logs].iter().all(|signal| self.endpoint(*signal).is_none()) {
+        if !self.has_endpoint() {
             findings.error("endpoint", "at least one endpoint must be specified");
         }
         let own = [
