@@ -68,9 +68,10 @@ impl Debug {
     /// # Errors
     /// If a file can't be opened.
     pub fn new(exporter: &str, config: &DebugConfig) -> Result<Self, DebugError> {
-        let outputs = match config.use_internal_logger {
-            true => vec![Output::Log],
-            false => config.output_paths.iter().map(|path| Output::open(path)).collect::<Result<_, _>>()?,
+        let outputs = match (config.use_internal_logger, &config.output_paths) {
+            (true, _) => vec![Output::Log],
+            (false, None) => vec![Output::open("stdout")?],
+            (false, Some(paths)) => paths.iter().map(|path| Output::open(path)).collect::<Result<_, _>>()?,
         };
         Ok(Self {
             exporter: exporter.to_owned(),

@@ -32,8 +32,8 @@ pub struct DebugConfig {
     pub sampling_thereafter: u32,
     /// Writes to the process's log, at INFO. Default: true.
     pub use_internal_logger: bool,
-    /// Where to write with `use_internal_logger: false`: `stdout`, `stderr` or files. Default: stdout.
-    pub output_paths: Vec<String>,
+    /// Where to write with `use_internal_logger: false`, and only then: `stdout`, `stderr` or files. Default: stdout.
+    pub output_paths: Option<Vec<String>>,
 }
 
 impl Default for DebugConfig {
@@ -43,15 +43,22 @@ impl Default for DebugConfig {
             sampling_initial: 2,
             sampling_thereafter: 1,
             use_internal_logger: true,
-            output_paths: vec!["stdout".into()],
+            output_paths: None,
         }
     }
 }
 
 impl Check for DebugConfig {
     fn check(&self, findings: &mut Findings) {
-        if !self.use_internal_logger && self.output_paths.is_empty() {
-            findings.error("output_paths", "must not be empty when use_internal_logger is false");
+        match &self.output_paths {
+            Some(_) if self.use_internal_logger => findings.error(
+                "output_paths",
+                "is not supported when use_internal_logger is true; set use_internal_logger: false, or remove the key",
+            ),
+            Some(paths) if paths.is_empty() => {
+                findings.error("output_paths", "must not be empty when use_internal_logger is false");
+            }
+            _ => {}
         }
     }
 }

@@ -87,7 +87,7 @@ async fn counts_items_as_delivered_whether_they_are_shown_or_not() {
 async fn writes_to_files_instead_of_the_log() {
     let directory = tempfile::tempdir().expect("directory");
     let path = directory.path().join("debug.txt");
-    let output_paths = vec![path.display().to_string()];
+    let output_paths = Some(vec![path.display().to_string()]);
     let exporter = exporter(DebugConfig { use_internal_logger: false, output_paths, ..DebugConfig::default() });
     let shown = exporter.encode(&batch(5, ""), 0).requests.remove(0);
     exporter.send(shown).await;
@@ -97,7 +97,7 @@ async fn writes_to_files_instead_of_the_log() {
 
 #[test]
 fn says_which_file_can_not_be_opened() {
-    let output_paths = vec!["/nonexistent/debug.txt".to_owned()];
+    let output_paths = Some(vec!["/nonexistent/debug.txt".to_owned()]);
     let config = DebugConfig { use_internal_logger: false, output_paths, ..DebugConfig::default() };
     let error = Debug::new("debug", &config).err().expect("no directory");
     assert_eq!(error.to_string(), "output_paths: /nonexistent/debug.txt: No such file or directory (os error 2)");
