@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use proptest::prelude::*;
 use sluice_wire::{
-    Columns, EditError, EditPlan, EditValue, Entities, Field, Intrinsic, Level, LiveRows, Projection, SEPARATOR,
-    Signal, TableLists, TableOptions, TableRequest, TooRepetitive, ValueKind, concat, sample, splice, splice_within,
-    validate,
+    Columns, EditError, EditPlan, EditValue, Entities, Field, Gathered, Intrinsic, Level, LiveRows, Projection,
+    SEPARATOR, Signal, TableLists, TableOptions, TableRequest, TooRepetitive, ValueKind, concat, sample, splice,
+    splice_within, validate,
 };
 
 use crate::dice::{Dice, cases, seeds};
@@ -43,8 +43,8 @@ proptest! {
             for (index, read) in crate::columns::all_reads(signal).iter().enumerate() {
                 if !planned.plan.touches(&read.field) {
                     prop_assert_eq!(
-                        columns.gather(&bytes, index, &live),
-                        after.gather(&spliced, index, &live),
+                        without_empty(columns.gather(&bytes, index, &live)),
+                        without_empty(after.gather(&spliced, index, &live)),
                         "{}", read.field
                     );
                 }
@@ -171,6 +171,17 @@ proptest! {
             let _ = splice(&spoilt, &others, &EditPlan::new(&others));
             let _ = splice(&whole, &others, &planned.plan);
         }
+    }
+}
+
+/// A column of numbers that all gave way to a later member of their `oneof` is as good as none: when that one is removed,
+/// they go with it.
+fn without_empty(gathered: Option<Gathered>) -> Option<Gathered> {
+    let is_empty = |present: &[u64]| present.iter().all(|word| *word == 0);
+    match gathered? {
+        Gathered::F64(column) if is_empty(&column.present) => Some(Gathered::Absent(column.values.len() as u32)),
+        Gathered::S64(column) if is_empty(&column.present) => Some(Gathered::Absent(column.values.len() as u32)),
+        other => Some(other),
     }
 }
 
