@@ -77,10 +77,8 @@ pub struct Gauges {
 pub enum Awaited {
     /// It was told that we have it.
     No,
-    /// It does; other exporters may have the batch, too.
+    /// It does, and sends again what is given up.
     Yes,
-    /// It does, and no other exporter has the batch: what is given up is the sender's again.
-    Alone,
 }
 
 /// What became of one batch, for a sender that waits for it.

@@ -1,14 +1,11 @@
 //! The end of a pipeline: hands every batch to the queue of every exporter, so that a full queue stalls no other.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::future::{join_all, select_all};
-use futures_util::stream::FuturesUnordered;
+use futures_util::future::join_all;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::export::queue::{Awaited, Left, Outcome, Queue};
 use crate::export::report::Report;
@@ -17,11 +14,13 @@ use crate::model::{Batch, Refusal, Signal, TenantId};
 use crate::pace::Pace;
 use crate::telemetry::metrics::Exported;
 use crate::telemetry::{Entry, Ledger, Telemetry};
+use offer::Offer;
 
-/// How long a request waits for room in a queue that makes senders wait, before the sender is told to send it again.
+mod offer;
+
+/// How long a request waits for room in queues that make senders wait. Longer waits end with the sender gone, who sends it
+/// again to all.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long one waits whose request other exporters have: long waits end with the sender gone, who sends it again to all.
-const PATIENCE_FOR_COPIES: Duration = Duration::from_secs(1);
 /// When a sender may try again after a full queue.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -35,14 +34,11 @@ pub struct Destination {
     pub block_on_overflow: bool,
     /// Whether a sender waits until the destination has answered.
     pub wait_for_result: bool,
-    /// Whether the last wait for room was in vain, so that there is no other before there is room, where others have it.
-    was_late: AtomicBool,
+    /// Since when nothing has found room in its queue.
+    full_since: Mutex<Option<Instant>>,
     /// When it was last said that copies for it were dropped.
     dropped: Mutex<Pace>,
 }
-
-/// An exporter that took a request, and what there is to wait for.
-type Taken<'a> = (&'a Arc<Destination>, Vec<oneshot::Receiver<Outcome>>);
 
 /// The exporters of one pipeline.
 #[derive(Clone)]
@@ -58,129 +54,61 @@ impl FanOut {
     }
 
     /// Hands the parts of one request to all exporters, and waits for the answers of those that are to be waited for.
-    /// It is accepted when one of them has it; copies that found their queue full are dropped then, and counted.
-    /// `debt` is what has to be booked if no exporter takes the request; those that do book its end themselves.
+    /// Where there are none it is accepted when one exporter has it; copies that found their queue full are dropped then,
+    /// and counted. `debt` is what has to be booked if no exporter takes the request; those that do book its end themselves.
     ///
     /// # Errors
-    /// Refuses when no exporter has room, and when all that are waited for failed.
+    /// Refuses when no exporter has room, and what fails at one that is waited for: rather what may work later than what
+    /// must not be sent again. What others have comes to them twice then, which is better than lost here.
     pub(super) async fn deliver(&self, batches: Vec<Batch>, debt: &mut Debt<'_>) -> Result<(), Refusal> {
         if batches.is_empty() {
             debt.settle();
             return Ok(());
         }
-        let (taken, full) = self.offer(&batches, debt).await;
-        if taken.is_empty() {
-            self.count_refused(&batches, &full);
-            return Err(busy(&full));
+        let until = Instant::now() + PATIENCE;
+        let mut offer = Offer::new(self, &batches, true);
+        if offer.taken.is_empty() {
+            let first = offer.wait_for_first(|destination| destination.block_on_overflow);
+            let _ = timeout_at(until, first).await;
         }
-        let waited_for = taken.iter().filter(|(destination, _)| destination.wait_for_result).count();
-        let nobody_else_has_it = waited_for == taken.len();
+        if offer.taken.is_empty() {
+            self.count_refused(&batches, &offer.full);
+            return Err(no_room(&offer.full));
+        }
+        debt.settle();
+        offer.wait_for_copies(until).await;
+        let Offer { taken, full, .. } = offer;
+        let nobody_else_has_it = taken.iter().all(|(destination, _)| destination.wait_for_result);
         let mut failures = Vec::new();
         for (destination, results) in taken {
-            failures.extend(destination.answer(results).await.err().map(|failure| (destination, failure)));
+            failures.extend(destination.answer(results).await.err());
         }
-        if waited_for == 0 || failures.len() < waited_for {
-            log_untold(&failures);
+        let is_refused = !failures.is_empty();
+        if full.iter().any(|full| full.wait_for_result) || (is_refused && nobody_else_has_it && !full.is_empty()) {
+            failures.push(Refusal::Failed { reason: full_queues(&full), retry_after: RETRY_AFTER });
+        }
+        if failures.is_empty() {
             self.drop_copies(&batches, &full);
             return Ok(());
         }
         self.count_refused(&batches, &full);
-        let again = failures.iter().position(|(_, failure)| !matches!(failure, Refusal::Permanent { .. }));
-        match again {
-            None if nobody_else_has_it && !full.is_empty() => Err(busy(&full)),
-            again => Err(failures.swap_remove(again.unwrap_or(0)).1),
-        }
+        let again = failures.iter().position(|failure| !matches!(failure, Refusal::Permanent { .. }));
+        Err(failures.swap_remove(again.unwrap_or(0)))
     }
 
-    /// Offers the parts of a request to all exporters, then waits for those that make senders wait, all at the same time.
-    /// Gives those that took them, with what there is to wait for, and those that did not.
-    async fn offer<'a>(
-        &'a self,
-        batches: &[Batch],
-        debt: &mut Debt<'_>,
-    ) -> (Vec<Taken<'a>>, Vec<&'a Arc<Destination>>) {
-        let alone = self.destinations.len() == 1;
-        let (mut taken, mut full) = (Vec::new(), Vec::new());
-        let mut book = |taken: &mut Vec<Taken<'a>>, one: Taken<'a>| {
-            // At once and not in the end, which a sender that goes away does not wait for.
-            if !taken.is_empty() {
-                self.book_copies(batches, 1);
-            }
-            debt.settle();
-            taken.push(one);
-        };
-        for destination in self.destinations.iter() {
-            match destination.queue.try_push(batches, destination.awaited(alone)) {
-                Some(results) => {
-                    destination.was_late.store(false, Ordering::Relaxed);
-                    book(&mut taken, (destination, results));
-                }
-                None => full.push(destination),
-            }
-        }
-        let others_have_it = !taken.is_empty();
-        let mut waiting: Vec<_> =
-            full.extract_if(.., |destination| destination.is_worth_waiting_for(others_have_it)).collect();
-        let mut waits: FuturesUnordered<_> = waiting
-            .iter()
-            .copied()
-            .map(
-                |destination| async move { (destination, destination.push(batches, destination.awaited(alone)).await) },
-            )
-            .collect();
-        // As soon as one has it, the others are waited for as copies.
-        let mut until = others_have_it.then(|| Instant::now() + PATIENCE_FOR_COPIES);
-        while let Some((destination, results)) = next_before(&mut waits, until).await {
-            waiting.retain(|other| !Arc::ptr_eq(other, destination));
-            match results {
-                Some(results) => {
-                    book(&mut taken, (destination, results));
-                    until.get_or_insert_with(|| Instant::now() + PATIENCE_FOR_COPIES);
-                }
-                None => full.push(destination),
-            }
-        }
-        drop(waits);
-        waiting.iter().for_each(|destination| destination.was_late.store(true, Ordering::Relaxed));
-        full.append(&mut waiting);
-        (taken, full)
-    }
-
-    /// Hands over a batch that nobody can be asked to send again, and waits for room as long as it takes.
+    /// Hands over a batch that nobody can be asked to send again, and waits as long as it takes until one has room, then
+    /// a while for the others.
     pub async fn deliver_or_wait(&self, batch: Batch) {
         let one = std::slice::from_ref(&batch);
-        let (taken, mut full): (Vec<_>, Vec<_>) =
-            self.destinations.iter().partition(|destination| destination.queue.try_push(one, Awaited::No).is_some());
-        taken.iter().for_each(|destination| destination.was_late.store(false, Ordering::Relaxed));
-        if !taken.is_empty() {
-            self.book_copies(one, taken.len() as u64 - 1);
-            // Others have it; those whose queue makes senders wait get some time.
-            let late = join_all(full.iter().map(|destination| self.is_taken_late(destination, one))).await;
-            let mut late = late.into_iter();
-            full.retain(|_| !late.next().unwrap_or(false));
-            return self.drop_copies(one, &full);
+        let mut offer = Offer::new(self, one, false);
+        if offer.taken.is_empty() {
+            offer.wait_for_first(|_| true).await;
         }
-        // All are full: the first to have room saves the batch.
-        let pushes =
-            full.iter().map(|destination| Box::pin(async { destination.queue.push(one, Awaited::No).await.is_some() }));
-        let (is_in, index, _) = select_all(pushes).await;
-        full.remove(index);
-        match is_in {
-            true => self.drop_copies(one, &full),
-            false => self.drop_at_the_end(&batch),
+        if offer.taken.is_empty() {
+            return self.drop_at_the_end(&batch);
         }
-    }
-
-    /// Whether a queue that makes senders wait has room for a copy before too long.
-    async fn is_taken_late(&self, destination: &Destination, batch: &[Batch]) -> bool {
-        if !destination.is_worth_waiting_for(true) {
-            return false;
-        }
-        let is_taken = destination.push(batch, Awaited::No).await.is_some();
-        if is_taken {
-            self.book_copies(batch, 1);
-        }
-        is_taken
+        offer.wait_for_copies(Instant::now() + PATIENCE).await;
+        self.drop_copies(one, &offer.full);
     }
 
     fn book_copies(&self, batches: &[Batch], copies: u64) {
@@ -229,40 +157,24 @@ impl FanOut {
     }
 }
 
-/// What ends next, unless it is too late.
-async fn next_before<F: Future>(waits: &mut FuturesUnordered<F>, until: Option<Instant>) -> Option<F::Output> {
-    match until {
-        None => waits.next().await,
-        Some(until) => timeout_at(until, waits.next()).await.ok().flatten(),
+/// Why nobody takes a request. Whoever waits for an exporter hears of it whatever other pipelines have.
+fn no_room(full: &[&Arc<Destination>]) -> Refusal {
+    let reason = full_queues(full);
+    match full.iter().any(|full| full.wait_for_result) {
+        true => Refusal::Failed { reason, retry_after: RETRY_AFTER },
+        false => Refusal::Busy { reason, retry_after: RETRY_AFTER },
     }
 }
 
-fn busy(full: &[&Arc<Destination>]) -> Refusal {
+fn full_queues(full: &[&Arc<Destination>]) -> String {
     let names: Vec<&str> = full.iter().map(|destination| destination.id.as_str()).collect();
-    Refusal::Busy { reason: format!("sending queue is full: {}", names.join(", ")), retry_after: RETRY_AFTER }
-}
-
-/// Says which exporters lost what others have: the sender would send it again, but isn't told. What was refused for
-/// good is in the log already.
-fn log_untold(failures: &[(&Arc<Destination>, Refusal)]) {
-    for (destination, failure) in failures {
-        if let Refusal::Failed { reason, .. } = failure {
-            tracing::error!(exporter = %destination.id, reason, "items lost that other exporters have");
-        }
-    }
+    format!("sending queue is full: {}", names.join(", "))
 }
 
 impl Destination {
     /// An exporter with its queue.
     pub fn new(id: String, queue: Queue, block_on_overflow: bool, wait_for_result: bool) -> Self {
-        Self {
-            id,
-            queue,
-            block_on_overflow,
-            wait_for_result,
-            was_late: AtomicBool::new(false),
-            dropped: Mutex::default(),
-        }
+        Self { id, queue, block_on_overflow, wait_for_result, full_since: Mutex::default(), dropped: Mutex::default() }
     }
 
     /// Sends what is in the queue until the deadline, gives up the rest and says how much that was.
@@ -275,24 +187,28 @@ impl Destination {
         left
     }
 
-    fn awaited(&self, alone: bool) -> Awaited {
-        match (self.wait_for_result, alone) {
-            (false, _) => Awaited::No,
-            (true, false) => Awaited::Yes,
-            (true, true) => Awaited::Alone,
-        }
-    }
-
-    /// Whether to wait for room in its queue, which is full.
-    fn is_worth_waiting_for(&self, others_have_it: bool) -> bool {
-        self.block_on_overflow && !(others_have_it && self.was_late.load(Ordering::Relaxed))
-    }
-
-    /// Takes all parts of a request as soon as there is room; none if that takes too long.
-    async fn push(&self, batches: &[Batch], awaited: Awaited) -> Option<Vec<oneshot::Receiver<Outcome>>> {
-        let taken = timeout(PATIENCE, self.queue.push(batches, awaited)).await.ok().flatten();
-        self.was_late.store(taken.is_none(), Ordering::Relaxed);
+    fn try_push(&self, batches: &[Batch], awaited: Awaited) -> Option<Vec<oneshot::Receiver<Outcome>>> {
+        let taken = self.queue.try_push(batches, awaited);
+        let mut full_since = self.full_since();
+        *full_since = if taken.is_some() { None } else { full_since.or_else(|| Some(Instant::now())) };
         taken
+    }
+
+    /// Takes all parts of a request as soon as there is room.
+    async fn push(&self, batches: &[Batch], awaited: Awaited) -> Option<Vec<oneshot::Receiver<Outcome>>> {
+        let taken = self.queue.push(batches, awaited).await?;
+        *self.full_since() = None;
+        Some(taken)
+    }
+
+    /// Whether it had no room for anything for as long as a request waits: it may be dead, and waiting for it again would
+    /// keep those waiting that are alive.
+    fn has_been_full(&self) -> bool {
+        self.full_since().is_some_and(|since| since.elapsed() >= PATIENCE)
+    }
+
+    fn full_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.full_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for what became of a request, of all its parts: rather than what it must not send again the sender is told

@@ -108,7 +108,7 @@ impl Journal {
                 items,
                 reason,
                 detail,
-                "items not exported; unless another exporter has them, the sender is told to try again"
+                "items not exported, the sender is told to try again"
             );
         }
     }

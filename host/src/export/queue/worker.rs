@@ -237,13 +237,15 @@ impl<'a> Tally<'a> {
     }
 
     fn give_up(&mut self, items: u64, reason: &'static str, detail: &str) {
-        match self.awaited {
-            Awaited::No => self.shared.journal.lost(items, reason, detail),
-            Awaited::Yes | Awaited::Alone => self.shared.journal.given_back(items, reason, detail),
-        }
         self.outcome.given_up += match self.awaited {
-            Awaited::No | Awaited::Yes => self.book_dropped(items, reason),
-            Awaited::Alone => self.book_given_back(items, reason),
+            Awaited::No => {
+                self.shared.journal.lost(items, reason, detail);
+                self.book_dropped(items, reason)
+            }
+            Awaited::Yes => {
+                self.shared.journal.given_back(items, reason, detail);
+                self.book_given_back(items, reason)
+            }
         };
     }
 
@@ -270,7 +272,7 @@ impl<'a> Tally<'a> {
             }
         };
         self.outcome.reason.get_or_insert_with(|| detail.to_owned());
-        let is_left = cut == Some(Cut::Expired) && self.awaited != Awaited::Alone;
+        let is_left = cut == Some(Cut::Expired) && self.awaited == Awaited::No;
         (self.outcome, if is_left { rest } else { 0 })
     }
 

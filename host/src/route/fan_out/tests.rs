@@ -1,7 +1,7 @@
 //! Requests of several parts, and queues that make senders wait.
 
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::*;
 use crate::config::types::{QueueConfig, RetryConfig};
@@ -110,37 +110,41 @@ async fn a_queue_that_stays_full_is_waited_for_once() {
     tokio::time::sleep(PATIENCE).await;
     // There was room again, so it is worth waiting again.
     fan_out.deliver_or_wait(batch(1, "x")).await;
-    assert!(!dead.was_late.load(Ordering::Relaxed));
+    assert!(!dead.has_been_full());
 }
 
-/// Behind a batch processor, too, where another exporter has the batch.
+/// Behind a batch processor, too, whether another exporter has the batch at once or is full as well.
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_makes_senders_wait_gets_its_copy_late() {
-    for (block_on_overflow, exported, dropped) in [(true, 6, 0), (false, 3, 3)] {
+    for (other_size, block_on_overflow, exported, dropped) in [(10, true, 6, 0), (10, false, 3, 3), (1, true, 6, 0)] {
         let telemetry = Telemetry::new("test").expect("metrics");
         let ledger = &telemetry.ledger;
-        let gate = Arc::new(Semaphore::new(0));
-        let full = destination("full", 1, block_on_overflow, &gate, &telemetry);
-        let other = destination("other", 10, false, &gate, &telemetry);
-        assert!(full.queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
+        let gates = [0, 0].map(|open| Arc::new(Semaphore::new(open)));
+        let full = destination("full", 1, block_on_overflow, &gates[0], &telemetry);
+        let other = destination("other", other_size, false, &gates[1], &telemetry);
+        for destination in [&full, &other] {
+            assert!(destination.queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
+        }
         let part = parts(ledger).remove(0);
         let fan_out = FanOut::new(vec![Arc::clone(&full), Arc::clone(&other)], telemetry.clone());
         let opening = async {
-            tokio::time::sleep(PATIENCE / 2).await;
-            gate.add_permits(100);
+            for gate in gates.iter().rev() {
+                tokio::time::sleep(PATIENCE / 3).await;
+                gate.add_permits(100);
+            }
         };
         tokio::join!(fan_out.deliver_or_wait(part.clone()), opening);
         for destination in [&full, &other] {
             destination.queue.drain(Instant::now() + PATIENCE).await;
         }
         let one = std::slice::from_ref(&part);
-        assert_eq!(books(ledger, one, Entry::Exported), (3, 3, exported), "{block_on_overflow}");
-        assert_eq!(books(ledger, one, Entry::Dropped("queue_full")).2, dropped, "{block_on_overflow}");
+        assert_eq!(books(ledger, one, Entry::Exported), (3, 3, exported), "{other_size} {block_on_overflow}");
+        assert_eq!(books(ledger, one, Entry::Dropped("queue_full")).2, dropped, "{other_size} {block_on_overflow}");
     }
 }
 
-/// A destination that ends each request as its batch's tenant is called.
-struct Ends;
+/// A destination that ends each request in one way, or as its batch's tenant is called.
+struct Ends(Option<&'static str>);
 
 impl Exporter for Ends {
     type Request = (String, u64);
@@ -152,7 +156,7 @@ impl Exporter for Ends {
 
     async fn send(&self, request: (String, u64)) -> Sent<(String, u64)> {
         let sent = Sent { delivered: 0, refused: Vec::new(), again: None };
-        match request.0.as_str() {
+        match self.0.unwrap_or(&request.0) {
             "refused" => {
                 let refused = vec![DeadLetter { items: request.1, reason: "bad".into(), document: None }];
                 Sent { refused, ..sent }
@@ -175,9 +179,13 @@ impl Exporter for Ends {
 
 /// Its senders wait for the result; nothing is sent again.
 fn waited_for(telemetry: &Telemetry, queue: &QueueConfig) -> Arc<Destination> {
+    ends(telemetry, queue, None)
+}
+
+fn ends(telemetry: &Telemetry, queue: &QueueConfig, end: Option<&'static str>) -> Arc<Destination> {
     let report = Arc::new(Booking { exporter: "ends".to_owned(), telemetry: telemetry.clone() });
     let retry = RetryConfig { enabled: false, ..RetryConfig::DEFAULT };
-    let queue = Queue::start(Ends, QueueSettings::new("ends", queue, &retry), report);
+    let queue = Queue::start(Ends(end), QueueSettings::new("ends", queue, &retry), report);
     Arc::new(Destination::new("ends".to_owned(), queue, false, true))
 }
 
@@ -205,6 +213,48 @@ async fn a_sender_hears_of_what_it_must_send_again_rather_than_of_what_it_must_n
     assert_eq!(answer(&fan_out, &telemetry, &["fine", "fine"]).await, Ok(()));
 }
 
+/// What is sent twice to one is better than what is lost at the other.
+#[tokio::test(start_paused = true)]
+async fn a_sender_hears_of_each_failure_of_those_that_are_waited_for() {
+    let again = |answer: &Result<(), Refusal>| matches!(answer, Err(Refusal::Failed { .. }));
+    let never = |answer: &Result<(), Refusal>| matches!(answer, Err(Refusal::Permanent { .. }));
+    let fine = |answer: &Result<(), Refusal>| answer.is_ok();
+    let cases: [(_, &dyn Fn(&Result<(), Refusal>) -> bool); 5] = [
+        (["fine", "fine"], &fine),
+        (["fine", "fails"], &again),
+        (["fine", "refused"], &never),
+        (["refused", "fails"], &again),
+        (["fails", "refused"], &again),
+    ];
+    for (how, expected) in cases {
+        let telemetry = Telemetry::new("test").expect("metrics");
+        let both = how.map(|end| ends(&telemetry, &QueueConfig::default(), Some(end)));
+        let fan_out = FanOut::new(both.into(), telemetry.clone());
+        let answer = answer(&fan_out, &telemetry, &["acme"]).await;
+        assert!(expected(&answer), "{how:?}: {answer:?}");
+        assert_eq!(telemetry.ledger.in_flight(), 0, "{how:?}");
+        let given_back = telemetry.ledger.total(Entry::Rejected("retry_disabled"));
+        assert_eq!(given_back, if how.contains(&"fails") { 3 } else { 0 }, "{how:?}");
+    }
+}
+
+/// The same, when the queue of one of them is full: whatever others took.
+#[tokio::test(start_paused = true)]
+async fn a_sender_hears_that_the_queue_of_one_that_is_waited_for_is_full() {
+    for others in 0..=1 {
+        let telemetry = Telemetry::new("test").expect("metrics");
+        let gate = Arc::new(Semaphore::new(100));
+        let full = ends(&telemetry, &QueueConfig { queue_size: 1, ..QueueConfig::default() }, Some("fine"));
+        assert!(full.queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
+        let all = std::iter::repeat_n(destination("other", 10, false, &gate, &telemetry), others).chain([full]);
+        let fan_out = FanOut::new(all.collect(), telemetry.clone());
+        let failed = answer(&fan_out, &telemetry, &["acme"]).await;
+        let reason = "sending queue is full: ends";
+        assert!(matches!(&failed, Err(Refusal::Failed { reason: found, .. }) if found == reason), "{failed:?}");
+        assert_eq!(telemetry.ledger.total(Entry::Dropped("queue_full")), 0);
+    }
+}
+
 /// What the others have at once says nothing of the one whose answer counts.
 #[tokio::test(start_paused = true)]
 async fn only_those_that_are_waited_for_can_accept_for_them() {
@@ -227,8 +277,8 @@ async fn what_is_refused_for_good_is_not_sent_again_for_a_full_queue_where_other
     assert!(full.queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
     let refusing = || waited_for(&telemetry, &QueueConfig::default());
     let two = FanOut::new(vec![Arc::clone(&full), refusing()], telemetry.clone());
-    let busy = answer(&two, &telemetry, &["refused"]).await;
-    assert!(matches!(busy, Err(Refusal::Busy { .. })), "{busy:?}");
+    let again = answer(&two, &telemetry, &["refused"]).await;
+    assert!(matches!(again, Err(Refusal::Failed { .. })), "{again:?}");
     let three = FanOut::new(vec![full, refusing(), other], telemetry.clone());
     let refused = answer(&three, &telemetry, &["refused"]).await;
     assert!(matches!(refused, Err(Refusal::Permanent { .. })), "{refused:?}");
@@ -261,7 +311,7 @@ async fn a_full_queue_that_makes_senders_wait_keeps_nobody_else_waiting() {
     let alive = destination("alive", 100, false, &gates[1], &telemetry);
     assert!(dead.queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
     let fan_out = FanOut::new(vec![dead, alive], telemetry.clone());
-    let left = timeout(PATIENCE_FOR_COPIES / 2, answer(&fan_out, &telemetry, &["acme"])).await;
+    let left = timeout(PATIENCE / 2, answer(&fan_out, &telemetry, &["acme"])).await;
     assert!(left.is_err(), "it waits for room");
     let acme = TenantId::new("acme");
     let count = |entry| telemetry.ledger.count(&acme, Signal::Traces, entry);
@@ -273,9 +323,9 @@ async fn a_full_queue_that_makes_senders_wait_keeps_nobody_else_waiting() {
     assert_eq!(begun.elapsed(), Duration::ZERO);
 }
 
-/// Once one of them has it, the rest are waited for as copies.
+/// One that is dead is waited for as long as any, and then no longer where others have the request.
 #[tokio::test(start_paused = true)]
-async fn a_dead_queue_keeps_a_slow_one_waiting_no_longer_than_a_copy_may() {
+async fn a_dead_queue_keeps_a_slow_one_waiting_once() {
     let telemetry = Telemetry::new("test").expect("metrics");
     let gates = [0, 0].map(|open| Arc::new(Semaphore::new(open)));
     let [dead, slow] = [("dead", 0), ("slow", 1)].map(|(id, gate)| destination(id, 1, true, &gates[gate], &telemetry));
@@ -283,13 +333,34 @@ async fn a_dead_queue_keeps_a_slow_one_waiting_no_longer_than_a_copy_may() {
         assert!(queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
     }
     let fan_out = FanOut::new(vec![dead, slow], telemetry.clone());
-    let begun = Instant::now();
+    for waited in [PATIENCE, PATIENCE / 10, PATIENCE / 10] {
+        let begun = Instant::now();
+        let opening = async {
+            tokio::time::sleep(PATIENCE / 10).await;
+            gates[1].add_permits(1);
+        };
+        let (answer, ()) = tokio::join!(answer(&fan_out, &telemetry, &["acme"]), opening);
+        assert_eq!((answer, begun.elapsed()), (Ok(()), waited));
+    }
+}
+
+/// One that is slow and alive gets all, whoever waits for it at the same time.
+#[tokio::test(start_paused = true)]
+async fn senders_wait_for_a_slow_queue_whatever_others_have() {
+    let telemetry = Telemetry::new("test").expect("metrics");
+    let gates = [0, 100].map(|open| Arc::new(Semaphore::new(open)));
+    let [slow, fast] = [("slow", 0), ("fast", 1)].map(|(id, gate)| destination(id, 1, true, &gates[gate], &telemetry));
+    let fan_out = FanOut::new(vec![slow, fast], telemetry.clone());
+    let sender = || answer(&fan_out, &telemetry, &["acme"]);
     let opening = async {
-        tokio::time::sleep(PATIENCE / 10).await;
-        gates[1].add_permits(100);
+        for _ in 0..4 {
+            tokio::time::sleep(PATIENCE * 3 / 10).await;
+            gates[0].add_permits(1);
+        }
     };
-    let (answer, ()) = tokio::join!(answer(&fan_out, &telemetry, &["acme"]), opening);
-    assert_eq!((answer, begun.elapsed()), (Ok(()), PATIENCE / 10 + PATIENCE_FOR_COPIES));
+    let (a, b, c, d, ()) = tokio::join!(sender(), sender(), sender(), sender(), opening);
+    assert_eq!([a, b, c, d], [Ok(()), Ok(()), Ok(()), Ok(())]);
+    assert_eq!(telemetry.ledger.total(Entry::Dropped("queue_full")), 0);
 }
 
 #[tokio::test(start_paused = true)]
