@@ -103,6 +103,7 @@ impl OtlpHttp {
         let items = post.batch.items;
         if reply.status.is_success() {
             let (rejected, message) = match is_json(&reply) {
+                true if reply.truncated => partial_success_of_json(closed(&reply.body).as_bytes()),
                 true => partial_success_of_json(&reply.body),
                 false => {
                     let body = reply.secrets.mask(&reply.body);
@@ -183,6 +184,15 @@ fn parse(key: &'static str, address: &str, shown: &Url) -> Result<Uri, OtlpHttpE
 fn is_json(reply: &Reply) -> bool {
     let content_type = reply.headers.get(http::header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     content_type.starts_with(JSON.as_bytes())
+}
+
+/// An answer in JSON that is cut off, with its end put back: it is the message at its end that is long.
+fn closed(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    // It may end within an escape.
+    let last = text.rfind('\\').filter(|at| text.len() - at < r"\u0000".len());
+    let text = last.map_or(&*text, |at| text[..at].trim_end_matches('\\'));
+    format!("{text}\"}}}}")
 }
 
 /// The number of rejected items and the message in an answer in JSON. What can't be read rejects nothing.

@@ -6,6 +6,7 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
+use prost::encoding::{WireType, decode_key, decode_varint};
 use sluice_wire::Signal;
 
 use crate::export::client::shorten;
@@ -52,20 +53,41 @@ impl PartialSuccess {
 }
 
 fn parse(signal: Signal, answer: &[u8]) -> (i64, String) {
-    match signal {
-        Signal::Traces => {
-            let partial = ExportTraceServiceResponse::decode(answer).unwrap_or_default().partial_success;
-            partial.map(|partial| (partial.rejected_spans, partial.error_message)).unwrap_or_default()
-        }
-        Signal::Metrics => {
-            let partial = ExportMetricsServiceResponse::decode(answer).unwrap_or_default().partial_success;
+    let partial = match signal {
+        Signal::Traces => ExportTraceServiceResponse::decode(answer).map(|answer| {
+            answer.partial_success.map(|partial| (partial.rejected_spans, partial.error_message)).unwrap_or_default()
+        }),
+        Signal::Metrics => ExportMetricsServiceResponse::decode(answer).map(|answer| {
+            let partial = answer.partial_success;
             partial.map(|partial| (partial.rejected_data_points, partial.error_message)).unwrap_or_default()
-        }
-        Signal::Logs => {
-            let partial = ExportLogsServiceResponse::decode(answer).unwrap_or_default().partial_success;
+        }),
+        Signal::Logs => ExportLogsServiceResponse::decode(answer).map(|answer| {
+            let partial = answer.partial_success;
             partial.map(|partial| (partial.rejected_log_records, partial.error_message)).unwrap_or_default()
-        }
+        }),
+    };
+    partial.ok().or_else(|| parse_begin(answer)).unwrap_or_default()
+}
+
+/// The same of an answer that is cut off, since its message is long. In all three field 1 is the partial success, and in
+/// it the number is field 1, the message field 2; all known servers write them in this order.
+fn parse_begin(mut answer: &[u8]) -> Option<(i64, String)> {
+    fn enter(answer: &mut &[u8], field: u32) -> Option<()> {
+        let (found, kind) = decode_key(answer).ok()?;
+        decode_varint(answer).ok()?;
+        (found == field && kind == WireType::LengthDelimited).then_some(())
     }
+    enter(&mut answer, 1)?;
+    let mut rejected = 0;
+    if let Some(rest) = answer.strip_prefix(&[1 << 3 | WireType::Varint as u8]) {
+        answer = rest;
+        rejected = decode_varint(&mut answer).ok()?;
+    }
+    let message = match enter(&mut answer, 2) {
+        Some(()) if !answer.is_empty() => String::from_utf8_lossy(answer).into_owned(),
+        _ => "its answer is cut off".to_owned(),
+    };
+    Some((rejected.cast_signed(), message))
 }
 
 #[cfg(test)]
@@ -89,6 +111,20 @@ mod tests {
             let expected = DeadLetter { items: refused, reason: "bad ids".into(), document: None };
             assert_eq!(sent.refused, if refused > 0 { vec![expected] } else { vec![] });
             assert!(sent.again.is_none());
+        }
+    }
+
+    #[test]
+    fn reads_the_number_of_an_answer_that_is_cut_off() {
+        for rejected_spans in [0, 3] {
+            let partial_success =
+                Some(ExportTracePartialSuccess { rejected_spans, error_message: "bad ids".repeat(100) });
+            let answer = ExportTraceServiceResponse { partial_success }.encode_to_vec();
+            for cut in [1, 700] {
+                let cut = &answer[..answer.len() - cut];
+                let sent: Sent<()> = PartialSuccess::new("otlp").judge(Signal::Traces, 10, cut);
+                assert_eq!(sent.delivered, 10 - rejected_spans as u64, "{rejected_spans}");
+            }
         }
     }
 

@@ -16,7 +16,7 @@ use tonic::{Code, Status};
 
 use crate::export::client::error_chain;
 
-/// An answer is a partial success with a message, or nothing.
+/// An answer is a partial success with a message, or nothing. What comes after this is not kept.
 const MAX_REPLY_BYTES: usize = 64 * 1024;
 const PREFIX_BYTES: usize = 5;
 const DETAILS: &str = "grpc-status-details-bin";
@@ -75,10 +75,7 @@ pub(super) async fn read_reply(response: http::Response<Incoming>) -> Result<Byt
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Status::unavailable(format!("connection lost: {}", error_chain(&error))))?;
         match frame.into_data() {
-            Ok(data) if message.len() + data.len() > MAX_REPLY_BYTES => {
-                return Err(Status::internal(format!("answer exceeds {MAX_REPLY_BYTES} bytes")));
-            }
-            Ok(data) => message.extend_from_slice(&data),
+            Ok(data) => message.extend_from_slice(&data[..data.len().min(MAX_REPLY_BYTES - message.len())]),
             Err(frame) => {
                 let Ok(trailers) = frame.into_trailers() else { continue };
                 let status = status(&trailers).unwrap_or_else(|| Status::unknown("answer without grpc-status"));
@@ -89,11 +86,11 @@ pub(super) async fn read_reply(response: http::Response<Incoming>) -> Result<Byt
     Err(Status::unavailable("the answer broke off before its grpc-status"))
 }
 
-/// The message without its prefix; one that is compressed, which we never ask for, or cut off counts as empty.
+/// The message without its prefix, or what there is of it; one that is compressed, which we never ask for, counts as empty.
 fn unframe(message: BytesMut) -> Bytes {
     let message = message.freeze();
     match message.first_chunk::<PREFIX_BYTES>() {
-        Some([0, a, b, c, d]) if message.len() - PREFIX_BYTES == u32::from_be_bytes([*a, *b, *c, *d]) as usize => {
+        Some([0, a, b, c, d]) if message.len() - PREFIX_BYTES <= u32::from_be_bytes([*a, *b, *c, *d]) as usize => {
             message.slice(PREFIX_BYTES..)
         }
         _ => Bytes::new(),
@@ -143,10 +140,11 @@ mod tests {
 
     #[test]
     fn takes_a_message_out_of_its_frame_or_leaves_it() {
-        let cases: [(&[u8], &[u8]); 5] = [
+        let cases: [(&[u8], &[u8]); 6] = [
             (&[0, 0, 0, 0, 2, 7, 8], &[7, 8]),
             (&[1, 0, 0, 0, 2, 7, 8], &[]),
-            (&[0, 0, 0, 0, 3, 7, 8], &[]),
+            (&[0, 0, 0, 0, 3, 7, 8], &[7, 8]),
+            (&[0, 0, 0, 0, 1, 7, 8], &[]),
             (&[0, 0, 0], &[]),
             (&[], &[]),
         ];

@@ -231,11 +231,17 @@ async fn understands_what_is_no_grpc_at_all() {
     assert_eq!(send(&exporter(&server), &batch(1, "x")).await.refused.len(), 1);
 }
 
+/// What is beyond the limit is not kept; the status behind it counts.
 #[tokio::test]
-async fn refuses_an_answer_without_end() {
-    let server = Server::start(|_| answer(&vec![0; 70_000], &ok())).await;
-    let sent = send(&exporter(&server), &batch(1, "x")).await;
-    assert!(sent.refused[0].reason.contains("exceeds 65536 bytes"), "{sent:?}");
+async fn counts_what_an_answer_rejects_that_is_too_long() {
+    let error_message = "bad ids ".repeat(10_000);
+    let partial_success = Some(ExportTracePartialSuccess { rejected_spans: 3, error_message });
+    let message = ExportTraceServiceResponse { partial_success }.encode_to_vec();
+    let server = Server::start(move |_| answer(&message, &ok())).await;
+    let sent = send(&exporter(&server), &batch(10, "x")).await;
+    assert_eq!((sent.delivered, sent.refused.len(), sent.refused[0].items), (7, 1, 3));
+    let reason = &sent.refused[0].reason;
+    assert!(reason.starts_with("bad ids bad ids") && reason.len() < 2_000, "{reason}");
 }
 
 #[tokio::test]

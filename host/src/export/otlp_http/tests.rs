@@ -133,6 +133,30 @@ async fn counts_what_a_partial_success_rejects_in_either_encoding() {
 }
 
 #[tokio::test]
+async fn counts_what_an_answer_rejects_that_is_too_long() {
+    for text in ["bad ids ", "\"\n\\ ", "\u{1}", "\u{1f980}"] {
+        let partial = ExportTracePartialSuccess { rejected_spans: 3, error_message: text.repeat(70_000) };
+        let message = serde_json::to_string(&partial.error_message).expect("JSON");
+        let json = format!("{{\"partialSuccess\":{{\"rejectedSpans\":\"3\",\"errorMessage\":{message}}}}}");
+        let protobuf = ExportTraceServiceResponse { partial_success: Some(partial) }.encode_to_vec();
+        // Cut off anywhere in the text, also within an escape.
+        for padding in 0..8 {
+            let padded = [" ".repeat(padding), json.clone()].concat().into_bytes();
+            for (content_type, body) in [(PROTOBUF, protobuf.clone()), (JSON, padded)] {
+                let server = Server::start(move |_| {
+                    let mut response = reply(200, body.clone());
+                    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                    response
+                })
+                .await;
+                let sent = send(&exporter(&config(&server)), &batch(10, "x")).await;
+                assert_eq!((sent.delivered, sent.refused.len()), (7, 1), "{content_type} {text:?} {padding}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn takes_any_other_success_for_one() {
     for body in
         ["", "{}", "null", "<html>", "{\"partialSuccess\":{}}", "{\"partialSuccess\":{\"rejectedSpans\":\"x\"}}"]
