@@ -13,6 +13,7 @@ use serde::de::IgnoredAny;
 use crate::export::rolling_file::{RollingFile, Rotation};
 use crate::export::{DeadLetter, Document};
 use crate::model::Batch;
+use crate::pace::Pace;
 
 /// Refused items can pile up unread: 100 MiB a file and five files bound them.
 const DEFAULT_ROTATION: Rotation =
@@ -22,6 +23,8 @@ const DEFAULT_ROTATION: Rotation =
 #[derive(Debug)]
 pub struct DeadLetters {
     file: Mutex<RollingFile>,
+    /// When it was last said that it can't be written.
+    failing: Mutex<Pace>,
 }
 
 /// Whether refused items can be read again later.
@@ -55,7 +58,8 @@ impl DeadLetters {
     /// # Errors
     /// Whatever the operating system says, such as a missing directory.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: Mutex::new(RollingFile::open_lines(path, true, Some(DEFAULT_ROTATION))?) })
+        let file = RollingFile::open_lines(path, true, Some(DEFAULT_ROTATION))?;
+        Ok(Self { file: Mutex::new(file), failing: Mutex::default() })
     }
 
     /// Writes down what was refused.
@@ -66,7 +70,10 @@ impl DeadLetters {
         match file.write(&line, now) {
             Ok(()) => kept,
             Err(error) => {
-                tracing::error!(exporter, %error, "the dead letter file can't be written");
+                let due = self.failing.lock().unwrap_or_else(PoisonError::into_inner).add(letter.items);
+                if let Some(items) = due {
+                    tracing::error!(exporter, items, %error, "the dead letter file can't be written");
+                }
                 Kept::No
             }
         }
@@ -158,6 +165,20 @@ mod tests {
                 })
             );
         }
+    }
+
+    #[test]
+    fn says_now_and_then_that_the_file_can_not_be_written() {
+        let log = tempfile::NamedTempFile::new().expect("a file");
+        let writer = Mutex::new(log.reopen().expect("a file"));
+        let _logged =
+            tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(writer).with_ansi(false).finish());
+        let letters = DeadLetters::open(Path::new("/dev/full")).expect("a device");
+        for _ in 0..3 {
+            assert_eq!(letters.keep("otlp", &batch(3, "otlp"), &letter(3, None)), Kept::No);
+        }
+        let said = std::fs::read_to_string(log.path()).expect("text");
+        assert_eq!(said.lines().count(), 1, "{said}");
     }
 
     #[test]
