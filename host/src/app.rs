@@ -183,7 +183,8 @@ impl Running {
         self.health.set_not_ready();
         tracing::info!(signal = name, "shutting down");
         drop(stop);
-        let leftovers = Leftovers { destinations: self.destinations, telemetry: self.telemetry };
+        let (destinations, telemetry, sums) = (self.destinations, self.telemetry, self.pipelines.sums());
+        let leftovers = Leftovers { destinations, telemetry, sums };
         let drain = Drain {
             serving,
             batchers: self.batchers,
@@ -225,6 +226,7 @@ struct Drain<'a> {
 struct Leftovers {
     destinations: Vec<Arc<Destination>>,
     telemetry: Telemetry,
+    sums: Arc<pipelines::Sums>,
 }
 
 impl Drain<'_> {
@@ -241,6 +243,7 @@ impl Drain<'_> {
         self.leftovers.drain(self.deadline).await;
         // Closed queues hold up nobody: what is still before them is dropped, each with its line in the log.
         end(&mut self.batchers, self.deadline).await;
+        self.leftovers.finish();
         self.leftovers.code()
     }
 }
@@ -255,12 +258,18 @@ async fn end(tasks: &mut [JoinHandle<()>], deadline: Instant) {
 impl Leftovers {
     /// Empties all queues side by side: a destination that takes nothing must not cost the others their time.
     async fn drain(&self, deadline: Instant) {
-        let queues = self.destinations.iter().map(|destination| destination.drain(deadline));
+        let queues = self.destinations.iter().map(|destination| destination.queue.drain(deadline));
         for (destination, here) in self.destinations.iter().zip(join_all(queues).await) {
             if here.items > 0 {
                 tracing::error!(exporter = %destination.id, items = here.items, batches = here.batches, "not exported");
             }
         }
+    }
+
+    /// Tells of all losses that no message stood for yet.
+    fn finish(&self) {
+        self.sums.finish();
+        self.destinations.iter().for_each(|destination| destination.finish());
     }
 
     /// By the books, since not all that is left was in a queue.
@@ -277,6 +286,7 @@ impl Leftovers {
 
     /// Says what nobody will export any more.
     fn abandon(&self) {
+        self.finish();
         for destination in &self.destinations {
             let items = destination.queue.gauges().items;
             if items > 0 {

@@ -92,13 +92,16 @@ fn a_full_queue_of_one_pipeline_costs_the_other_pipelines_nothing() -> Result<()
     for _ in 0..8 {
         send(&sluice, Signal::Logs, 5)?;
     }
-    let rejected = sluice.ledger("rejected")?;
+    let (dropped, rejected) = (sluice.ledger("dropped")?, sluice.ledger("rejected")?);
     let error = sluice.end().expect_err("one exporter has nowhere to send").to_string();
-    assert!(rejected >= 30, "{rejected} of 40 for a queue of one batch\n{error}");
+    assert!(dropped >= 30, "{dropped} of 40 for a queue of one batch\n{error}");
+    assert_eq!(rejected, 0, "the sender was told that it was accepted\n{error}");
     for capture in &captures {
         assert_eq!(capture.take("/v1/logs").len(), 8, "{error}");
     }
-    assert!(error.contains("refused what other pipelines have pipeline=logs/b items=5"), "{error}");
+    assert!(error.contains("dropped what other pipelines have pipeline=logs/b items=5"), "{error}");
+    let rest = format!("more dropped that other pipelines have pipeline=logs/b items={}", dropped - 5);
+    assert!(error.contains(&rest), "no {rest} in\n{error}");
     Ok(())
 }
 

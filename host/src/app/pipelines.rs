@@ -12,7 +12,7 @@ use crate::config::component::BatchConfig;
 use crate::config::{ComponentId, Config, ConfigErrors, PipelineConfig, PluginConfig, ProcessorConfig};
 use crate::model::{Batch, Refusal, Signal, TenantId};
 use crate::receive::{BoxFuture, Consume};
-use crate::route::pipeline::{Next, Pipelines};
+use crate::route::pipeline::{Next, Overflow, Pipelines};
 use crate::route::{Destination, FanOut, Pipeline, Segment};
 use crate::stage::{Catalog, Chain, Reload, Reloader, StageConfigError};
 use crate::telemetry::Telemetry;
@@ -22,6 +22,7 @@ pub(super) struct Graph {
     receivers: BTreeMap<(ComponentId, Signal), Pipelines>,
     headers: Vec<HeaderName>,
     default_tenant: TenantId,
+    sums: Arc<Sums>,
     _reloader: Option<Reloader>,
 }
 
@@ -32,9 +33,28 @@ impl Graph {
         Some(Consumer { pipelines, tenant: self.default_tenant.clone() })
     }
 
+    /// What outlives it.
+    pub(super) fn sums(&self) -> Arc<Sums> {
+        Arc::clone(&self.sums)
+    }
+
     /// Request headers that some stage or batch processor reads.
     pub(super) fn headers(&self) -> &[HeaderName] {
         &self.headers
+    }
+}
+
+/// Parts of the pipelines that sum up in the log what they lost.
+pub(super) struct Sums {
+    overflows: Vec<Arc<Overflow>>,
+    chains: Vec<Arc<Chain>>,
+}
+
+impl Sums {
+    /// Tells what was not told yet, at the end.
+    pub(super) fn finish(&self) {
+        self.chains.iter().for_each(|chain| chain.finish());
+        self.overflows.iter().for_each(|overflow| overflow.finish());
     }
 }
 
@@ -70,10 +90,12 @@ pub(super) fn build(
         headers: BTreeSet::new(),
         batchers: BTreeMap::new(),
     };
+    let mut overflows = Vec::new();
     let mut fed: BTreeMap<(ComponentId, Signal), Vec<Pipeline>> = BTreeMap::new();
     for (id, pipeline) in &config.service.pipelines {
         let head = builder.head(pipeline, id.signal(), &id.to_string())?;
         let built = Pipeline::new(&id.to_string(), id.signal(), head, telemetry.clone());
+        overflows.push(built.overflow());
         for receiver in &pipeline.receivers {
             fed.entry((receiver.clone(), id.signal())).or_default().push(built.clone());
         }
@@ -83,6 +105,7 @@ pub(super) fn build(
         headers: builder.header_names(),
         default_tenant: TenantId::new(&config.tenants.default),
         _reloader: builder.reloader()?,
+        sums: Arc::new(Sums { overflows, chains: builder.chains }),
     };
     Ok((graph, builder.batchers.into_values().rev().flatten().collect()))
 }

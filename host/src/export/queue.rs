@@ -290,8 +290,12 @@ impl Queue {
             self.shared.close(Phase::Expired);
             while consumers.join_next().await.is_some() {}
         }
-        self.shared.journal.finish();
         self.shared.state().left
+    }
+
+    /// Tells what was not told yet, at the end.
+    pub fn finish(&self) {
+        self.shared.journal.finish();
     }
 }
 

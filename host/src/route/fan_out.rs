@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use crate::export::queue::{Awaited, Left, Outcome, Queue};
+use crate::export::queue::{Awaited, Outcome, Queue};
 use crate::export::report::Report;
 use crate::export::report::reasons::{CANCELLED, SHUTDOWN};
 use crate::model::{Batch, Refusal, Signal, TenantId};
@@ -177,14 +177,13 @@ impl Destination {
         Self { id, queue, block_on_overflow, wait_for_result, full_since: Mutex::default(), dropped: Mutex::default() }
     }
 
-    /// Sends what is in the queue until the deadline, gives up the rest and says how much that was.
-    pub async fn drain(&self, deadline: Instant) -> Left {
-        let left = self.queue.drain(deadline).await;
+    /// Tells what was not told yet, at the end.
+    pub fn finish(&self) {
+        self.queue.finish();
         let untold = self.dropped.lock().unwrap_or_else(PoisonError::into_inner).rest();
         if let Some(items) = untold {
             tracing::error!(exporter = %self.id, items, "more copies dropped that other exporters have");
         }
-        left
     }
 
     fn try_push(&self, batches: &[Batch], awaited: Awaited) -> Option<Vec<oneshot::Receiver<Outcome>>> {
@@ -254,17 +253,22 @@ impl<'a> Debt<'a> {
         self.items.clear();
     }
 
-    /// Nobody has it, for a reason.
-    pub(super) fn reject(&mut self, reason: &'static str) {
+    /// Somebody has all but this.
+    pub(super) fn reduce_to(&mut self, items: Vec<(TenantId, Signal, u64)>) {
+        self.items = items;
+    }
+
+    /// Nobody has it.
+    pub(super) fn end(&mut self, entry: Entry) {
         for (tenant, signal, items) in self.items.drain(..) {
-            self.ledger.book(&tenant, signal, Entry::Rejected(reason), items);
+            self.ledger.book(&tenant, signal, entry, items);
         }
     }
 }
 
 impl Drop for Debt<'_> {
     fn drop(&mut self) {
-        self.reject(CANCELLED);
+        self.end(Entry::Rejected(CANCELLED));
     }
 }
 

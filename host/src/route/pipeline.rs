@@ -1,7 +1,7 @@
 //! A pipeline: segments of stages, separated by batchers, that end in a fan-out.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
@@ -22,8 +22,19 @@ pub struct Pipeline {
     pub signal: Signal,
     head: Arc<Segment>,
     telemetry: Telemetry,
-    /// When it was last said that it refused what other pipelines have.
-    refused: Arc<Mutex<Pace>>,
+    overflow: Arc<Overflow>,
+}
+
+/// What a pipeline had no room for and other pipelines have, in the log.
+pub struct Overflow {
+    pipeline: Arc<str>,
+    lost: Mutex<Pace>,
+}
+
+/// What a segment did not take. Whoever has it decides how its items end.
+struct Refused<'a> {
+    refusal: Refusal,
+    debt: Debt<'a>,
 }
 
 /// Stages that run one after the other on the sender's own task, and what comes after them.
@@ -50,7 +61,14 @@ static LARGE_BATCHES: LazyLock<Semaphore> =
 impl Pipeline {
     /// A pipeline that begins with this segment.
     pub fn new(id: &str, signal: Signal, head: Segment, telemetry: Telemetry) -> Self {
-        Self { id: Arc::from(id), signal, head: Arc::new(head), telemetry, refused: Arc::default() }
+        let id: Arc<str> = Arc::from(id);
+        let overflow = Arc::new(Overflow { pipeline: Arc::clone(&id), lost: Mutex::default() });
+        Self { id, signal, head: Arc::new(head), telemetry, overflow }
+    }
+
+    /// What sums up its losses.
+    pub fn overflow(&self) -> Arc<Overflow> {
+        Arc::clone(&self.overflow)
     }
 
     /// Takes a batch from a receiver. When this returns without an error, the batch is ours.
@@ -58,8 +76,51 @@ impl Pipeline {
     /// # Errors
     /// Refuses what a stage refuses, and everything when no exporter has room.
     pub async fn consume(&self, batch: Batch) -> Result<(), Refusal> {
-        self.telemetry.ledger.book(&batch.tenant, batch.signal, Entry::Accepted, batch.items);
+        self.book_accepted(&batch);
         self.head.consume(batch).await
+    }
+
+    async fn offer(&self, batch: Batch) -> Result<(), Refused<'_>> {
+        self.book_accepted(&batch);
+        self.head.offer(batch).await
+    }
+
+    fn book_accepted(&self, batch: &Batch) {
+        self.telemetry.ledger.book(&batch.tenant, batch.signal, Entry::Accepted, batch.items);
+    }
+}
+
+impl Refused<'_> {
+    /// The sender is told, and has it.
+    fn give_back(mut self) -> Refusal {
+        self.debt.end(Entry::Rejected(reason(&self.refusal)));
+        self.refusal
+    }
+
+    /// The sender is told that others have it.
+    fn lose(mut self) {
+        self.debt.end(Entry::Dropped("queue_full"));
+    }
+}
+
+impl Overflow {
+    fn add(&self, items: u64, refusal: &Refusal) {
+        let due = self.lost().add(items);
+        if let Some(items) = due {
+            tracing::error!(pipeline = %self.pipeline, items, %refusal, "dropped what other pipelines have");
+        }
+    }
+
+    /// Tells what was not told yet, at the end.
+    pub fn finish(&self) {
+        let untold = self.lost().rest();
+        if let Some(items) = untold {
+            tracing::error!(pipeline = %self.pipeline, items, "more dropped that other pipelines have");
+        }
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Pace> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,7 +140,13 @@ impl Segment {
     /// # Errors
     /// Refuses what a stage refuses, and everything when no exporter has room. What is refused is booked as such.
     pub async fn consume(&self, batch: Batch) -> Result<(), Refusal> {
-        let batches = self.run(batch, |refusal| Entry::Rejected(reason(refusal))).await?;
+        self.offer(batch).await.map_err(Refused::give_back)
+    }
+
+    /// The same, but that what nobody has room for is not booked yet.
+    async fn offer(&self, batch: Batch) -> Result<(), Refused<'_>> {
+        let refused_by_stage = |refusal| Refused { refusal, debt: Debt::new(&self.telemetry.ledger, &[]) };
+        let batches = self.run(batch, |refusal| Entry::Rejected(reason(refusal))).await.map_err(refused_by_stage)?;
         let mut debt = Debt::new(&self.telemetry.ledger, &batches);
         if batches.is_empty() {
             debt.settle();
@@ -88,17 +155,14 @@ impl Segment {
         match &self.next {
             Next::Exporters(fan_out) => {
                 let delivered = fan_out.deliver(batches, &mut debt).await;
-                delivered.inspect_err(|refusal| debt.reject(reason(refusal)))
+                delivered.map_err(|refusal| Refused { refusal, debt })
             }
             Next::Batcher(batcher) => {
                 let sizes = batches.iter().map(|batch| (batch.tenant.clone(), batch.signal, batch.items)).collect();
                 let Err(refused) = batcher.offer(batches, || debt.settle()).await else { return Ok(()) };
-                debt.settle();
-                let (refusal, sizes): (_, Vec<_>) = refused.into_parts(sizes);
-                for (tenant, signal, items) in sizes {
-                    self.telemetry.ledger.book(&tenant, signal, Entry::Rejected(reason(&refusal)), items);
-                }
-                Err(refusal)
+                let (refusal, sizes) = refused.into_parts(sizes);
+                debt.reduce_to(sizes);
+                Err(Refused { refusal, debt })
             }
         }
     }
@@ -253,24 +317,19 @@ impl Pipelines {
         if let [pipeline] = &*self.0 {
             return pipeline.consume(batch).await;
         }
-        let results = join_all(self.0.iter().map(|pipeline| pipeline.consume(batch.clone()))).await;
+        let results = join_all(self.0.iter().map(|pipeline| pipeline.offer(batch.clone()))).await;
         let is_taken = results.iter().any(Result::is_ok);
-        let mut refusals = Vec::new();
-        for (pipeline, result) in self.0.iter().zip(results) {
-            match result {
-                Err(Refusal::Busy { reason, .. }) if is_taken => {
-                    let due = pipeline.refused.lock().unwrap_or_else(PoisonError::into_inner).add(batch.items);
-                    if let Some(items) = due {
-                        tracing::error!(pipeline = %pipeline.id, items, reason, "refused what other pipelines have");
-                    }
-                }
-                result => refusals.extend(result.err()),
+        let refused = self.0.iter().zip(results).filter_map(|(pipeline, result)| Some((pipeline, result.err()?)));
+        let refused: Vec<(&Pipeline, Refused<'_>)> = refused.collect();
+        if is_taken && refused.iter().all(|(_, refused)| matches!(refused.refusal, Refusal::Busy { .. })) {
+            for (pipeline, refused) in refused {
+                pipeline.overflow.add(batch.items, &refused.refusal);
+                refused.lose();
             }
+            return Ok(());
         }
+        let mut refusals: Vec<_> = refused.into_iter().map(|(_, refused)| refused.give_back()).collect();
         let again = refusals.iter().position(|refusal| !matches!(refusal, Refusal::Permanent { .. }));
-        match again {
-            Some(again) => Err(refusals.swap_remove(again)),
-            None => refusals.into_iter().next().map_or(Ok(()), Err),
-        }
+        Err(refusals.swap_remove(again.unwrap_or(0)))
     }
 }

@@ -15,7 +15,6 @@ use super::configured::{Configured, Mistake};
 use super::limits::StageLimits;
 use super::shared::{Shared, lock};
 use crate::model::{Batch, Signal};
-use crate::pace::Pace;
 
 pub use report::{ChainOutcome, FailureKind, LeftOut, StageFailure, StageReport};
 pub(super) use run::check_replacement;
@@ -88,15 +87,6 @@ pub(super) struct Stage {
     pub(super) configured: Configured,
     pub(super) on_error: OnError,
     pub(super) drops: Drops,
-    /// When it was last said that calls fail.
-    failing: Mutex<Pace>,
-}
-
-impl Stage {
-    /// How many rows failed calls were for since that was last said; none if it is too early to say it again.
-    pub(super) fn untold(&self, rows: usize) -> Option<u64> {
-        lock(&self.failing).add(rows as u64)
-    }
 }
 
 /// Stages that share one extraction. A new one begins where a stage asks for another attribute table.
@@ -177,6 +167,19 @@ impl Chain {
             let counted = stage.shared.take_counts().into_iter();
             counted.map(|(name, count)| (stage.spec.id.as_str(), name, count))
         })
+    }
+
+    /// Tells for how many rows calls failed that no message stood for, at the end.
+    pub fn finish(&self) {
+        for stage in &self.plan.load().stages {
+            let (name, policy) = (&stage.configured.shared.stage, stage.on_error.as_str());
+            let untold = lock(&stage.configured.shared.failing).rest();
+            match (untold, stage.on_error) {
+                (None, _) => {}
+                (Some(rows), OnError::Drop) => tracing::error!(stage = %name, policy, rows, "stage failed for more"),
+                (Some(rows), _) => tracing::warn!(stage = %name, policy, rows, "stage failed for more"),
+            }
+        }
     }
 
     /// Names of request headers, in lower case, that some stage read at the start; receivers keep these.
@@ -263,7 +266,7 @@ impl Configurable {
         let config = self.spec.config.to_string();
         let configured = Configured::new(plugin, config, signal, self.spec.limits.clone(), Arc::clone(&self.shared));
         match configured {
-            Ok(configured) => Ok(Stage { configured, on_error, drops, failing: Mutex::default() }),
+            Ok(configured) => Ok(Stage { configured, on_error, drops }),
             Err(mistakes) => {
                 let error = |mistake: Mistake| self.error(&mistake.path, mistake.message);
                 Err(mistakes.into_iter().map(error).collect())

@@ -13,6 +13,7 @@ pub(super) use token_buckets::TokenBuckets;
 use super::guest::MAX_PATTERNS;
 use super::limits::StageLimits;
 use super::patterns::Pattern;
+use crate::pace::Pace;
 
 /// Names of counters that one stage may have; each is a time series.
 const MAX_COUNTERS: usize = 32;
@@ -37,6 +38,10 @@ pub(super) struct Shared {
     counters: Mutex<BTreeMap<String, u64>>,
     patterns: Mutex<BTreeMap<String, Arc<Pattern>>>,
     log: Mutex<LogRate>,
+    /// When it was last said that calls fail.
+    pub(super) failing: Mutex<Pace>,
+    /// The same of calls that went well when they were made once more.
+    pub(super) recovering: Mutex<Pace>,
     /// What no message may repeat; longer ones come first, since they may hold shorter ones.
     secrets: Vec<String>,
 }
@@ -60,6 +65,8 @@ impl Shared {
             counters: Mutex::default(),
             patterns: Mutex::default(),
             log: Mutex::new(LogRate { bucket: TokenBuckets::default(), started: Instant::now(), suppressed: 0 }),
+            failing: Mutex::default(),
+            recovering: Mutex::default(),
         }
     }
 

@@ -37,12 +37,15 @@ struct State {
     cancelled: Pace,
     lost: Pace,
     refused: Pace,
+    dead_lettered: Pace,
     not_expressible: Pace,
 }
 
 struct Failure {
     since: Instant,
     reason: String,
+    /// Whether it is in the log, so that its end belongs there, too.
+    is_told: bool,
 }
 
 impl State {
@@ -50,7 +53,9 @@ impl State {
         match &mut self.failure {
             Some(failure) if failure.reason == reason => {}
             Some(failure) => failure.reason = reason.to_owned(),
-            None => self.failure = Some(Failure { since: Instant::now(), reason: reason.to_owned() }),
+            None => {
+                self.failure = Some(Failure { since: Instant::now(), reason: reason.to_owned(), is_told: false });
+            }
         }
     }
 }
@@ -70,19 +75,17 @@ impl Journal {
     /// Something was delivered.
     pub(super) fn works(&self) {
         let Some(failure) = self.state().failure.take() else { return };
-        let seconds = failure.since.elapsed().as_secs_f64();
-        tracing::info!(exporter = self.exporter, failed_for_seconds = seconds, "exporting works again");
+        if failure.is_told {
+            let seconds = failure.since.elapsed().as_secs_f64();
+            tracing::info!(exporter = self.exporter, failed_for_seconds = seconds, "exporting works again");
+        }
     }
 
     /// A request failed and will be sent again.
     pub(super) fn fails(&self, reason: &str, wait: Duration) {
-        let warn = {
-            let mut state = self.state();
-            state.fail(reason);
-            state.warning.add(1).is_some()
-        };
+        self.state().fail(reason);
         let seconds = wait.as_secs_f64();
-        if warn {
+        if self.add(1, |state| &mut state.warning).is_some() {
             tracing::warn!(
                 exporter = self.exporter,
                 reason,
@@ -101,8 +104,7 @@ impl Journal {
 
     /// Items were given up whose sender waits to hear of it.
     pub(super) fn given_back(&self, items: u64, reason: &'static str, detail: &str) {
-        let due = self.state().given_back.add(items);
-        if let Some(items) = due {
+        if let Some(items) = self.add(items, |state| &mut state.given_back) {
             tracing::warn!(
                 exporter = self.exporter,
                 items,
@@ -115,43 +117,45 @@ impl Journal {
 
     /// Items whose sender waited and went away, with nothing delivered or a part.
     pub(super) fn cancelled(&self, items: u64, nothing_delivered: bool) {
-        let mut state = self.state();
         if nothing_delivered {
-            state.fail("no answer before the sender went away");
+            self.state().fail("no answer before the sender went away");
         }
-        let due = state.cancelled.add(items);
-        drop(state);
-        if let Some(items) = due {
+        if let Some(items) = self.add(items, |state| &mut state.cancelled) {
             tracing::warn!(exporter = self.exporter, items, "items not exported; their sender, who waited, went away");
         }
     }
 
     /// Items were given up.
     pub(super) fn lost(&self, items: u64, reason: &'static str, detail: &str) {
-        let due = self.state().lost.add(items);
-        if let Some(items) = due {
+        if let Some(items) = self.add(items, |state| &mut state.lost) {
             tracing::error!(exporter = self.exporter, items, reason, detail, "items lost");
         }
     }
 
     /// The destination will never take some items.
     pub(super) fn refused(&self, items: u64, reason: &str, kept: Kept) {
-        let due = self.state().refused.add(items);
-        match (due, kept) {
-            (None, _) => {}
-            (Some(items), Kept::Yes) => {
-                tracing::warn!(exporter = self.exporter, items, reason, "items refused, kept as dead letters");
+        match kept {
+            Kept::Yes => {
+                if let Some(items) = self.add(items, |state| &mut state.dead_lettered) {
+                    tracing::warn!(exporter = self.exporter, items, reason, "items refused, kept as dead letters");
+                }
             }
-            (Some(items), Kept::No) => {
-                tracing::error!(exporter = self.exporter, items, reason, "items refused by the destination and lost");
+            Kept::No => {
+                if let Some(items) = self.add(items, |state| &mut state.refused) {
+                    tracing::error!(
+                        exporter = self.exporter,
+                        items,
+                        reason,
+                        "items refused by the destination and lost"
+                    );
+                }
             }
         }
     }
 
     /// Some items can't be expressed for the destination.
     pub(super) fn not_expressible(&self, dropped: &Dropped) {
-        let due = self.state().not_expressible.add(dropped.items);
-        if let Some(items) = due {
+        if let Some(items) = self.add(dropped.items, |state| &mut state.not_expressible) {
             // Names in it are as long as the sender likes.
             let (reason, detail) = (dropped.reason, shorten(dropped.detail.clone()));
             tracing::warn!(exporter = self.exporter, items, reason, detail, "items dropped by the exporter");
@@ -160,13 +164,16 @@ impl Journal {
 
     /// What was not told yet, at the end.
     pub(super) fn finish(&self) {
-        let State { given_back, lost, refused, not_expressible, .. } = &mut *self.state();
+        let State { given_back, cancelled, lost, refused, dead_lettered, not_expressible, .. } = &mut *self.state();
         let exporter = &self.exporter;
         if let Some(items) = lost.rest() {
             tracing::error!(exporter, items, "more items lost");
         }
         if let Some(items) = refused.rest() {
-            tracing::error!(exporter, items, "more items refused by the destination");
+            tracing::error!(exporter, items, "more items refused by the destination and lost");
+        }
+        if let Some(items) = dead_lettered.rest() {
+            tracing::warn!(exporter, items, "more items refused, kept as dead letters");
         }
         if let Some(items) = not_expressible.rest() {
             tracing::warn!(exporter, items, "more items dropped by the exporter");
@@ -174,6 +181,17 @@ impl Journal {
         if let Some(items) = given_back.rest() {
             tracing::warn!(exporter, items, "more items not exported, whose senders waited");
         }
+        if let Some(items) = cancelled.rest() {
+            tracing::warn!(exporter, items, "more items not exported, whose senders went away");
+        }
+    }
+
+    /// Adds to what a message stands for; returns the sum when it is due, and whoever reads it knows of the failure.
+    fn add(&self, items: u64, pace: impl FnOnce(&mut State) -> &mut Pace) -> Option<u64> {
+        let mut state = self.state();
+        let due = pace(&mut state).add(items)?;
+        state.failure.iter_mut().for_each(|failure| failure.is_told = true);
+        Some(due)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -195,5 +213,33 @@ mod tests {
         assert_eq!(journal.health(), Health::Fails { since: Duration::from_secs(7), reason: "busy".into() });
         journal.works();
         assert_eq!(journal.health(), Health::Works);
+    }
+
+    /// Each sum is told by its own line, the rest at the end.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_lost_is_never_told_as_kept() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let writer = Mutex::new(file.reopen().expect("a file"));
+        let log = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).with_target(false).without_time();
+        let _logged = tracing::subscriber::set_default(log.finish());
+        let journal = Journal::new("x");
+        for items in [1, 10] {
+            journal.refused(items, "bad", Kept::Yes);
+            journal.refused(items + 1, "bad", Kept::No);
+            journal.cancelled(items + 2, false);
+        }
+        journal.finish();
+        journal.finish();
+        let said = std::fs::read_to_string(file.path()).expect("text");
+        let lines: Vec<&str> = said.lines().map(str::trim).collect();
+        let expected = [
+            "WARN items refused, kept as dead letters exporter=\"x\" items=1 reason=\"bad\"",
+            "ERROR items refused by the destination and lost exporter=\"x\" items=2 reason=\"bad\"",
+            "WARN items not exported; their sender, who waited, went away exporter=\"x\" items=3",
+            "ERROR more items refused by the destination and lost exporter=\"x\" items=11",
+            "WARN more items refused, kept as dead letters exporter=\"x\" items=10",
+            "WARN more items not exported, whose senders went away exporter=\"x\" items=12",
+        ];
+        assert_eq!(lines, expected);
     }
 }

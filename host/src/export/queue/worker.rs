@@ -109,6 +109,12 @@ async fn deliver_request<E: Exporter>(exporter: &E, shared: &Shared, request: E:
     while let Some(request) = pending.pop_front() {
         let Sent { delivered, refused, again } = exporter.send(request).await;
         lock(tally).delivered(delivered);
+        if delivered == 0
+            && again.is_none()
+            && let Some(last) = refused.last()
+        {
+            shared.journal.gives_up(&last.reason);
+        }
         if !refused.is_empty() {
             lock(tally).refused(refused);
         }

@@ -19,6 +19,7 @@ use crate::stage::call::{Call, Verdict};
 use crate::stage::component::{Drops, OnError};
 use crate::stage::declared::Writes;
 use crate::stage::guest::unix_nano;
+use crate::stage::shared::lock;
 
 /// A sender whose batch a stage rejected tries again after this time; by then somebody may have repaired the stage.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -243,7 +244,7 @@ impl<'a> Run<'a> {
             Some(Some(verdict)) => {
                 report.calls += 1;
                 if let Some(StageFailure { message, .. }) = report.failures[failures..].last()
-                    && let Some(rows) = stage.untold(live.len())
+                    && let Some(rows) = lock(&stage.configured.shared.recovering).add(live.len() as u64)
                 {
                     tracing::warn!(stage = %report.stage, rows, reason = %message, "a call failed, a fresh instance did better");
                 }
@@ -354,7 +355,8 @@ impl Current {
             None => String::new(),
         };
         let (name, policy) = (&stage.configured.shared.stage, stage.on_error.as_str());
-        if let Some(rows) = stage.untold(live.len()) {
+        let due = lock(&stage.configured.shared.failing).add(live.len() as u64);
+        if let Some(rows) = due {
             match stage.on_error {
                 OnError::Pass => {
                     tracing::warn!(stage = %name, %policy, rows, %reason, "stage failed, the batch goes on without it");
