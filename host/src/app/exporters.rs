@@ -217,6 +217,28 @@ mod tests {
         assert_eq!([of(true, 10), of(false, 10), of(false, 200)], [10, WITHOUT_QUEUE, 200]);
     }
 
+    #[test]
+    fn zeros_of_a_queue_that_is_not_there_stop_no_start() {
+        let text = "yaml:{receivers: {otlp: {protocols: {http: }}}, exporters: {prometheusremotewrite: \
+                    {endpoint: 'http://a', remote_write_queue: {enabled: false, queue_size: 0, num_consumers: 0}, \
+                    max_batch_size_bytes: 0}, otlphttp: {endpoint: 'http://a', sending_queue: {enabled: false, \
+                    queue_size: 0, num_consumers: 0}}}, service: {pipelines: {metrics: {receivers: [otlp], \
+                    exporters: [prometheusremotewrite, otlphttp]}}}}";
+        let load = |text: &str| {
+            let sources = Sources { configs: vec![text.to_owned()], sets: Vec::new() };
+            crate::config::load(&sources, &|_| None)
+        };
+        let config = load(text).expect("valid");
+        let remote_write = config.exporters.values().find_map(|exporter| match exporter {
+            ExporterConfig::PrometheusRemoteWrite(config) => Some(config),
+            _ => None,
+        });
+        let remote_write = remote_write.expect("configured");
+        assert_eq!((remote_write.parallel_requests(), remote_write.max_request_bytes()), (5, 3_000_000));
+        let errors = load(&text.replace("enabled: false", "enabled: true")).expect_err("no queue takes nothing");
+        assert_eq!(errors.errors.len(), 3, "{errors}");
+    }
+
     #[tokio::test]
     async fn every_signer_of_what_runs_is_watched() {
         let text = "yaml:{receivers: {otlp: {protocols: {http: }}}, extensions: {sigv4auth: , sigv4auth/idle: }, \

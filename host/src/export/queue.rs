@@ -198,10 +198,13 @@ impl Takes {
 impl QueueSettings {
     /// What an exporter's configuration says.
     pub fn new(exporter: &str, queue: &QueueConfig, retry: &RetryConfig) -> Self {
+        // Without a queue it is the memory budget that bounds what senders wait for.
+        let (queue_size, sizer) =
+            if queue.enabled { (queue.queue_size, queue.sizer) } else { (u64::MAX, Sizer::Requests) };
         Self {
             exporter: exporter.to_owned(),
-            queue_size: queue.queue_size,
-            sizer: queue.sizer,
+            queue_size,
+            sizer,
             max_bytes: u64::MAX,
             num_consumers: queue.num_consumers.max(1) as usize,
             parallel_requests: 1,

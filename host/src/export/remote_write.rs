@@ -131,7 +131,7 @@ impl Translation {
             target_info: config.target_info.enabled,
             scope_info: !config.disable_scope_info,
             metadata: config.send_metadata,
-            max_request_bytes: usize::try_from(config.max_batch_size_bytes).unwrap_or(usize::MAX),
+            max_request_bytes: usize::try_from(config.max_request_bytes()).unwrap_or(usize::MAX),
         }
     }
 }

@@ -33,8 +33,7 @@ pub struct PrometheusRemoteWriteConfig {
     #[schemars(range(min = 1, max = 1000))]
     pub max_batch_request_parallelism: Option<u32>,
     /// Largest request in bytes before compression. Default: 3,000,000. A request is also kept under the 1 MB that
-    /// Amazon Managed Prometheus takes after compression.
-    #[schemars(range(min = 1))]
+    /// Amazon Managed Prometheus takes after compression. 0 is the default, as in the collector.
     pub max_batch_size_bytes: u64,
     /// Whether resource attributes become labels.
     pub resource_to_telemetry_conversion: ResourceToTelemetryConfig,
@@ -91,11 +90,10 @@ pub struct RemoteWriteQueueConfig {
     /// Without a queue a batch is acknowledged to its sender when it was exported. Default: true.
     pub enabled: bool,
     /// Most batches that wait. Default: 10000.
-    #[schemars(range(min = 1))]
     pub queue_size: u64,
     /// How many requests of one batch are sent at the same time, unless `max_batch_request_parallelism` says so. Batches
-    /// go one after the other, which keeps their order. Default: 5.
-    #[schemars(range(min = 1, max = 1000))]
+    /// go one after the other, which keeps their order. Default: 5, and what 0 means.
+    #[schemars(range(max = 1000))]
     pub num_consumers: u32,
     /// File that keeps what the destination refused for good, as JSON lines with the destination's reason. Default:
     /// none; refused samples are logged and counted.
@@ -171,7 +169,19 @@ pub enum ProtobufMessage {
 impl PrometheusRemoteWriteConfig {
     /// How many requests of one batch are sent at the same time.
     pub fn parallel_requests(&self) -> u32 {
-        self.max_batch_request_parallelism.unwrap_or(self.remote_write_queue.num_consumers)
+        let of_queue = match self.remote_write_queue.num_consumers {
+            0 => RemoteWriteQueueConfig::default().num_consumers,
+            set => set,
+        };
+        self.max_batch_request_parallelism.unwrap_or(of_queue)
+    }
+
+    /// Largest request in bytes before compression.
+    pub fn max_request_bytes(&self) -> u64 {
+        match self.max_batch_size_bytes {
+            0 => Self::default().max_batch_size_bytes,
+            set => set,
+        }
     }
 }
 
@@ -181,6 +191,9 @@ impl Check for PrometheusRemoteWriteConfig {
             findings.error("endpoint", "must be set: the URL of a remote write endpoint");
         }
         self.client.check(findings);
+        if self.remote_write_queue.enabled && self.remote_write_queue.queue_size == 0 {
+            findings.error("remote_write_queue::queue_size", "0 is out of range; expected at least 1");
+        }
         findings.within("retry_on_failure", |findings| self.retry_on_failure.check(findings));
         for (name, value) in &self.external_labels {
             if name.is_empty() || value.is_empty() {

@@ -265,6 +265,11 @@ impl Check for RetryConfig {
 
 impl Check for QueueConfig {
     fn check(&self, findings: &mut Findings) {
+        for (key, value) in [("queue_size", self.queue_size), ("num_consumers", self.num_consumers.into())] {
+            if self.enabled && value == 0 {
+                findings.error(key, "0 is out of range; expected at least 1");
+            }
+        }
         let Some(batch) = &self.batch else { return };
         if !self.enabled {
             findings.warn("batch", "has no effect: there is no queue to join batches in");
@@ -281,7 +286,7 @@ impl Check for QueueConfig {
         if batch.sizer == Some(QueueSizer::Requests) {
             findings.error("batch::sizer", "only items and bytes are possible here");
         }
-        if self.sizer == self.batch_sizer() && batch.min_size > self.queue_size {
+        if self.enabled && self.sizer == self.batch_sizer() && batch.min_size > self.queue_size {
             findings.error(
                 "batch::min_size",
                 format!("{} must not be greater than queue_size ({})", batch.min_size, self.queue_size),

@@ -65,10 +65,9 @@ pub struct QueueConfig {
     /// Without a queue a batch is acknowledged to its sender when it was exported. Default: true.
     pub enabled: bool,
     /// How many requests are under way at the same time. Default: 10.
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(max = 1000))]
     pub num_consumers: u32,
     /// How much waits at most, in units of `sizer`; a batch beyond it is refused. Default: 1000.
-    #[schemars(range(min = 1))]
     pub queue_size: u64,
     /// What `queue_size` counts. Default: requests.
     pub sizer: QueueSizer,

@@ -449,6 +449,15 @@ async fn what_is_given_up_is_its_senders_if_that_waits() {
     }
 }
 
+/// Without a queue senders wait, as many as there are.
+#[test]
+fn has_no_limit_but_memory_where_there_is_no_queue() {
+    for (enabled, queue_size) in [(true, 2), (false, u64::MAX)] {
+        let config = QueueConfig { enabled, queue_size: 2, sizer: Sizer::Bytes, ..QueueConfig::default() };
+        assert_eq!(QueueSettings::new("x", &config, &RetryConfig::DEFAULT).queue_size, queue_size);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn is_full_when_its_bytes_are_more_than_its_share() {
     let bench = Bench::new(QueueSettings { max_bytes: 4, ..settings() }, [Answer::Never]);
