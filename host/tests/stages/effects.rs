@@ -359,10 +359,14 @@ fn a_failed_stage_follows_its_policy() {
 
 /// What is logged while a chain processes a batch.
 fn logged(chain: &Chain) -> String {
+    logged_by(|| drop(chain.run(batch(&[&["a"]]))))
+}
+
+fn logged_by(work: impl FnOnce()) -> String {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let writer = Mutex::new(file.reopen().expect("a file"));
     let log = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).without_time().finish();
-    tracing::subscriber::with_default(log, || drop(chain.run(batch(&[&["a"]]))));
+    tracing::subscriber::with_default(log, work);
     std::fs::read_to_string(file.path()).expect("text")
 }
 
@@ -393,6 +397,8 @@ fn failed_calls_are_logged_now_and_then_and_with_their_policy() {
     let failing = one(act("fail"), OnError::Reject);
     assert_eq!(logged(&failing).lines().count(), 1);
     assert_eq!(logged(&failing), "", "not once more for each batch");
+    let said = logged_by(|| failing.finish());
+    assert_eq!(said.trim(), "WARN sluice::stage::chain: stage failed for more stage=probe policy=\"reject\" rows=1");
 }
 
 #[test]
