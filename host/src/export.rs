@@ -3,6 +3,7 @@
 //! A batch goes into an exporter's bounded queue, is encoded into requests, and every request is sent until it is
 //! delivered, refused for good, or too old.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
 
@@ -45,6 +46,26 @@ pub trait Exporter: Send + Sync + 'static {
 
     /// Sends one request, once.
     fn send(&self, request: Self::Request) -> impl Future<Output = Sent<Self::Request>> + Send;
+}
+
+/// Why an exporter can't be made from its settings.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct SetupError {
+    /// Below the exporter's own block, such as `tls::ca_file`.
+    key: String,
+    reason: String,
+}
+
+impl SetupError {
+    pub(crate) fn new(key: impl Into<String>, reason: impl Display) -> Self {
+        Self { key: key.into(), reason: reason.to_string() }
+    }
+
+    /// The same of a block that stands in another one.
+    pub(crate) fn within(self, block: &str) -> Self {
+        Self { key: format!("{block}::{}", self.key), ..self }
+    }
 }
 
 /// A batch, encoded.

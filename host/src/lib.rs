@@ -17,3 +17,4 @@ pub mod telemetry;
 pub mod limits;
 pub mod model;
 mod pace;
+pub mod tls;

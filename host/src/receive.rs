@@ -15,13 +15,13 @@ mod server;
 mod windows;
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
 
 pub use self::counters::Counters;
 pub use self::listen::BoundAddress;
 pub use self::server::Drained;
 use crate::model::{Batch, Refusal};
+use crate::tls::TlsError;
 
 /// A future whose type is not named.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -70,28 +70,5 @@ pub enum ReceiveError {
         protocol: &'static str,
         /// What is wrong with them.
         source: TlsError,
-    },
-}
-
-/// Why TLS settings don't make a server.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file can't be read.
-    #[error("{key}: can't read {}: {source}", path.display())]
-    File {
-        /// The key that names it.
-        key: &'static str,
-        /// Its path.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A certificate, key or pair of versions that is of no use.
-    #[error("{key}: {reason}")]
-    Content {
-        /// The key that it came from.
-        key: &'static str,
-        /// What is wrong with it.
-        reason: String,
     },
 }

@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use percent_encoding::percent_decode_str;
 
 use crate::config::types::{Headers, HttpClientConfig};
+use crate::export::SetupError;
 use crate::export::echo::Secrets;
 use crate::export::sign::{SignError, Signer, SignerStatus};
 pub use compress::compress;
@@ -26,7 +27,6 @@ pub(crate) use compress::compress_message;
 pub use connect::ConnectError;
 pub(crate) use connect::{Connector, Stream};
 pub(crate) use tls::ClientTls;
-pub use tls::TlsError;
 
 mod compress;
 mod connect;
@@ -94,20 +94,6 @@ pub struct Reply {
     pub secrets: Secrets,
 }
 
-/// Why a client can't be made from its settings.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The `tls` block is of no use.
-    #[error("tls::{0}")]
-    Tls(#[from] TlsError),
-    /// `proxy_url` is of no use.
-    #[error("{0}")]
-    Proxy(String),
-    /// A header's name or value can't be sent.
-    #[error("headers: {0:?} is not a header that can be sent")]
-    Header(String),
-}
-
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
@@ -131,12 +117,12 @@ impl HttpClient {
     ///
     /// # Errors
     /// If a certificate, the proxy or a header is of no use.
-    pub fn new(block: &str, settings: &HttpClientConfig, authenticator: Authenticator) -> Result<Self, ClientError> {
+    pub fn new(block: &str, settings: &HttpClientConfig, authenticator: Authenticator) -> Result<Self, SetupError> {
         let mut headers = static_headers(&settings.headers)?;
         // A host of the user's own can't be named in HTTP/2 beside the one that is connected to.
         let protocols: &[&str] = if headers.contains_key(HOST) { &["http/1.1"] } else { &["h2", "http/1.1"] };
         let tls = ClientTls::new(format!("{block}::tls"), &settings.tls, protocols)?;
-        let connector = Connector::new(tls, settings.proxy_url.as_ref()).map_err(ClientError::Proxy)?;
+        let connector = Connector::new(tls, settings.proxy_url.as_ref())?;
         headers.entry(USER_AGENT).or_insert(AGENT);
         let timeout = Some(settings.timeout.get()).filter(|timeout| !timeout.is_zero());
         Ok(Self { http: client(settings, connector.clone()), connector, headers, timeout, authenticator })
@@ -328,10 +314,10 @@ pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
 }
 
 /// The headers of a configuration; their values count as secrets.
-pub(crate) fn static_headers(configured: &Headers) -> Result<HeaderMap, ClientError> {
+pub(crate) fn static_headers(configured: &Headers) -> Result<HeaderMap, SetupError> {
     let mut headers = HeaderMap::new();
     for (name, value) in configured.iter() {
-        let invalid = || ClientError::Header(name.to_owned());
+        let invalid = || SetupError::new("headers", format_args!("{name:?} is not a header that can be sent"));
         let mut value = HeaderValue::from_str(value.expose()).map_err(|_| invalid())?;
         value.set_sensitive(true);
         headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?, value);
@@ -385,12 +371,12 @@ fn classify(error: hyper_util::client::legacy::Error) -> SendError {
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<ConnectError>() {
-            return SendError::Connect(ConnectError::Network(error.to_string()));
+            return SendError::Connect(error.clone());
         }
         cause = error.source();
     }
     let text = error_chain(&error);
-    if connect { SendError::Connect(ConnectError::Network(text)) } else { SendError::Interrupted(text) }
+    if connect { SendError::Connect(ConnectError(text)) } else { SendError::Interrupted(text) }
 }
 
 /// Servers compare `Host` with what was signed, and clients leave out the port that the scheme implies. User name and

@@ -2,7 +2,6 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use sluice_wire::Signal;
@@ -10,7 +9,7 @@ use sluice_wire::view::{LogsView, MetricsView, TracesView};
 use tokio::time::{Duration, Instant};
 
 use crate::config::component::{DebugConfig, Verbosity};
-use crate::export::{DeadLetter, Encoded, Exporter, Sent};
+use crate::export::{DeadLetter, Encoded, Exporter, Sent, SetupError};
 use crate::model::Batch;
 
 mod detailed;
@@ -39,14 +38,6 @@ pub struct Shown {
     text: String,
 }
 
-/// Why the exporter can't be made.
-#[derive(Debug, thiserror::Error)]
-#[error("output_paths: {path}: {error}", path = path.display())]
-pub struct DebugError {
-    path: PathBuf,
-    error: io::Error,
-}
-
 enum Output {
     /// The process's own log.
     Log,
@@ -67,7 +58,7 @@ impl Debug {
     ///
     /// # Errors
     /// If a file can't be opened.
-    pub fn new(exporter: &str, config: &DebugConfig) -> Result<Self, DebugError> {
+    pub fn new(exporter: &str, config: &DebugConfig) -> Result<Self, SetupError> {
         let outputs = match (config.use_internal_logger, &config.output_paths) {
             (true, _) => vec![Output::Log],
             (false, None) => vec![Output::open("stdout")?],
@@ -169,14 +160,14 @@ fn summary(batch: &Batch) -> String {
 }
 
 impl Output {
-    fn open(path: &str) -> Result<Self, DebugError> {
+    fn open(path: &str) -> Result<Self, SetupError> {
         match path {
             "stdout" => Ok(Self::Stdout),
             "stderr" => Ok(Self::Stderr),
             path => {
                 let file = OpenOptions::new().create(true).append(true).open(path);
-                let file = file.map_err(|error| DebugError { path: path.into(), error })?;
-                Ok(Self::File(Mutex::new(file)))
+                let failed = |error| SetupError::new("output_paths", format_args!("{path}: {error}"));
+                Ok(Self::File(Mutex::new(file.map_err(failed)?)))
             }
         }
     }

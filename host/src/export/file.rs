@@ -1,7 +1,6 @@
 //! Exporter `file`: OTLP in files, as JSON lines or length-prefixed Protobuf.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -9,7 +8,7 @@ use bytes::Bytes;
 
 use crate::config::component::{FileCompression, FileConfig, FileFormat};
 use crate::export::otlp_json::to_json;
-use crate::export::{DeadLetter, Document, Dropped, Encoded, Exporter, Sent};
+use crate::export::{DeadLetter, Document, Dropped, Encoded, Exporter, Sent, SetupError};
 use crate::model::Batch;
 use files::Files;
 use group::{Group, group};
@@ -42,27 +41,19 @@ pub struct Record {
     bytes: Bytes,
 }
 
-/// Why the exporter can't be made.
-#[derive(Debug, thiserror::Error)]
-#[error("path {}: {error}", path.display())]
-pub struct FileError {
-    path: PathBuf,
-    error: io::Error,
-}
-
 impl File {
     /// Opens the file; with `group_by`, files are opened as they are needed.
     ///
     /// # Errors
     /// If the file can't be opened.
-    pub fn new(config: &FileConfig) -> Result<Self, FileError> {
-        let files = Files::new(config).map_err(|error| FileError { path: config.path.clone(), error })?;
+    pub fn new(config: &FileConfig) -> Result<Self, SetupError> {
+        let failed = |error| SetupError::new(format!("path {}", config.path.display()), error);
         Ok(Self {
             format: config.format,
             compression: config.compression,
             writes_lines: config.writes_lines(),
             group_by: config.group_by.enabled.then(|| config.group_by.resource_attribute.clone()),
-            files: Mutex::new(files),
+            files: Mutex::new(Files::new(config).map_err(failed)?),
         })
     }
 

@@ -24,8 +24,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub use request::BulkRequest;
 
-use super::client::{Authenticator, ClientError, HttpClient, Reply, Request, SendError, compress};
-use super::{Again, DeadLetter, Document, Encoded, Exporter, Sent};
+use super::client::{Authenticator, HttpClient, Reply, Request, SendError, compress};
+use super::{Again, DeadLetter, Document, Encoded, Exporter, Sent, SetupError};
 use crate::config::component::{BulkAction, MappingMode, OpenSearchConfig};
 use crate::model::Batch;
 use crate::pace::Pace;
@@ -60,23 +60,12 @@ enum NoTemplate {
     Never(String),
 }
 
-/// Why there is no exporter.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenSearchError {
-    /// The endpoint is no address.
-    #[error("http::endpoint: {0}")]
-    Endpoint(#[from] http::uri::InvalidUri),
-    /// The client can't be made.
-    #[error("http::{0}")]
-    Client(#[from] ClientError),
-}
-
 impl OpenSearch {
     /// Makes the exporter with this id.
     ///
     /// # Errors
     /// If the endpoint or a setting of the client is of no use.
-    pub fn new(id: &str, config: &OpenSearchConfig, authenticator: Authenticator) -> Result<Self, OpenSearchError> {
+    pub fn new(id: &str, config: &OpenSearchConfig, authenticator: Authenticator) -> Result<Self, SetupError> {
         let mut http = config.http.clone();
         let limits = [http.timeout, config.timeout].into_iter().filter(|limit| !limit.is_zero());
         http.timeout = limits.min().unwrap_or(http.timeout);
@@ -85,7 +74,9 @@ impl OpenSearch {
             "" => String::new(),
             pipeline => format!("?pipeline={}", utf8_percent_encode(pipeline, OUTSIDE_OF_QUERY_VALUES)),
         };
-        let bulk = format!("{endpoint}/_bulk{pipeline}").parse()?;
+        let bulk = format!("{endpoint}/_bulk{pipeline}").parse();
+        let bulk = bulk.map_err(|error: http::uri::InvalidUri| SetupError::new("http::endpoint", error))?;
+        let client = HttpClient::new(&format!("exporters::{id}::http"), &http, authenticator);
         let encoder = encoder(config);
         let manage = config.manage_index_template.unwrap_or(true);
         let templates = match &encoder.schema {
@@ -93,7 +84,7 @@ impl OpenSearch {
             _ => Vec::new(),
         };
         Ok(Self {
-            client: HttpClient::new(&format!("exporters::{id}::http"), &http, authenticator)?,
+            client: client.map_err(|error| error.within("http"))?,
             bulk,
             endpoint,
             encoder,

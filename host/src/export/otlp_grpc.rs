@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use crate::config::types::{Compression, GrpcClientConfig, Target, TlsClientConfig};
-use crate::export::client::{AGENT, ClientError, ClientTls, Connector, compress_message, shorten, static_headers};
+use crate::export::client::{AGENT, ClientTls, Connector, compress_message, shorten, static_headers};
 use crate::export::echo::without_secrets;
 use crate::export::otlp_refusal::{halve, refuse};
 use crate::export::partial_success::PartialSuccess;
-use crate::export::{Dropped, Encoded, Exporter, Sent};
+use crate::export::{Dropped, Encoded, Exporter, Sent, SetupError};
 use crate::model::Batch;
 use channel::Channel;
 use message::{Message, read_reply};
@@ -53,34 +53,21 @@ pub struct Call {
     encoding: Option<HeaderValue>,
 }
 
-/// Why the exporter can't be made from its settings.
-#[derive(Debug, thiserror::Error)]
-pub enum OtlpGrpcError {
-    /// The endpoint has no form that is known.
-    #[error("endpoint: {0}")]
-    Endpoint(String),
-    /// What the server is to be called is no name.
-    #[error("authority: {0:?} is not host or host:port")]
-    Authority(String),
-    /// TLS or a header is of no use.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-}
-
 impl OtlpGrpc {
     /// Makes the exporter with this id; connects when there is something to send. A zero `timeout` is none.
     ///
     /// # Errors
     /// If the endpoint, a certificate or a header is of no use.
-    pub fn new(id: &str, client: &GrpcClientConfig, timeout: Duration) -> Result<Self, OtlpGrpcError> {
-        let target = Target::parse(client.endpoint.as_str(), client.tls.insecure).map_err(OtlpGrpcError::Endpoint)?;
+    pub fn new(id: &str, client: &GrpcClientConfig, timeout: Duration) -> Result<Self, SetupError> {
+        let target = Target::parse(client.endpoint.as_str(), client.tls.insecure);
+        let target = target.map_err(|reason| SetupError::new("endpoint", reason))?;
         let authority = client.authority.clone().filter(|name| !name.is_empty());
         let tls = tls(client, authority.as_deref());
-        let tls = ClientTls::new(format!("exporters::{id}::tls"), &tls, &["h2"]).map_err(ClientError::from)?;
-        let connector = Connector::new(tls, None).map_err(ClientError::Proxy)?.through_tunnels();
+        let tls = ClientTls::new(format!("exporters::{id}::tls"), &tls, &["h2"])?;
+        let connector = Connector::new(tls, None)?.through_tunnels();
         let authority = authority.unwrap_or_else(|| target.authority().to_owned());
         if authority.parse::<http::uri::Authority>().is_err() {
-            return Err(OtlpGrpcError::Authority(authority));
+            return Err(SetupError::new("authority", format_args!("{authority:?} is not host or host:port")));
         }
         Ok(Self {
             scheme: target.scheme(),
@@ -213,7 +200,7 @@ fn tls(client: &GrpcClientConfig, authority: Option<&str>) -> TlsClientConfig {
     tls
 }
 
-fn headers(client: &GrpcClientConfig) -> Result<HeaderMap, ClientError> {
+fn headers(client: &GrpcClientConfig) -> Result<HeaderMap, SetupError> {
     let mut headers = static_headers(&client.headers)?;
     headers.entry(USER_AGENT).or_insert(AGENT);
     headers.insert(CONTENT_TYPE, GRPC);

@@ -10,11 +10,11 @@ use sluice_wire::Signal;
 
 use crate::config::component::{OtlpEncoding, OtlpHttpExporterConfig};
 use crate::config::types::{Compression, Url};
-use crate::export::client::{Authenticator, ClientError, HttpClient, Reply, Request, compress};
+use crate::export::client::{Authenticator, HttpClient, Reply, Request, compress};
 use crate::export::otlp_json::to_json;
 use crate::export::otlp_refusal::{halve, refuse};
 use crate::export::partial_success::PartialSuccess;
-use crate::export::{Dropped, Encoded, Exporter, Sent};
+use crate::export::{Dropped, Encoded, Exporter, Sent, SetupError};
 use crate::model::Batch;
 
 #[cfg(test)]
@@ -42,22 +42,6 @@ pub struct Post {
     request: Request,
 }
 
-/// Why the exporter can't be made from its settings.
-#[derive(Debug, thiserror::Error)]
-pub enum OtlpHttpError {
-    /// An endpoint is no address.
-    #[error("{key}: {reason}")]
-    Endpoint {
-        /// Which of the keys.
-        key: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// TLS, the proxy or a header is of no use.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-}
-
 struct Endpoints {
     traces: Option<Uri>,
     metrics: Option<Uri>,
@@ -69,7 +53,7 @@ impl OtlpHttp {
     ///
     /// # Errors
     /// If an endpoint, a certificate, the proxy or a header is of no use.
-    pub fn new(id: &str, config: &OtlpHttpExporterConfig, authenticator: Authenticator) -> Result<Self, OtlpHttpError> {
+    pub fn new(id: &str, config: &OtlpHttpExporterConfig, authenticator: Authenticator) -> Result<Self, SetupError> {
         Ok(Self {
             client: HttpClient::new(&format!("exporters::{id}"), &config.client, authenticator)?,
             endpoints: Endpoints::new(config)?,
@@ -148,7 +132,7 @@ impl Exporter for OtlpHttp {
 }
 
 impl Endpoints {
-    fn new(config: &OtlpHttpExporterConfig) -> Result<Self, OtlpHttpError> {
+    fn new(config: &OtlpHttpExporterConfig) -> Result<Self, SetupError> {
         let endpoint = |key, own: &Option<Url>, signal| {
             let is_own = own.as_ref().is_some_and(|url| !url.is_empty());
             let (key, url) = if is_own { (key, own.as_ref()) } else { ("endpoint", Some(&config.client.endpoint)) };
@@ -172,8 +156,8 @@ impl Endpoints {
 }
 
 /// `shown` is what an error shows instead of the address, which may hold a password.
-fn parse(key: &'static str, address: &str, shown: &Url) -> Result<Uri, OtlpHttpError> {
-    let wrong = |reason| OtlpHttpError::Endpoint { key, reason };
+fn parse(key: &'static str, address: &str, shown: &Url) -> Result<Uri, SetupError> {
+    let wrong = |reason| SetupError::new(key, reason);
     let uri: Uri = address.parse().map_err(|error| wrong(format!("{shown} is no address: {error}")))?;
     match uri.scheme_str() {
         Some("http" | "https") => Ok(uri),

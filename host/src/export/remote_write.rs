@@ -17,8 +17,8 @@ use http::{StatusCode, Uri};
 pub(crate) use names::Naming;
 pub use request::WriteRequest;
 
-use super::client::{Authenticator, ClientError, HttpClient, Reply, Request, SendError};
-use super::{DeadLetter, Document, Encoded, Exporter, Sent};
+use super::client::{Authenticator, HttpClient, Reply, Request, SendError};
+use super::{DeadLetter, Document, Encoded, Exporter, Sent, SetupError};
 use crate::config::component::{PrometheusRemoteWriteConfig, TranslationStrategy};
 use crate::model::Batch;
 
@@ -60,17 +60,6 @@ pub struct RemoteWrite {
     translation: Translation,
 }
 
-/// Why there is no exporter.
-#[derive(Debug, thiserror::Error)]
-pub enum RemoteWriteError {
-    /// The endpoint is no address.
-    #[error("endpoint: {0}")]
-    Endpoint(#[from] http::uri::InvalidUri),
-    /// The client can't be made.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-}
-
 impl RemoteWrite {
     /// The exporter of today, by its id.
     ///
@@ -80,7 +69,7 @@ impl RemoteWrite {
         id: &str,
         config: &PrometheusRemoteWriteConfig,
         authenticator: Authenticator,
-    ) -> Result<Self, RemoteWriteError> {
+    ) -> Result<Self, SetupError> {
         Self::with_naming(id, config, naming(config), authenticator)
     }
 
@@ -92,7 +81,7 @@ impl RemoteWrite {
         id: &str,
         config: &PrometheusRemoteWriteConfig,
         authenticator: Authenticator,
-    ) -> Result<Self, RemoteWriteError> {
+    ) -> Result<Self, SetupError> {
         let is_asked = config.translation_strategy != TranslationStrategy::Unset || config.add_metric_suffixes;
         let naming = if is_asked { naming(config) } else { Naming::Adot2021 };
         Self::with_naming(id, config, naming, authenticator)
@@ -103,9 +92,10 @@ impl RemoteWrite {
         config: &PrometheusRemoteWriteConfig,
         naming: Naming,
         authenticator: Authenticator,
-    ) -> Result<Self, RemoteWriteError> {
+    ) -> Result<Self, SetupError> {
         let client = HttpClient::new(&format!("exporters::{id}"), &config.client, authenticator)?;
-        let endpoint = config.client.endpoint.as_str().parse()?;
+        let endpoint = config.client.endpoint.as_str().parse();
+        let endpoint = endpoint.map_err(|error: http::uri::InvalidUri| SetupError::new("endpoint", error))?;
         Ok(Self { client, endpoint, translation: Translation::new(config, naming) })
     }
 }

@@ -29,10 +29,11 @@ use super::listen::{BoundAddress, Listener};
 use super::server::{Drained, Server};
 use super::tls::ServerTls;
 use super::windows::Windows;
-use super::{Consume, ReceiveError, TlsError};
+use super::{Consume, ReceiveError};
 use crate::config::component::{OtlpHttpConfig, OtlpProtocols, OtlpReceiverConfig};
 use crate::config::types::{GrpcServerConfig, HttpServerConfig, TlsServerConfig};
 use crate::limits::Budget;
+use crate::tls::TlsError;
 
 /// Concurrent calls on a connection if `max_concurrent_streams` is not set.
 const STREAMS: u32 = 256;

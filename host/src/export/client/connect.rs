@@ -21,8 +21,10 @@ use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
 use super::error_chain;
-use super::tls::{ClientTls, TlsError};
+use super::tls::ClientTls;
 use crate::config::types::Url;
+use crate::export::SetupError;
+use crate::tls::TlsError;
 
 /// Name resolution, TCP, proxy and TLS together; below the timeout of most requests, so that it is told apart.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,28 +32,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The destination can't be reached.
-    #[error("{0}")]
-    Network(String),
-    /// The proxy can't be reached, or does not let the connection through.
-    #[error("proxy {proxy}: {reason}")]
-    Proxy {
-        /// The proxy's address, without its password.
-        proxy: String,
-        /// What went wrong.
-        reason: String,
-    },
-    /// TLS can't be set up.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// The destination does not agree to TLS.
-    #[error("tls handshake: {0}")]
-    Handshake(String),
-    /// It takes too long.
-    #[error("no connection within {} seconds", CONNECT_TIMEOUT.as_secs())]
-    Timeout,
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConnectError(pub(super) String);
+
+impl From<TlsError> for ConnectError {
+    fn from(error: TlsError) -> Self {
+        Self(error.to_string())
+    }
 }
 
 /// Opens connections for one exporter; cheap to clone.
@@ -74,7 +62,7 @@ pub(crate) enum Stream {
 }
 
 impl Connector {
-    pub(crate) fn new(tls: ClientTls, proxy_url: Option<&Url>) -> Result<Self, String> {
+    pub(crate) fn new(tls: ClientTls, proxy_url: Option<&Url>) -> Result<Self, SetupError> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -91,7 +79,7 @@ impl Connector {
     pub(crate) async fn connect(&self, destination: &Uri) -> Result<Stream, ConnectError> {
         match tokio::time::timeout(CONNECT_TIMEOUT, self.open(destination)).await {
             Ok(result) => result,
-            Err(_) => Err(ConnectError::Timeout),
+            Err(_) => Err(ConnectError(format!("no connection within {} seconds", CONNECT_TIMEOUT.as_secs()))),
         }
     }
 
@@ -107,7 +95,7 @@ impl Connector {
             Some(proxy) if socks => self.through_socks(proxy, destination).await?,
             Some(proxy) if tunnel => self.through_tunnel(proxy, destination).await?,
             Some(proxy) => self.tcp(proxy.uri()).await.map_err(|reason| proxy_error(proxy, reason))?,
-            None => self.tcp(destination).await.map_err(ConnectError::Network)?,
+            None => self.tcp(destination).await.map_err(ConnectError)?,
         };
         if !secure {
             return Ok(Stream::Plain { io, proxied: proxy.is_some() && !socks && !tunnel });
@@ -115,7 +103,7 @@ impl Connector {
         let name = self.tls.server_name(destination.host().unwrap_or_default())?;
         let tls = TlsConnector::from(self.tls.config(Instant::now())?);
         let stream = tls.connect(name, TokioIo::new(io)).await;
-        let stream = stream.map_err(|error| ConnectError::Handshake(error_chain(&error)))?;
+        let stream = stream.map_err(|error| ConnectError(format!("tls handshake: {}", error_chain(&error))))?;
         Ok(Stream::Tls(Box::new(TokioIo::new(stream))))
     }
 
@@ -160,11 +148,11 @@ enum Proxies {
 }
 
 impl Proxies {
-    fn new(proxy_url: Option<&Url>) -> Result<Self, String> {
+    fn new(proxy_url: Option<&Url>) -> Result<Self, SetupError> {
         let Some(url) = proxy_url.filter(|url| !url.is_empty()) else {
             return Ok(Self::Environment(Matcher::from_env()));
         };
-        url.check_proxy().map_err(|message| format!("proxy_url: {message}"))?;
+        url.check_proxy().map_err(|message| SetupError::new("proxy_url", message))?;
         Ok(Self::Configured(Matcher::builder().all(url.as_str()).build()))
     }
 
@@ -191,11 +179,12 @@ fn is_socks(proxy: &Intercept) -> bool {
     matches!(proxy.uri().scheme_str(), Some("socks5" | "socks5h"))
 }
 
+/// Shows the proxy without its password.
 fn proxy_error(proxy: &Intercept, reason: String) -> ConnectError {
     let uri = proxy.uri();
     let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
-    let proxy = format!("{}://{}{port}", uri.scheme_str().unwrap_or("http"), uri.host().unwrap_or_default());
-    ConnectError::Proxy { proxy, reason }
+    let (scheme, host) = (uri.scheme_str().unwrap_or("http"), uri.host().unwrap_or_default());
+    ConnectError(format!("proxy {scheme}://{host}{port}: {reason}"))
 }
 
 impl Service<Uri> for Connector {

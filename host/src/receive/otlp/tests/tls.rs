@@ -15,8 +15,9 @@ use tonic::Code;
 
 use super::kit::*;
 use crate::config::types::{self, TlsServerConfig, TlsVersion};
+use crate::receive::BoundAddress;
 use crate::receive::tls::ServerTls;
-use crate::receive::{BoundAddress, TlsError};
+use crate::tls::TlsError;
 
 /// A certificate authority, and a folder with what it has issued.
 struct Authority {
@@ -229,13 +230,13 @@ fn keeps_what_it_has_while_the_files_are_of_no_use() {
     let new_key = std::fs::read(authority.path("server.key")).unwrap();
     // The certificate is written, the key is not yet.
     std::fs::write(authority.path("server.key"), old_key).unwrap();
-    assert!(matches!(tls.reload(), Err(TlsError::Content { key: "cert_file", .. })));
+    assert!(matches!(tls.reload(), Err(TlsError { key: "cert_file", .. })));
     assert!(Arc::ptr_eq(&before, &tls.current()));
     std::fs::write(authority.path("server.key"), new_key).unwrap();
     assert!(tls.reload().unwrap());
     assert!(!Arc::ptr_eq(&before, &tls.current()));
     std::fs::remove_file(authority.path("server.pem")).unwrap();
-    assert!(matches!(tls.reload(), Err(TlsError::File { key: "cert_file", .. })));
+    assert!(matches!(tls.reload(), Err(TlsError { key: "cert_file", .. })));
 }
 
 #[test]
