@@ -11,7 +11,7 @@ container's credentials, and the metadata service of an instance (version 2).
 
 GET /account says where everything is; GET /seen what came in and what STS was asked for; POST /control takes
     {"moto": "stop" | "start"}, {"unchecked": how many actions moto lets pass}, {"tamper": one of TAMPERS},
-    {"expire": "now" | "always"}
+    {"expire": "now" | "always"}, {"skew": by how many seconds the checker's clock is ahead}
 """
 import datetime
 import gzip
@@ -21,6 +21,7 @@ import json
 import re
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
@@ -76,7 +77,7 @@ def issued(access_key, token):
     raise Refused("UnrecognizedClientException")
 
 
-def check(method, path, headers, body, report):
+def check(method, path, headers, body, skew, report):
     match = AUTHORIZATION.fullmatch(headers.get("authorization", ""))
     if not match:
         raise Refused("MissingAuthenticationToken")
@@ -89,12 +90,13 @@ def check(method, path, headers, body, report):
 
     date = headers.get("x-amz-date", "")
     sent = datetime.datetime.strptime(date, "%Y%m%dT%H%M%SZ")
-    if abs(now() - sent) > LONGEST_SKEW:
+    if abs(now() + skew - sent) > LONGEST_SKEW:
         raise Refused("RequestTimeTooSkewed")
     if not date.startswith(day):
         raise Refused("SignatureDoesNotMatch")
 
-    must = {"host", "content-type"} | {name.lower() for name in headers if name.lower().startswith("x-amz-")}
+    must = {"host", "content-type"} | {n.lower() for n in headers if n.lower().startswith(("x-amz-", "content-"))}
+    must -= {"content-length"}
     if "x-amz-content-sha256" not in must or not must <= set(signed):
         raise Refused("IncompleteSignature")
     if headers["x-amz-content-sha256"] != hashlib.sha256(body).hexdigest():
@@ -137,6 +139,9 @@ class Handler(BaseHTTPRequestHandler):
 class Checker(Handler):
     state = None
 
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string(time.time() + self.state.skew.total_seconds())
+
     def do_GET(self):
         pages = {"/account": self.state.account, "/seen": self.state.seen_page}
         if page := pages.get(self.path):
@@ -167,7 +172,7 @@ class Checker(Handler):
         try:
             if self.state.always_expired:
                 raise Refused("ExpiredToken")
-            check(method, self.path, self.headers, body, report)
+            check(method, self.path, self.headers, body, self.state.skew, report)
             if self.path.startswith("/_bulk"):
                 self.answer(200, stored(self.headers, body), content_type="application/json")
             else:
@@ -225,6 +230,7 @@ class State:
         self.seen = []
         self.tamper = "nothing"
         self.always_expired = False
+        self.skew = datetime.timedelta()
         self.moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
         self.moto.start()
         self.moto_port = self.moto.get_host_and_port()[1]
@@ -301,6 +307,8 @@ class State:
                     role.expiration = now()
             case {"expire": "always"}:
                 self.always_expired = True
+            case {"skew": seconds}:
+                self.skew = datetime.timedelta(seconds=seconds)
 
 
 def serve(handler, state, port):

@@ -1,5 +1,9 @@
-//! Requests signed for AWS, checked by moto and botocore: roles, refusals, renewal, and an STS that comes late.
+//! Requests signed for AWS, checked by moto and botocore: roles, refusals, renewal, clocks, and an STS that comes late.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -72,10 +76,8 @@ service:
 const CONFIG_CHAIN: &str = "
 receivers:
   otlp: {protocols: {http: {endpoint: '127.0.0.1:{{http}}'}}}
-extensions:
-  sigv4auth: {region: eu-west-1, service: es}
-exporters:
-  otlphttp: {endpoint: 'DESTINATION', auth: {authenticator: sigv4auth}}
+extensions: {sigv4auth: {region: eu-west-1, service: es}}
+exporters: {otlphttp: {endpoint: 'DESTINATION', auth: {authenticator: sigv4auth}}}
 service:
   extensions: [sigv4auth]
   telemetry: {logs: {level: debug}}
@@ -304,6 +306,145 @@ fn what_was_changed_on_the_way_is_refused_and_booked() -> Result<()> {
     // What is like it shortly after is counted, not logged.
     assert!(log.contains("XAmzContentSHA256Mismatch"), "the destination's reason is not in the log\n{log}");
     assert_no_secrets(&aws, &log)?;
+    Ok(())
+}
+
+#[test]
+fn signatures_of_odd_addresses_hold_for_every_service() -> Result<()> {
+    const SERVICES: [&str; 4] = ["aps", "es", "aoss", "execute-api"];
+    const PATHS: [&str; 5] = [
+        "/workspaces/ws-1/api/v1/remote_write",
+        "/_search?filter_path=items.*.status&a=b%20c&empty=&b=%2F",
+        "/a%20b/c%2Fd/../e//f/",
+        "/%E1%88%B4/~tilde-_.!*'()",
+        "/?x=2&x=1&X=3",
+    ];
+    let Some(aws) = Aws::start()? else { return Ok(()) };
+    let (mut signers, mut exporters) = (BTreeMap::new(), BTreeMap::new());
+    for service in SERVICES {
+        let signer = format!("sigv4auth/{service}");
+        for (number, path) in PATHS.iter().enumerate() {
+            let endpoint = format!("{}{path}", aws.destination);
+            let exporter = json!({"traces_endpoint": endpoint, "auth": {"authenticator": signer}});
+            exporters.insert(format!("otlphttp/{service}-{number}"), exporter);
+        }
+        signers.insert(signer, json!({"region": "eu-west-1", "service": service}));
+    }
+    let names = |list: &BTreeMap<String, Value>| json!(list.keys().collect::<Vec<_>>()).to_string();
+    let config = CONFIG_CHAIN
+        .replace("{sigv4auth: {region: eu-west-1, service: es}}", &json!(signers).to_string())
+        .replace(
+            "{otlphttp: {endpoint: 'DESTINATION', auth: {authenticator: sigv4auth}}}",
+            &json!(exporters).to_string(),
+        )
+        .replace("[sigv4auth]", &names(&signers))
+        .replace("[otlphttp]", &names(&exporters));
+    let sluice = Sluice::start_with(&config, &aws.settings())?;
+    send(&sluice, Signal::Traces)?;
+    sluice.settle()?;
+    let (requests, _) = aws.seen()?;
+    assert!(requests.iter().all(|request| request["verified"] == true), "{requests:#?}");
+    let text = |request: &Value, key: &str| request[key].as_str().map(str::to_owned);
+    let seen: BTreeSet<_> = requests.iter().map(|request| (text(request, "service"), text(request, "path"))).collect();
+    // What may or may not be encoded in a query goes encoded.
+    let sent = PATHS.map(|path| path.replace("items.*", "items.%2A"));
+    let both = |service: &str| sent.clone().map(|path| (Some(service.to_owned()), Some(path)));
+    assert_eq!(seen, SERVICES.into_iter().flat_map(both).collect());
+    sluice.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_wrong_clock_is_corrected_by_the_answer() -> Result<()> {
+    let Some(mut aws) = Aws::start()? else { return Ok(()) };
+    aws.authenticator = "sigv4auth/user";
+    for skew in [3600, -3600] {
+        aws.control(&json!({"skew": skew}))?;
+        let before = aws.seen()?.0.len();
+        let sluice = aws.sluice(CONFIG)?;
+        send(&sluice, Signal::Traces)?;
+        sluice.settle()?;
+        let reasons: Vec<_> = aws.seen()?.0[before..].iter().map(|request| request["reason"].clone()).collect();
+        assert_eq!(reasons, [json!("RequestTimeTooSkewed"), Value::Null], "{skew}: {}", sluice.log());
+        assert_eq!(sluice.ledger("exported")?, ITEMS as u64);
+        sluice.stop()?;
+    }
+    Ok(())
+}
+
+/// Delivers a batch with these settings of the signer, and gives back what STS was asked for: the whole request.
+fn asked_of_sts(assume_role: &str, variables: Variables<'_>) -> Result<String> {
+    let (url, asked) = sts()?;
+    let destination = Capture::start()?;
+    let signer = format!("service: es, assume_role: {{arn: 'arn:aws:iam::123456789012:role/writer', {assume_role}}}}}");
+    let config = CONFIG_CHAIN.replace("service: es}", &signer).replace("DESTINATION", &destination.url);
+    let variables = [variables, &[("AWS_ENDPOINT_URL_STS", &url)]].concat();
+    let sluice = Sluice::start_with(&config, &settings(&variables))?;
+    send(&sluice, Signal::Traces)?;
+    sluice.settle().with_context(|| sluice.log())?;
+    assert_eq!((sluice.ledger("exported")?, destination.count("/v1/traces")), (ITEMS as u64, 1), "{}", sluice.log());
+    sluice.stop()?;
+    asked.join().map_err(|_| anyhow::anyhow!("the stand-in for STS panicked"))?
+}
+
+/// An STS that answers once, and gives back the request.
+fn sts() -> Result<(String, JoinHandle<Result<String>>)> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let answer = move || {
+        let (mut stream, _) = listener.accept()?;
+        let mut request = String::new();
+        // All parameters come in one piece.
+        while !request.contains("Version=2011-06-15") {
+            let mut part = [0; 8192];
+            let length = stream.read(&mut part)?;
+            anyhow::ensure!(length > 0, "{request}");
+            request.push_str(&String::from_utf8_lossy(&part[..length]));
+        }
+        let action = if request.contains("WebIdentity") { "AssumeRoleWithWebIdentity" } else { "AssumeRole" };
+        let xml = format!(
+            "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result><Credentials>\
+             <AccessKeyId>AKIDROLE</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
+             <SessionToken>token</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
+             </{action}Result></{action}Response>"
+        );
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: {}\r\n\r\n", xml.len());
+        stream.write_all((head + &xml).as_bytes())?;
+        Ok(request)
+    };
+    Ok((url, std::thread::spawn(answer)))
+}
+
+#[test]
+fn sts_is_asked_with_everything_that_is_configured() -> Result<()> {
+    let asked = asked_of_sts(
+        "external_id: tenant-42, session_name: sidecar-1, sts_region: us-west-2",
+        &[("AWS_ACCESS_KEY_ID", "AKIDBASE"), ("AWS_SECRET_ACCESS_KEY", "base")],
+    )?;
+    for expected in [
+        "Action=AssumeRole&",
+        "RoleArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fwriter",
+        "ExternalId=tenant-42",
+        "RoleSessionName=sidecar-1",
+        "Credential=AKIDBASE/",
+        "/us-west-2/sts/aws4_request",
+    ] {
+        assert!(asked.contains(expected), "{expected}: {asked}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_web_identity_token_is_exchanged_without_other_credentials() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("token");
+    std::fs::write(&file, "eyJ.web.identity\n")?;
+    let asked = asked_of_sts(&format!("web_identity_token_file: '{}'", file.display()), &[])?;
+    for expected in ["Action=AssumeRoleWithWebIdentity&", "RoleSessionName=sluice-"] {
+        assert!(asked.contains(expected), "{expected}: {asked}");
+    }
+    assert!(asked.ends_with("&WebIdentityToken=eyJ.web.identity"), "{asked}");
+    assert!(!asked.to_lowercase().contains("authorization:"), "{asked}");
     Ok(())
 }
 
