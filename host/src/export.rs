@@ -14,6 +14,7 @@ use crate::model::Batch;
 pub mod client;
 pub mod dead_letter;
 pub mod debug;
+mod divisible;
 mod echo;
 pub mod otlp_grpc;
 pub mod otlp_http;
@@ -101,10 +102,27 @@ pub struct Sent<R> {
     pub again: Option<Again<R>>,
 }
 
+impl<R> Encoded<R> {
+    /// All of the batch is in one request.
+    pub fn one(request: R) -> Self {
+        Self { requests: vec![request], dropped: Vec::new(), next: None }
+    }
+}
+
 impl<R> Sent<R> {
+    /// The destination has so many items, and there are no others.
+    pub fn delivered(items: u64) -> Self {
+        Self { delivered: items, refused: Vec::new(), again: None }
+    }
+
+    /// The destination will never take any of it.
+    pub fn refused(letter: DeadLetter) -> Self {
+        Self { refused: vec![letter], ..Self::delivered(0) }
+    }
+
     /// Nothing was delivered, and all of it has to be sent again.
     pub fn again(requests: Vec<(R, u64)>, after: Option<Duration>, reason: String) -> Self {
-        Self { delivered: 0, refused: Vec::new(), again: Some(Again { requests, after, reason }) }
+        Self { again: Some(Again { requests, after, reason }), ..Self::delivered(0) }
     }
 }
 

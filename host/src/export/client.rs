@@ -234,6 +234,11 @@ impl Request {
 }
 
 impl Reply {
+    /// Whether the same request may succeed later.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.status == StatusCode::TOO_MANY_REQUESTS || self.status.is_server_error()
+    }
+
     /// For how long the destination wants to be left alone: seconds or a date, as RFC 9110 section 10.2.3 has it.
     pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         let value = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();

@@ -120,20 +120,17 @@ impl Exporter for Debug {
                 Verbosity::Detailed => detailed::text(batch.signal, &batch.bytes),
             };
         }
-        Encoded { requests: vec![shown], dropped: Vec::new(), next: None }
+        Encoded::one(shown)
     }
 
     async fn send(&self, shown: Shown) -> Sent<Shown> {
         let items = shown.items;
         if shown.summary.is_empty() {
-            return Sent { delivered: items, refused: Vec::new(), again: None };
+            return Sent::delivered(items);
         }
         match self.write(&shown) {
-            Ok(()) => Sent { delivered: items, refused: Vec::new(), again: None },
-            Err(error) => {
-                let letter = DeadLetter { items, reason: error.to_string(), document: None };
-                Sent { delivered: 0, refused: vec![letter], again: None }
-            }
+            Ok(()) => Sent::delivered(items),
+            Err(error) => Sent::refused(DeadLetter { items, reason: error.to_string(), document: None }),
         }
     }
 }

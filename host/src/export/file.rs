@@ -85,35 +85,35 @@ impl Exporter for File {
     type Request = Record;
 
     fn encode(&self, batch: &Batch, _from: u64) -> Encoded<Record> {
-        let mut encoded = Encoded { requests: Vec::new(), dropped: Vec::new(), next: None };
+        let (mut requests, mut dropped) = (Vec::new(), Vec::new());
         let groups = match &self.group_by {
             None => vec![Group { segment: None, items: batch.items, bytes: batch.bytes.clone() }],
             Some(attribute) => {
                 let (groups, without) = group(batch, attribute);
                 if without > 0 {
                     let detail = format!("the resource has no attribute {attribute}, which names the file");
-                    encoded.dropped.push(Dropped { items: without, reason: "no_path_segment", detail });
+                    dropped.push(Dropped { items: without, reason: "no_path_segment", detail });
                 }
                 groups
             }
         };
         for group in groups {
             match self.record(batch, &group) {
-                Ok(record) => encoded.requests.push(record),
-                Err(dropped) => encoded.dropped.push(dropped),
+                Ok(record) => requests.push(record),
+                Err(failed) => dropped.push(failed),
             }
         }
-        encoded
+        Encoded { requests, dropped, next: None }
     }
 
     async fn send(&self, record: Record) -> Sent<Record> {
         let items = record.items;
         match self.write(&record) {
-            Ok(()) => Sent { delivered: items, refused: Vec::new(), again: None },
+            Ok(()) => Sent::delivered(items),
             Err(error) if record.segment.is_some() && is_about_the_name(&error) => {
                 let document = Some(Document::Sent(record.bytes));
                 let reason = format!("no file can have this name: {error}");
-                Sent { delivered: 0, refused: vec![DeadLetter { items, reason, document }], again: None }
+                Sent::refused(DeadLetter { items, reason, document })
             }
             // A full disk may have room again.
             Err(error) => Sent::again(vec![(record, items)], None, error.to_string()),

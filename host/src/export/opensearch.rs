@@ -24,7 +24,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub use request::BulkRequest;
 
-use super::client::{Authenticator, HttpClient, Reply, Request, SendError, compress};
+use super::client::{Authenticator, HttpClient, Reply, Request, compress};
+use super::divisible::{self, Divisible, again, refused};
 use super::{Again, DeadLetter, Document, Encoded, Exporter, Sent, SetupError};
 use crate::config::component::{BulkAction, MappingMode, OpenSearchConfig};
 use crate::model::Batch;
@@ -113,7 +114,7 @@ impl OpenSearch {
             let reason = || format!("can't install the index template {}: {}", template.name, reply.reason());
             match reply.status {
                 status if status.is_success() => {}
-                status if may_pass(status) => {
+                _ if reply.may_pass() => {
                     return Err(NoTemplate::Later(reason(), reply.retry_after(SystemTime::now())));
                 }
                 _ => return Err(NoTemplate::Never(reason())),
@@ -124,15 +125,9 @@ impl OpenSearch {
     }
 
     fn answered(&self, request: BulkRequest, reply: &Reply) -> Sent<BulkRequest> {
-        let now = SystemTime::now();
         match reply.status {
             StatusCode::OK => self.results(request, reply),
-            StatusCode::PAYLOAD_TOO_LARGE => match request.halves() {
-                Ok(halves) => again(halves.into(), Some(Duration::ZERO), reply.reason()),
-                Err(request) => refuse(&request, &reply.reason()),
-            },
-            status if may_pass(status) => again(vec![request], reply.retry_after(now), reply.reason()),
-            _ => refuse(&request, &reply.reason()),
+            _ => divisible::answered(request, reply),
         }
     }
 
@@ -151,7 +146,7 @@ impl OpenSearch {
             // What was stored is found by its id when it is sent again.
             Err(error) => return again(vec![request], None, format!("{error}; {}", reply.reason())),
         };
-        let mut sent = Sent { delivered: 0, refused: Vec::new(), again: None };
+        let mut sent = Sent::delivered(0);
         let mut reason = String::new();
         for (document, result) in request.documents.iter().zip(&results) {
             match result {
@@ -193,12 +188,9 @@ impl Exporter for OpenSearch {
         match self.install_templates().await {
             Ok(()) => {}
             Err(NoTemplate::Later(reason, after)) => return again(vec![request], after, reason),
-            Err(NoTemplate::Never(reason)) => return refuse(&request, &reason),
+            Err(NoTemplate::Never(reason)) => return refused(&request, &reason),
         }
-        let (body, encoding) = match compress(self.compression, request.body.clone()) {
-            Ok(compressed) => compressed,
-            Err(error) => return refuse(&request, &format!("can't compress: {error}")),
-        };
+        let (body, encoding) = compress(self.compression, request.body.clone());
         let mut message = Request::post(self.bulk.clone(), "application/x-ndjson", body);
         message.max_reply_bytes = MAX_REPLY_BYTES;
         if let Some(encoding) = encoding {
@@ -206,7 +198,7 @@ impl Exporter for OpenSearch {
         }
         match self.client.send(message).await {
             Ok(reply) => self.answered(request, &reply),
-            Err(error) => failed(request, &error),
+            Err(error) => divisible::failed(request, &error),
         }
     }
 }
@@ -252,36 +244,6 @@ fn encoder(config: &OpenSearchConfig) -> Encoder {
         services: Services::default(),
         hasher: DefaultHashBuilder::default(),
     }
-}
-
-/// Whether the same request may succeed later.
-fn may_pass(status: StatusCode) -> bool {
-    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
-}
-
-fn failed(request: BulkRequest, error: &SendError) -> Sent<BulkRequest> {
-    match error.is_retryable() {
-        true => again(vec![request], None, error.to_string()),
-        false => refuse(&request, &error.to_string()),
-    }
-}
-
-fn again(requests: Vec<BulkRequest>, after: Option<Duration>, reason: String) -> Sent<BulkRequest> {
-    let requests = requests.into_iter().map(|request| {
-        let items = request.items();
-        (request, items)
-    });
-    Sent::again(requests.collect(), after, reason)
-}
-
-fn refuse(request: &BulkRequest, reason: &str) -> Sent<BulkRequest> {
-    let documents = request.documents.iter().filter(|document| document.items > 0);
-    let letter = |document: &request::Document| DeadLetter {
-        items: document.items.into(),
-        reason: reason.to_owned(),
-        document: Some(Document::Sent(request.source(document))),
-    };
-    Sent { delivered: 0, refused: documents.map(letter).collect(), again: None }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::export::client::{AGENT, ClientTls, Connector, compress_message, short
 use crate::export::echo::without_secrets;
 use crate::export::otlp_refusal::{halve, refuse};
 use crate::export::partial_success::PartialSuccess;
-use crate::export::{Dropped, Encoded, Exporter, Sent, SetupError};
+use crate::export::{Encoded, Exporter, Sent, SetupError};
 use crate::model::Batch;
 use channel::Channel;
 use message::{Message, read_reply};
@@ -124,16 +124,8 @@ impl Exporter for OtlpGrpc {
     type Request = Call;
 
     fn encode(&self, batch: &Batch, _from: u64) -> Encoded<Call> {
-        match compress_message(self.compression, batch.bytes.clone()) {
-            Ok((payload, encoding)) => {
-                let call = Call { batch: batch.clone(), payload, encoding };
-                Encoded { requests: vec![call], dropped: Vec::new(), next: None }
-            }
-            Err(error) => {
-                let dropped = Dropped { items: batch.items, reason: "compression", detail: error.to_string() };
-                Encoded { requests: Vec::new(), dropped: vec![dropped], next: None }
-            }
-        }
+        let (payload, encoding) = compress_message(self.compression, batch.bytes.clone());
+        Encoded::one(Call { batch: batch.clone(), payload, encoding })
     }
 
     async fn send(&self, call: Call) -> Sent<Call> {

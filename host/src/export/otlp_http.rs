@@ -64,18 +64,16 @@ impl OtlpHttp {
     }
 
     fn post(&self, batch: &Batch) -> Result<Post, Dropped> {
-        let dropped = |reason, detail| Dropped { items: batch.items, reason, detail };
         // A configuration in which a pipeline lacks it is refused.
         let Some(uri) = self.endpoints.of(batch.signal) else {
             let detail = format!("neither endpoint nor one for {:?} is configured", batch.signal);
-            return Err(dropped("no_endpoint", detail));
+            return Err(Dropped { items: batch.items, reason: "no_endpoint", detail });
         };
         let (content_type, body) = match self.encoding {
             OtlpEncoding::Proto => (PROTOBUF, batch.bytes.clone()),
             OtlpEncoding::Json => (JSON, Bytes::from(to_json(batch.signal, &batch.bytes))),
         };
-        let (body, content_encoding) =
-            compress(self.compression, body).map_err(|error| dropped("compression", error.to_string()))?;
+        let (body, content_encoding) = compress(self.compression, body);
         let mut request = Request::post(uri.clone(), content_type, body);
         if let Some(content_encoding) = content_encoding {
             request = request.header(CONTENT_ENCODING, content_encoding);
@@ -114,7 +112,7 @@ impl Exporter for OtlpHttp {
 
     fn encode(&self, batch: &Batch, _from: u64) -> Encoded<Post> {
         match self.post(batch) {
-            Ok(post) => Encoded { requests: vec![post], dropped: Vec::new(), next: None },
+            Ok(post) => Encoded::one(post),
             Err(dropped) => Encoded { requests: Vec::new(), dropped: vec![dropped], next: None },
         }
     }

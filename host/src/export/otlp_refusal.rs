@@ -1,7 +1,7 @@
 //! What becomes of a request that its destination does not take: one that is too large is sent in halves, down to a
 //! single record; others are refused.
 
-use crate::export::{Again, DeadLetter, Document, Encoded, Exporter, Sent};
+use crate::export::{DeadLetter, Document, Encoded, Exporter, Sent};
 use crate::model::Batch;
 
 /// Encodes the halves of a batch, in their order; one that can't be halved is refused. For exporters that make one
@@ -21,11 +21,11 @@ pub(crate) fn halve<E: Exporter>(exporter: &E, batch: &Batch, reason: String) ->
         let letter = |items, reason| DeadLetter { items, reason, document: None };
         refused.extend(dropped.into_iter().map(|dropped| letter(dropped.items, dropped.detail)));
     }
-    Sent { delivered: 0, refused, again: Some(Again { requests, after: None, reason }) }
+    Sent { refused, ..Sent::again(requests, None, reason) }
 }
 
 /// All of a batch, or of what was made of it, is refused for good.
 pub(crate) fn refuse<R>(batch: &Batch, reason: String) -> Sent<R> {
     let document = Some(Document::Otlp(batch.bytes.clone()));
-    Sent { delivered: 0, refused: vec![DeadLetter { items: batch.items, reason, document }], again: None }
+    Sent::refused(DeadLetter { items: batch.items, reason, document })
 }

@@ -10,7 +10,6 @@ use prost::encoding::{WireType, decode_key, decode_varint};
 use sluice_wire::Signal;
 
 use crate::export::client::shorten;
-
 use crate::export::{DeadLetter, Sent};
 use crate::pace::Pace;
 
@@ -48,7 +47,7 @@ impl PartialSuccess {
                 tracing::warn!(exporter = self.exporter, message, times, "the destination took everything, but warns");
             }
         }
-        Sent { delivered: items - rejected, refused, again: None }
+        Sent { refused, ..Sent::delivered(items - rejected) }
     }
 }
 

@@ -9,16 +9,15 @@ mod request;
 mod series;
 mod translate;
 
-use std::time::SystemTime;
-
+use http::Uri;
 use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue};
-use http::{StatusCode, Uri};
 
 pub(crate) use names::Naming;
 pub use request::WriteRequest;
 
-use super::client::{Authenticator, HttpClient, Reply, Request, SendError};
-use super::{DeadLetter, Document, Encoded, Exporter, Sent, SetupError};
+use super::client::{Authenticator, HttpClient, Reply, Request};
+use super::divisible::{self, Divisible};
+use super::{Encoded, Exporter, Sent, SetupError};
 use crate::config::component::{PrometheusRemoteWriteConfig, TranslationStrategy};
 use crate::model::Batch;
 
@@ -142,49 +141,17 @@ impl Exporter for RemoteWrite {
             .header(CONTENT_ENCODING, HeaderValue::from_static("snappy"))
             .header(VERSION, HeaderValue::from_static("0.1.0"));
         match self.client.send(message).await {
-            Ok(reply) => answered(request, &reply, SystemTime::now()),
-            Err(error) => failed(request, &error),
+            Ok(reply) => answered(request, &reply),
+            Err(error) => divisible::failed(request, &error),
         }
     }
 }
 
-fn answered(request: WriteRequest, reply: &Reply, now: SystemTime) -> Sent<WriteRequest> {
-    if reply.status.is_success() {
-        return Sent { delivered: request.items(), refused: Vec::new(), again: None };
+fn answered(request: WriteRequest, reply: &Reply) -> Sent<WriteRequest> {
+    match reply.status.is_success() {
+        true => Sent::delivered(request.items()),
+        false => divisible::answered(request, reply),
     }
-    let reason = reply.reason();
-    if reply.status == StatusCode::PAYLOAD_TOO_LARGE {
-        return match request.halves() {
-            Ok(halves) => again(halves.into(), Some(std::time::Duration::ZERO), reason),
-            Err(request) => refuse(&request, reason),
-        };
-    }
-    let retryable = reply.status == StatusCode::TOO_MANY_REQUESTS || reply.status.is_server_error();
-    match retryable {
-        true => again(vec![request], reply.retry_after(now), reason),
-        // A part of the samples may have been taken, so the same request must not be sent again.
-        false => refuse(&request, reason),
-    }
-}
-
-fn failed(request: WriteRequest, error: &SendError) -> Sent<WriteRequest> {
-    match error.is_retryable() {
-        true => again(vec![request], None, error.to_string()),
-        false => refuse(&request, error.to_string()),
-    }
-}
-
-fn again(requests: Vec<WriteRequest>, after: Option<std::time::Duration>, reason: String) -> Sent<WriteRequest> {
-    let requests = requests.into_iter().map(|request| {
-        let items = request.items();
-        (request, items)
-    });
-    Sent::again(requests.collect(), after, reason)
-}
-
-fn refuse(request: &WriteRequest, reason: String) -> Sent<WriteRequest> {
-    let dead = DeadLetter { items: request.items(), reason, document: Some(Document::Sent(request.body.clone())) };
-    Sent { delivered: 0, refused: vec![dead], again: None }
 }
 
 #[cfg(test)]

@@ -10,34 +10,36 @@ use crate::config::types::Compression;
 /// The zstd library's own default: smaller than gzip's default in a third of the time.
 const ZSTD_LEVEL: i32 = 3;
 
-/// Compresses a body for HTTP; returns it with the value of `Content-Encoding`, if it has one.
-///
-/// # Errors
-/// Never in practice: everything stands in memory.
-pub fn compress(compression: Compression, body: Bytes) -> io::Result<(Bytes, Option<HeaderValue>)> {
-    let body = match compression {
-        Compression::None => return Ok((body, None)),
-        Compression::Gzip => gzip(&body)?,
-        Compression::Zstd => zstd::bulk::compress(&body, ZSTD_LEVEL)?,
+/// Compresses a body for HTTP; returns it with the value of `Content-Encoding`, if it has one. What could not be
+/// compressed, which does not happen in memory, would go as it is.
+pub fn compress(compression: Compression, body: Bytes) -> (Bytes, Option<HeaderValue>) {
+    let compressed = match compression {
+        Compression::None => return (body, None),
+        Compression::Gzip => gzip(&body),
+        Compression::Zstd => zstd::bulk::compress(&body, ZSTD_LEVEL),
         // The block format: what `snappy` means in the collector since the framed one got a name of its own.
-        Compression::Snappy => snap::raw::Encoder::new().compress_vec(&body)?,
-        Compression::SnappyFramed => snappy_framed(&body)?,
+        Compression::Snappy => snap::raw::Encoder::new().compress_vec(&body).map_err(io::Error::other),
+        Compression::SnappyFramed => snappy_framed(&body),
         // One format: `deflate` in HTTP is zlib's, not the bare stream (RFC 9110, 8.4.1.2).
-        Compression::Zlib | Compression::Deflate => zlib(&body)?,
+        Compression::Zlib | Compression::Deflate => zlib(&body),
     };
-    Ok((Bytes::from(body), Some(HeaderValue::from_static(compression.name()))))
+    named(compressed, compression.name(), body)
 }
 
 /// Compresses a gRPC message; returns it with the value of `grpc-encoding`, if it has one.
-///
-/// # Errors
-/// Never in practice: everything stands in memory.
-pub(crate) fn compress_message(compression: Compression, body: Bytes) -> io::Result<(Bytes, Option<HeaderValue>)> {
-    if compression != Compression::Snappy {
-        return compress(compression, body);
+pub(crate) fn compress_message(compression: Compression, body: Bytes) -> (Bytes, Option<HeaderValue>) {
+    match compression {
+        // gRPC's snappy is the framed one.
+        Compression::Snappy => named(snappy_framed(&body), "snappy", body),
+        compression => compress(compression, body),
     }
-    // gRPC's snappy is the framed one.
-    Ok((Bytes::from(snappy_framed(&body)?), Some(HeaderValue::from_static("snappy"))))
+}
+
+fn named(compressed: io::Result<Vec<u8>>, name: &'static str, body: Bytes) -> (Bytes, Option<HeaderValue>) {
+    match compressed {
+        Ok(compressed) => (Bytes::from(compressed), Some(HeaderValue::from_static(name))),
+        Err(_) => (body, None),
+    }
 }
 
 fn snappy_framed(body: &[u8]) -> io::Result<Vec<u8>> {
@@ -97,7 +99,7 @@ mod tests {
         ];
         for body in ["", "x", &"telemetry ".repeat(10_000)] {
             for (compression, expected) in cases {
-                let (packed, encoding) = compress(compression, Bytes::from(body.to_owned())).expect("compressed");
+                let (packed, encoding) = compress(compression, Bytes::from(body.to_owned()));
                 let encoding = encoding.as_ref().map(|value| value.to_str().expect("text"));
                 assert_eq!(encoding, expected);
                 assert_eq!(unpack(encoding, &packed), body.as_bytes());
@@ -107,7 +109,7 @@ mod tests {
 
     #[test]
     fn frames_snappy_for_grpc() {
-        let (framed, encoding) = compress_message(Compression::Snappy, Bytes::from("telemetry")).expect("compressed");
+        let (framed, encoding) = compress_message(Compression::Snappy, Bytes::from("telemetry"));
         let mut text = String::new();
         snap::read::FrameDecoder::new(&framed[..]).read_to_string(&mut text).expect("framed");
         assert_eq!((text.as_str(), encoding.expect("named").as_bytes()), ("telemetry", &b"snappy"[..]));

@@ -2,6 +2,9 @@
 
 use bytes::Bytes;
 
+use crate::export::divisible::Divisible;
+use crate::export::{DeadLetter, Document as Refused};
+
 /// One `_bulk` body and where its documents stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BulkRequest {
@@ -40,11 +43,6 @@ impl BulkRequest {
         &self.body
     }
 
-    /// Spans and log records in it.
-    pub(super) fn items(&self) -> u64 {
-        self.documents.iter().map(|document| u64::from(document.items)).sum()
-    }
-
     /// A document's source line, without its line feed.
     pub(super) fn source(&self, document: &Document) -> Bytes {
         self.body.slice(document.source as usize..document.end as usize - 1)
@@ -59,9 +57,14 @@ impl BulkRequest {
         }
         packer.finish()
     }
+}
 
-    /// Two requests with half of the documents each; the request itself if it has only one.
-    pub(super) fn halves(self) -> Result<[Self; 2], Self> {
+impl Divisible for BulkRequest {
+    fn items(&self) -> u64 {
+        self.documents.iter().map(|document| u64::from(document.items)).sum()
+    }
+
+    fn halves(self) -> Result<[Self; 2], Self> {
         let middle = self.documents.len() / 2;
         let first = self.only(|position| position < middle);
         let second = self.only(|position| position >= middle);
@@ -69,6 +72,16 @@ impl BulkRequest {
             (Some(first), Some(second)) => Ok([first, second]),
             _ => Err(self),
         }
+    }
+
+    fn letters(&self, reason: &str) -> Vec<DeadLetter> {
+        let documents = self.documents.iter().filter(|document| document.items > 0);
+        let letter = |document: &Document| DeadLetter {
+            items: document.items.into(),
+            reason: reason.to_owned(),
+            document: Some(Refused::Sent(self.source(document))),
+        };
+        documents.map(letter).collect()
     }
 }
 

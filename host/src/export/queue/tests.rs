@@ -58,7 +58,7 @@ impl Exporter for Scripted {
         self.log.lock().expect("log").push((self.begin.elapsed().as_secs(), request.clone()));
         let items = request.len() as u64;
         let answer = self.answers.lock().expect("answers").pop_front().unwrap_or(Answer::Delivered);
-        let sent = Sent { delivered: 0, refused: Vec::new(), again: None };
+        let sent = Sent::delivered(0);
         let again = |requests, after| Some(Again { requests, after, reason: "busy".into() });
         match answer {
             Answer::Delivered => Sent { delivered: items, ..sent },

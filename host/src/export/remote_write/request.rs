@@ -7,6 +7,8 @@ use bytes::Bytes;
 use super::proto::{put_bytes, put_integer, put_text, take_varint};
 use super::series::SeriesSet;
 use super::translate::Metadata;
+use crate::export::divisible::Divisible;
+use crate::export::{DeadLetter, Document};
 
 /// One compressed `prometheus.WriteRequest`.
 #[derive(Clone, Debug)]
@@ -17,15 +19,13 @@ pub struct WriteRequest {
     points: Vec<u32>,
 }
 
-impl WriteRequest {
-    /// Data points in it.
-    pub(crate) fn items(&self) -> u64 {
+impl Divisible for WriteRequest {
+    fn items(&self) -> u64 {
         self.points.iter().map(|points| u64::from(*points)).sum()
     }
 
-    /// Two requests with about half of the series or descriptions each, those of one point together if there is more
-    /// than one point; the request itself if it can't be cut.
-    pub(crate) fn halves(self) -> Result<[Self; 2], Self> {
+    /// With about half of the series or descriptions each, those of one point together if there is more than one point.
+    fn halves(self) -> Result<[Self; 2], Self> {
         let plain = (self.points.len() > 1).then(|| snap::raw::Decoder::new().decompress_vec(&self.body).ok());
         let Some(plain) = plain.flatten() else { return Err(self) };
         let middle = self.middle();
@@ -40,6 +40,13 @@ impl WriteRequest {
         Ok([compress(&plain[..cut], first.to_vec()), compress(&plain[cut..], second.to_vec())])
     }
 
+    fn letters(&self, reason: &str) -> Vec<DeadLetter> {
+        let document = Some(Document::Sent(self.body.clone()));
+        vec![DeadLetter { items: self.items(), reason: reason.to_owned(), document }]
+    }
+}
+
+impl WriteRequest {
     /// The first series of a point that is nearest to the middle; the middle itself if no point begins inside.
     fn middle(&self) -> usize {
         let middle = self.points.len() / 2;

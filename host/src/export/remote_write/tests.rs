@@ -584,7 +584,7 @@ fn reply(status: u16, headers: &[(&'static str, &str)]) -> Reply {
     }
     let body = bytes::Bytes::from_static(b"out of order sample");
     Reply {
-        status: StatusCode::from_u16(status).expect("a status"),
+        status: http::StatusCode::from_u16(status).expect("a status"),
         headers: map,
         body,
         truncated: false,
@@ -600,7 +600,7 @@ fn packed() -> WriteRequest {
 #[test]
 fn a_bad_request_is_reported_with_its_body_and_not_sent_again() {
     for status in [400, 403, 404] {
-        let sent = answered(packed(), &reply(status, &[]), SystemTime::now());
+        let sent = answered(packed(), &reply(status, &[]));
         assert!(sent.again.is_none());
         assert_eq!((sent.delivered, sent.refused[0].items), (0, 5));
         assert!(sent.refused[0].reason.contains("out of order sample"), "{}", sent.refused[0].reason);
@@ -610,7 +610,7 @@ fn a_bad_request_is_reported_with_its_body_and_not_sent_again() {
 #[test]
 fn throttling_and_server_errors_are_sent_again_when_the_destination_says() {
     for status in [429, 500, 503] {
-        let sent = answered(packed(), &reply(status, &[("retry-after", "7")]), SystemTime::now());
+        let sent = answered(packed(), &reply(status, &[("retry-after", "7")]));
         let again = sent.again.expect("sent again");
         assert_eq!(again.after, Some(std::time::Duration::from_secs(7)));
         assert_eq!(again.requests[0].1, 5);
@@ -620,11 +620,11 @@ fn throttling_and_server_errors_are_sent_again_when_the_destination_says() {
 
 #[test]
 fn a_request_that_is_too_large_is_halved_until_it_can_be_halved_no_more() {
-    let sent = answered(packed(), &reply(413, &[]), SystemTime::now());
+    let sent = answered(packed(), &reply(413, &[]));
     let halves = sent.again.expect("sent again").requests;
     assert_eq!(halves.iter().map(|(_, items)| *items).collect::<Vec<_>>(), [2, 3]);
     let one = request::pack(translate::translate(&plain(), "", &many(1), 0).series, usize::MAX, usize::MAX);
-    let sent = answered(one[0].clone(), &reply(413, &[]), SystemTime::now());
+    let sent = answered(one[0].clone(), &reply(413, &[]));
     assert_eq!(sent.refused[0].items, 1);
 }
 

@@ -16,12 +16,12 @@ impl Exporter for Gate {
     type Request = u64;
 
     fn encode(&self, batch: &Batch, _from: u64) -> Encoded<u64> {
-        Encoded { requests: vec![batch.items], dropped: Vec::new(), next: None }
+        Encoded::one(batch.items)
     }
 
     async fn send(&self, items: u64) -> Sent<u64> {
         self.0.acquire().await.expect("open").forget();
-        Sent { delivered: items, refused: Vec::new(), again: None }
+        Sent::delivered(items)
     }
 }
 
@@ -151,11 +151,11 @@ impl Exporter for Ends {
 
     fn encode(&self, batch: &Batch, _from: u64) -> Encoded<(String, u64)> {
         let request = (batch.tenant.as_str().to_owned(), batch.items);
-        Encoded { requests: vec![request], dropped: Vec::new(), next: None }
+        Encoded::one(request)
     }
 
     async fn send(&self, request: (String, u64)) -> Sent<(String, u64)> {
-        let sent = Sent { delivered: 0, refused: Vec::new(), again: None };
+        let sent = Sent::delivered(0);
         match self.0.unwrap_or(&request.0) {
             "refused" => {
                 let refused = vec![DeadLetter { items: request.1, reason: "bad".into(), document: None }];

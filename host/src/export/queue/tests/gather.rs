@@ -18,13 +18,13 @@ impl Exporter for Counting {
     fn encode(&self, batch: &Batch, _from: u64) -> Encoded<Self::Request> {
         let summary = sluice_wire::validate(batch.signal, &batch.bytes).expect("valid");
         assert_eq!(u64::from(summary.records), batch.items);
-        Encoded { requests: vec![(batch.items, batch.bytes.clone())], dropped: Vec::new(), next: None }
+        Encoded::one((batch.items, batch.bytes.clone()))
     }
 
     async fn send(&self, (items, _): Self::Request) -> Sent<Self::Request> {
         tokio::time::sleep(self.takes).await;
         self.log.lock().expect("log").push((self.begin.elapsed().as_millis() as u64, items));
-        Sent { delivered: items, refused: Vec::new(), again: None }
+        Sent::delivered(items)
     }
 }
 
