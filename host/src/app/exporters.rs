@@ -17,7 +17,7 @@ use crate::export::otlp_grpc::OtlpGrpc;
 use crate::export::otlp_http::OtlpHttp;
 use crate::export::queue::{Queue, QueueSettings};
 use crate::export::remote_write::RemoteWrite;
-use crate::export::sign::{Signer, SignerSettings};
+use crate::export::sign::{Signer, settings_of_2021};
 use crate::limits::Budget;
 use crate::route::Destination;
 use crate::route::fan_out::Booking;
@@ -36,13 +36,13 @@ pub(super) fn signers(config: &Config) -> Signers {
     let running = |id: &&ComponentId| config.service.extensions.contains(id);
     let extensions = config.extensions.iter().filter(|(id, _)| running(id));
     let signers = extensions.filter_map(|(id, extension)| match extension {
-        ExtensionConfig::SigV4Auth(settings) => Some((id.clone(), Signer::new(&id.to_string(), settings.into()))),
+        ExtensionConfig::SigV4Auth(settings) => Some((id.clone(), Signer::new(&id.to_string(), settings.clone()))),
         ExtensionConfig::HealthCheck(_) => None,
     });
     let own = config.exporters.iter().filter(|(id, _)| runs(config, id)).filter_map(|(id, exporter)| match exporter {
         // `aws_auth` of 2021 signs even if it is not there.
         ExporterConfig::AwsPrometheusRemoteWrite(config) => {
-            let settings = SignerSettings::of_2021(&config.aws_auth, config.remote_write.client.endpoint.as_str());
+            let settings = settings_of_2021(&config.aws_auth, config.remote_write.client.endpoint.as_str());
             Some((id.clone(), Signer::new(&id.to_string(), settings)))
         }
         _ => None,

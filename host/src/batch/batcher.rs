@@ -23,18 +23,6 @@ pub struct Limits {
     pub metadata_cardinality_limit: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            send_batch_size: 8192,
-            send_batch_max_size: 0,
-            timeout: Duration::from_millis(200),
-            metadata_keys: Vec::new(),
-            metadata_cardinality_limit: 1000,
-        }
-    }
-}
-
 /// Why a batch went out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {

@@ -10,7 +10,7 @@ use super::error::{Place, Report};
 use super::id::{ComponentId, PipelineId};
 use super::node::{Entry, Node};
 use super::source::Environment;
-use super::types::{AuthConfig, Scope, Url, default_region};
+use super::types::{AuthConfig, Scope, Url, default_region, given};
 use super::{Config, ExporterConfig, ExtensionConfig};
 
 /// Reports every reference that leads nowhere, in the collector's words.
@@ -304,10 +304,9 @@ impl Checker<'_> {
 
     /// What signs the requests of an exporter, if something does.
     fn signature<'a>(&'a self, exporter: &'a ExporterConfig) -> Option<Signature<'a>> {
-        let given = |text: &'a String| Some(text.as_str()).filter(|text| !text.is_empty());
         if let ExporterConfig::AwsPrometheusRemoteWrite(config) = exporter {
             let auth = &config.aws_auth;
-            let service = given(&auth.service).or(Some("aps"));
+            let service = Some(auth.service());
             return Some(Signature { region: given(&auth.region), service, set_in: "aws_auth", path: "aws_auth" });
         }
         let (auth, path) = auth(exporter)?;

@@ -21,7 +21,7 @@ pub use grpc::{
     EnforcementPolicy, GrpcClientConfig, GrpcClientKeepalive, GrpcServerConfig, GrpcServerKeepalive, ServerParameters,
 };
 pub use http::{AuthConfig, Compression, CorsConfig, HttpClientConfig, HttpServerConfig};
-pub(crate) use scope::{Scope, default_region, scope_of_host};
+pub(crate) use scope::{Scope, default_region, given, scope_of_host};
 pub use secret::{Headers, REDACTED, Secret};
 pub use size::{ByteSize, ByteSizeError};
 pub(crate) use target::Target;

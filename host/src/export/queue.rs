@@ -14,7 +14,6 @@ use crate::config::types::{QueueConfig, RetryConfig};
 use crate::export::Exporter;
 use crate::export::dead_letter::DeadLetters;
 use crate::export::report::Report;
-use crate::export::retry::RetryPolicy;
 use crate::model::{Batch, Signal, TenantId};
 use gather::Gathered;
 pub use gather::Gathering;
@@ -48,7 +47,7 @@ pub struct QueueSettings {
     /// Joins what waits before it is sent, and cuts what is too large.
     pub gather: Option<Gathering>,
     /// When a request that failed is sent again.
-    pub retry: RetryPolicy,
+    pub retry: RetryConfig,
     /// Where refused items are kept, if anywhere.
     pub dead_letters: Option<Arc<DeadLetters>>,
 }
@@ -209,7 +208,7 @@ impl QueueSettings {
             num_consumers: queue.num_consumers.max(1) as usize,
             parallel_requests: 1,
             gather: Gathering::of(queue),
-            retry: RetryPolicy::from(retry),
+            retry: *retry,
             dead_letters: None,
         }
     }

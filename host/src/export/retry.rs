@@ -6,27 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::config::types::RetryConfig;
 
-/// How long and how often a request is sent again. The defaults are those of the OpenTelemetry Collector.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RetryPolicy {
-    /// Whether anything is sent again at all.
-    pub enabled: bool,
-    /// The first wait, before jitter.
-    pub initial_interval: Duration,
-    /// A wait is drawn from `interval * (1 ± randomization_factor)`.
-    pub randomization_factor: f64,
-    /// Each interval is so many times the one before it.
-    pub multiplier: f64,
-    /// No interval is longer, before jitter.
-    pub max_interval: Duration,
-    /// A request that is older is given up; zero: never.
-    pub max_elapsed_time: Duration,
-}
-
 /// One request's way through its retries.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
-    policy: RetryPolicy,
+    policy: RetryConfig,
     interval: Duration,
     first_sent: Instant,
 }
@@ -42,29 +25,10 @@ pub enum Decision {
     TooOld,
 }
 
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self::from(&RetryConfig::DEFAULT)
-    }
-}
-
-impl From<&RetryConfig> for RetryPolicy {
-    fn from(config: &RetryConfig) -> Self {
-        Self {
-            enabled: config.enabled,
-            initial_interval: config.initial_interval.get(),
-            randomization_factor: config.randomization_factor,
-            multiplier: config.multiplier,
-            max_interval: config.max_interval.get(),
-            max_elapsed_time: config.max_elapsed_time.get(),
-        }
-    }
-}
-
 impl Backoff {
     /// Starts with a request's first attempt.
-    pub fn new(policy: RetryPolicy, now: Instant) -> Self {
-        Self { policy, interval: policy.initial_interval, first_sent: now }
+    pub fn new(policy: RetryConfig, now: Instant) -> Self {
+        Self { policy, interval: policy.initial_interval.get(), first_sent: now }
     }
 
     /// Says what to do after a failed attempt. `random` is drawn uniformly from `0.0..1.0`; `after` is the time that
@@ -75,7 +39,7 @@ impl Backoff {
         }
         let wait = self.step(random).max(after.unwrap_or_default());
         let age = now.saturating_duration_since(self.first_sent).saturating_add(wait);
-        let limit = self.policy.max_elapsed_time;
+        let limit = self.policy.max_elapsed_time.get();
         if !limit.is_zero() && age > limit {
             return Decision::TooOld;
         }
@@ -85,7 +49,7 @@ impl Backoff {
     fn step(&mut self, random: f64) -> Duration {
         let factor = self.policy.randomization_factor;
         let wait = scale(self.interval, 1.0 - factor + 2.0 * factor * random);
-        self.interval = scale(self.interval, self.policy.multiplier).min(self.policy.max_interval);
+        self.interval = scale(self.interval, self.policy.multiplier).min(self.policy.max_interval.get());
         wait
     }
 }
@@ -102,11 +66,12 @@ fn scale(duration: Duration, factor: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::types::Duration as Configured;
 
     const MIDDLE: f64 = 0.5;
 
-    fn policy() -> RetryPolicy {
-        RetryPolicy { initial_interval: Duration::from_secs(4), multiplier: 2.0, ..RetryPolicy::default() }
+    fn policy() -> RetryConfig {
+        RetryConfig { initial_interval: Configured::from_secs(4), multiplier: 2.0, ..RetryConfig::DEFAULT }
     }
 
     fn seconds(seconds: f64) -> Decision {
@@ -127,7 +92,7 @@ mod tests {
         for (random, expected) in [(0.0, 2.0), (MIDDLE, 4.0), (1.0, 6.0)] {
             assert_eq!(Backoff::new(policy(), now).next(now, random, None), seconds(expected), "random {random}");
         }
-        let exact = RetryPolicy { randomization_factor: 0.0, ..policy() };
+        let exact = RetryConfig { randomization_factor: 0.0, ..policy() };
         assert_eq!(Backoff::new(exact, now).next(now, 0.9, None), seconds(4.0));
     }
 
@@ -152,25 +117,25 @@ mod tests {
     #[test]
     fn never_gives_up_without_a_limit() {
         let now = Instant::now();
-        let mut backoff = Backoff::new(RetryPolicy { max_elapsed_time: Duration::ZERO, ..policy() }, now);
+        let mut backoff = Backoff::new(RetryConfig { max_elapsed_time: Configured::ZERO, ..policy() }, now);
         assert_eq!(backoff.next(now + Duration::from_secs(1_000_000), MIDDLE, None), seconds(4.0));
     }
 
     #[test]
     fn sends_nothing_again_when_switched_off() {
         let now = Instant::now();
-        let mut backoff = Backoff::new(RetryPolicy { enabled: false, ..policy() }, now);
+        let mut backoff = Backoff::new(RetryConfig { enabled: false, ..policy() }, now);
         assert_eq!(backoff.next(now, MIDDLE, Some(Duration::ZERO)), Decision::Disabled);
     }
 
     #[test]
     fn survives_settings_without_any_sense() {
         let now = Instant::now();
-        let absurd = RetryPolicy {
-            initial_interval: Duration::MAX,
+        let absurd = RetryConfig {
+            initial_interval: Configured::from_nanos(u64::MAX),
             randomization_factor: f64::NAN,
             multiplier: f64::INFINITY,
-            max_interval: Duration::MAX,
+            max_interval: Configured::from_nanos(u64::MAX),
             ..policy()
         };
         let mut backoff = Backoff::new(absurd, now);

@@ -13,9 +13,9 @@ use http::{HeaderMap, Method, Uri};
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
-use crate::config::component::{AwsAuthConfig, SigV4AuthConfig};
+use crate::config::component::{AssumeRoleConfig, AwsAuthConfig, SigV4AuthConfig};
 use crate::config::process_environment;
-use crate::config::types::{Scope, default_region, scope_of_host};
+use crate::config::types::{Scope, default_region, given, scope_of_host};
 use crate::export::client::Reply;
 use clock::Clock;
 use signature::Signing;
@@ -27,32 +27,6 @@ mod signature;
 
 #[cfg(test)]
 mod tests;
-
-/// What a signer signs for, and as whom.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SignerSettings {
-    /// The region of the destination; otherwise the host name or `AWS_REGION` tells.
-    pub region: Option<String>,
-    /// The service of the destination, such as `aps`; otherwise the host name tells.
-    pub service: Option<String>,
-    /// The role to sign as; otherwise the credentials of the chain sign themselves.
-    pub assume_role: Option<AssumeRole>,
-}
-
-/// A role to assume by STS.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AssumeRole {
-    /// The role.
-    pub arn: String,
-    /// The session's name, as it stands in CloudTrail; by default `sluice-<seconds since 1970>`.
-    pub session_name: Option<String>,
-    /// What the role's trust policy demands against a confused deputy.
-    pub external_id: Option<String>,
-    /// The region of STS; by default that of the destination.
-    pub sts_region: Option<String>,
-    /// A file with a web identity token, with which the role is assumed instead of with the chain's credentials.
-    pub web_identity_token_file: Option<std::path::PathBuf>,
-}
 
 /// Signs requests; cheap to clone. Clones share the credentials and the corrected clock.
 #[derive(Clone)]
@@ -102,31 +76,13 @@ pub enum SignError {
     Request(String),
 }
 
-impl From<&SigV4AuthConfig> for SignerSettings {
-    fn from(config: &SigV4AuthConfig) -> Self {
-        let role = &config.assume_role;
-        let assume_role = given(&role.arn).map(|arn| AssumeRole {
-            arn,
-            session_name: given(&role.session_name),
-            external_id: given(&role.external_id),
-            sts_region: given(&role.sts_region),
-            web_identity_token_file: role.web_identity_token_file.clone(),
-        });
-        Self { region: given(&config.region), service: given(&config.service), assume_role }
-    }
-}
-
-fn given(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
-}
-
 /// Where a signer's credentials come from: a future of them, made anew each time.
 pub(crate) type Source = Box<dyn Fn() -> Loading + Send + Sync>;
 pub(crate) type Loading = Pin<Box<dyn Future<Output = Result<Credentials, String>> + Send>>;
 
 struct Shared {
     name: String,
-    settings: SignerSettings,
+    settings: SigV4AuthConfig,
     /// `AWS_REGION`, as it was at the start.
     default_region: Option<String>,
     credentials: watch::Sender<Held>,
@@ -149,31 +105,29 @@ impl Drop for AbortOnDrop {
     }
 }
 
-impl SignerSettings {
-    /// Those of `aws_auth` of 2021, whose sessions had the collector's name. The region is also what the endpoint's host
-    /// tells: STS needs one before the first request.
-    pub fn of_2021(config: &AwsAuthConfig, endpoint: &str) -> Self {
-        let uri: Option<Uri> = endpoint.parse().ok();
-        let of_host = || uri.and_then(|uri| scope_of_host(uri.host()?)).map(|scope| scope.region);
-        let assume_role = given(&config.role_arn).map(|arn| AssumeRole {
-            arn,
-            session_name: Some(format!("aws-otel-collector-{}", jiff::Timestamp::now().as_second())),
-            ..AssumeRole::default()
-        });
-        let service = given(&config.service).or_else(|| Some("aps".into()));
-        Self { region: given(&config.region).or_else(of_host), service, assume_role }
-    }
+/// Settings of `aws_auth` of 2021, whose sessions had the collector's name. The region is also what the endpoint's host
+/// tells: STS needs one before the first request.
+pub(crate) fn settings_of_2021(config: &AwsAuthConfig, endpoint: &str) -> SigV4AuthConfig {
+    let uri: Option<Uri> = endpoint.parse().ok();
+    let of_host = || uri.and_then(|uri| scope_of_host(uri.host()?)).map(|scope| scope.region);
+    let assume_role = AssumeRoleConfig {
+        arn: config.role_arn.clone(),
+        session_name: format!("aws-otel-collector-{}", jiff::Timestamp::now().as_second()),
+        ..AssumeRoleConfig::default()
+    };
+    let region = given(&config.region).map(str::to_owned).or_else(of_host).unwrap_or_default();
+    SigV4AuthConfig { region, service: config.service().to_owned(), assume_role }
 }
 
 impl Signer {
     /// Starts to get credentials on the current runtime, and returns at once. The log calls it by its name, the id of its
     /// extension or exporter.
-    pub fn new(name: &str, settings: SignerSettings) -> Self {
+    pub fn new(name: &str, settings: SigV4AuthConfig) -> Self {
         let source = credentials::source(&settings);
         Self::with_source(name, settings, source)
     }
 
-    pub(crate) fn with_source(name: &str, settings: SignerSettings, source: Source) -> Self {
+    pub(crate) fn with_source(name: &str, settings: SigV4AuthConfig, source: Source) -> Self {
         let shared = Arc::new(Shared {
             name: name.to_owned(),
             settings,
@@ -246,8 +200,8 @@ impl Signer {
 
     fn scope(&self, uri: &Uri) -> Result<Scope, SignError> {
         let host = uri.host().unwrap_or_default();
-        let SignerSettings { region, service, .. } = &self.shared.settings;
-        Scope::find(host, region.as_deref(), service.as_deref(), self.shared.default_region.as_deref())
+        let SigV4AuthConfig { region, service, .. } = &self.shared.settings;
+        Scope::find(host, given(region), given(service), self.shared.default_region.as_deref())
             .map_err(|key| SignError::NoScope { key, host: host.to_owned() })
     }
 }
@@ -255,7 +209,7 @@ impl Signer {
 impl std::fmt::Debug for Signer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Never the credentials, and nothing else that helps to get some.
-        let SignerSettings { region, service, .. } = &self.shared.settings;
+        let SigV4AuthConfig { region, service, .. } = &self.shared.settings;
         f.debug_struct("Signer").field("region", region).field("service", service).finish_non_exhaustive()
     }
 }

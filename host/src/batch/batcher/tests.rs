@@ -23,7 +23,13 @@ fn batch(items: usize, headers: &[(&str, &str)]) -> Batch {
 }
 
 fn limits(size: u64, max: u64) -> Limits {
-    Limits { send_batch_size: size, send_batch_max_size: max, ..Limits::default() }
+    Limits {
+        send_batch_size: size,
+        send_batch_max_size: max,
+        timeout: Duration::from_millis(200),
+        metadata_keys: Vec::new(),
+        metadata_cardinality_limit: 1000,
+    }
 }
 
 /// Items and triggers of what came out; each is a valid request with as many items as it says.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Check, PrometheusRemoteWriteConfig, ResourceToTelemetryConfig, TargetInfoConfig};
 use crate::config::error::Findings;
-use crate::config::types::{Duration, RetryConfig};
+use crate::config::types::{Duration, RetryConfig, given};
 
 /// Settings of the exporter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,9 +33,18 @@ pub struct AwsAuthConfig {
     pub role_arn: String,
 }
 
+impl AwsAuthConfig {
+    const SERVICE: &str = "aps";
+
+    /// The service to sign for; an empty one is the default.
+    pub(crate) fn service(&self) -> &str {
+        given(&self.service).unwrap_or(Self::SERVICE)
+    }
+}
+
 impl Default for AwsAuthConfig {
     fn default() -> Self {
-        Self { region: String::new(), service: "aps".into(), role_arn: String::new() }
+        Self { region: String::new(), service: Self::SERVICE.into(), role_arn: String::new() }
     }
 }
 

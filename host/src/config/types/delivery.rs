@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Duration;
 
 /// `retry_on_failure`: exponential back-off with jitter. A `Retry-After` of the destination overrides the interval.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RetryConfig {
     /// Whether a failed request is sent again at all. Default: true.

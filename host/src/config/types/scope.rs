@@ -30,6 +30,11 @@ impl Scope {
     }
 }
 
+/// A text that is set; an empty one means none.
+pub(crate) fn given(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
 /// The region of the environment, as AWS's tools look for it.
 pub(crate) fn default_region(environment: impl Fn(&str) -> Option<String>) -> Option<String> {
     let mut regions = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().filter_map(environment);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
+use crate::config::types::Duration as Configured;
 use crate::export::testing::{Reported, batch};
 use crate::export::{Again, DeadLetter, Dropped, Encoded, Sent};
 
@@ -115,11 +116,11 @@ fn text_batch(text: &'static str) -> Batch {
 
 /// One consumer, and waits of exactly 1, 2, 4 ... seconds.
 fn settings() -> QueueSettings {
-    let retry = RetryPolicy {
-        initial_interval: Duration::from_secs(1),
+    let retry = RetryConfig {
+        initial_interval: Configured::from_secs(1),
         randomization_factor: 0.0,
         multiplier: 2.0,
-        ..RetryPolicy::default()
+        ..RetryConfig::DEFAULT
     };
     QueueSettings {
         num_consumers: 1,
@@ -250,7 +251,7 @@ async fn sends_halves_at_once_and_in_order() {
 
 #[tokio::test(start_paused = true)]
 async fn gives_up_what_is_too_old_and_goes_on_with_the_next() {
-    let retry = RetryPolicy { max_elapsed_time: Duration::from_secs(6), ..settings().retry };
+    let retry = RetryConfig { max_elapsed_time: Configured::from_secs(6), ..settings().retry };
     let bench = Bench::new(QueueSettings { retry, ..settings() }, [failure(), failure(), failure()]);
     assert!(bench.push("aa,b"));
     tokio::time::sleep(HOUR).await;
@@ -260,7 +261,7 @@ async fn gives_up_what_is_too_old_and_goes_on_with_the_next() {
 
 #[tokio::test(start_paused = true)]
 async fn gives_up_at_once_without_retries_but_still_splits() {
-    let retry = RetryPolicy { enabled: false, ..settings().retry };
+    let retry = RetryConfig { enabled: false, ..settings().retry };
     let bench = Bench::new(QueueSettings { retry, ..settings() }, [Answer::Halves, failure()]);
     assert!(bench.push("aabb"));
     bench.finish().await;
@@ -304,7 +305,7 @@ async fn tells_a_waiting_sender_what_became_of_its_batch() {
     let expected = Outcome { exported: 1, refused: 2, dropped: 2, reason: Some("bad".into()), ..Outcome::default() };
     assert_eq!(outcome, expected);
 
-    let retry = RetryPolicy { enabled: false, ..settings().retry };
+    let retry = RetryConfig { enabled: false, ..settings().retry };
     let bench = Bench::new(QueueSettings { retry, ..settings() }, [failure()]);
     let outcome =
         bench.queue.try_push(&[text_batch("aa,b")], Awaited::Yes).expect("taken").remove(0).await.expect("outcome");
@@ -326,7 +327,7 @@ async fn calls_lost_only_what_nobody_is_told_about() {
     // may be another test's.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     let _log = tracing::subscriber::set_default(log);
-    let retry = RetryPolicy { enabled: false, ..settings().retry };
+    let retry = RetryConfig { enabled: false, ..settings().retry };
     let told = "WARN sluice::export::queue::journal: items not exported, the sender is told to try again \
                 exporter=\"test\" items=2";
     let lost = "ERROR sluice::export::queue::journal: items lost exporter=\"test\" items=2";
@@ -432,7 +433,7 @@ async fn a_batch_whose_sender_went_away_is_not_sent_any_more() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_given_up_is_its_senders_if_that_waits() {
-    let retry = RetryPolicy { enabled: false, ..settings().retry };
+    let retry = RetryConfig { enabled: false, ..settings().retry };
     for (awaited, reported) in [(Awaited::No, "dropped"), (Awaited::Yes, "given back")] {
         let bench = Bench::new(QueueSettings { retry, ..settings() }, [failure()]);
         let outcome = bench.queue.try_push(&[text_batch("aa")], awaited).expect("taken");

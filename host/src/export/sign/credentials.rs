@@ -21,8 +21,9 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::timeout::TimeoutConfig;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{AssumeRole, SignerSettings, Source};
-use crate::config::types::REDACTED;
+use super::Source;
+use crate::config::component::{AssumeRoleConfig, SigV4AuthConfig};
+use crate::config::types::{REDACTED, given};
 use crate::export::client::{error_chain, shorten};
 use crate::export::echo::SHORTEST_SECRET;
 
@@ -35,29 +36,29 @@ const MAX_TOKEN_BYTES: u64 = 64 * 1024;
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Makes a source that asks the whole chain anew each time, so that changed files and variables are seen.
-pub(super) fn source(settings: &SignerSettings) -> Source {
-    let region = settings.region.clone();
-    let role = settings.assume_role.clone();
+pub(super) fn source(settings: &SigV4AuthConfig) -> Source {
+    let settings = settings.clone();
     let http = http_client();
     Box::new(move || {
-        let (region, role, http) = (region.clone(), role.clone(), http.clone());
+        let (settings, http) = (settings.clone(), http.clone());
         Box::pin(async move {
-            let config = sdk_config(region, role.as_ref(), http).await;
-            match role {
-                None => chain(&config).await,
-                Some(role) if role.web_identity_token_file.is_some() => with_web_identity(&config, &role).await,
-                Some(role) => assume(&config, &role).await,
+            let config = sdk_config(&settings, http).await;
+            let role = &settings.assume_role;
+            match &role.web_identity_token_file {
+                _ if role.arn.is_empty() => chain(&config).await,
+                Some(file) => with_web_identity(&config, role, file).await,
+                None => assume(&config, role).await,
             }
         })
     })
 }
 
-async fn sdk_config(region: Option<String>, role: Option<&AssumeRole>, http: SharedHttpClient) -> SdkConfig {
+async fn sdk_config(settings: &SigV4AuthConfig, http: SharedHttpClient) -> SdkConfig {
     let timeouts =
         TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http).timeout_config(timeouts);
-    if let Some(region) = role.and_then(|role| role.sts_region.clone()).or(region) {
-        loader = loader.region(Region::new(region));
+    if let Some(region) = given(&settings.assume_role.sts_region).or(given(&settings.region)) {
+        loader = loader.region(Region::new(region.to_owned()));
     }
     loader.load().await
 }
@@ -84,19 +85,18 @@ fn chain_reason(error: &CredentialsError, hidden: &Hidden) -> String {
     shorten(hidden.out_of(error_chain(error)))
 }
 
-async fn assume(config: &SdkConfig, role: &AssumeRole) -> Result<Credentials, String> {
+async fn assume(config: &SdkConfig, role: &AssumeRoleConfig) -> Result<Credentials, String> {
     check_region(config)?;
     let failed = |reason: String| format!("sts AssumeRole {}: {reason}", role.arn);
     let caller = chain(config).await.map_err(failed)?;
-    let hidden = Hidden::new([Some(caller.secret_access_key()), caller.session_token(), role.external_id.as_deref()]);
+    let hidden = Hidden::new([Some(caller.secret_access_key()), caller.session_token(), given(&role.external_id)]);
     let config = config.to_builder().credentials_provider(SharedCredentialsProvider::new(caller)).build();
     let request = Client::new(&config).assume_role().role_arn(&role.arn).role_session_name(session_name(role));
-    let reply = request.set_external_id(role.external_id.clone()).send().await;
+    let reply = request.set_external_id(given(&role.external_id).map(str::to_owned)).send().await;
     into_credentials(reply.map_err(|error| failed(reason(&error, &hidden)))?.credentials)
 }
 
-async fn with_web_identity(config: &SdkConfig, role: &AssumeRole) -> Result<Credentials, String> {
-    let path = role.web_identity_token_file.as_deref().unwrap_or_else(|| Path::new(""));
+async fn with_web_identity(config: &SdkConfig, role: &AssumeRoleConfig, path: &Path) -> Result<Credentials, String> {
     // Read each time: Kubernetes replaces the token well before it expires.
     let token =
         read_token(path).await.map_err(|error| format!("web_identity_token_file {}: {error}", path.display()))?;
@@ -185,10 +185,10 @@ where
     shorten(hidden.out_of(text))
 }
 
-fn session_name(role: &AssumeRole) -> String {
-    match &role.session_name {
-        Some(name) if !name.is_empty() => name.clone(),
-        _ => {
+fn session_name(role: &AssumeRoleConfig) -> String {
+    match given(&role.session_name) {
+        Some(name) => name.to_owned(),
+        None => {
             let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             format!("sluice-{}", now.as_secs())
         }

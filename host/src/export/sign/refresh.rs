@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{Held, RELOAD_AFTER, Shared, SignerStatus, Source};
-use crate::export::retry::{Backoff, Decision, RetryPolicy};
+use crate::config::types::{self, RetryConfig};
+use crate::export::retry::{Backoff, Decision};
 
 /// New credentials are fetched so long before the old ones expire, as the AWS SDKs do.
 const EARLY: Duration = Duration::from_secs(300);
@@ -18,13 +19,13 @@ const PAUSE_BETWEEN_REFRESHES: Duration = Duration::from_secs(5);
 /// A source that hands out expired credentials is not asked without a rest.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
-const RETRY: RetryPolicy = RetryPolicy {
+const RETRY: RetryConfig = RetryConfig {
     enabled: true,
-    initial_interval: Duration::from_secs(1),
+    initial_interval: types::Duration::from_secs(1),
     randomization_factor: 0.5,
     multiplier: 2.0,
-    max_interval: Duration::from_secs(60),
-    max_elapsed_time: Duration::ZERO,
+    max_interval: types::Duration::from_secs(60),
+    max_elapsed_time: types::Duration::ZERO,
 };
 
 /// Gets credentials again and again, until it is aborted.
@@ -50,7 +51,7 @@ pub(super) async fn run(shared: Arc<Shared>, source: Source) {
                 let backoff = failures.get_or_insert_with(|| Backoff::new(RETRY, Instant::now()));
                 let wait = match backoff.next(Instant::now(), rand::random(), None) {
                     Decision::Wait(wait) => wait,
-                    Decision::Disabled | Decision::TooOld => RETRY.max_interval,
+                    Decision::Disabled | Decision::TooOld => RETRY.max_interval.get(),
                 };
                 let retry_in_seconds = wait.as_secs_f64();
                 tracing::warn!(signer = shared.name, reason, retry_in_seconds, "aws credentials can't be had");

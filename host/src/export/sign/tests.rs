@@ -39,8 +39,8 @@ fn source(script: impl IntoIterator<Item = Next>) -> (Source, Arc<Mutex<usize>>)
     (source, asked)
 }
 
-fn settings() -> SignerSettings {
-    SignerSettings { region: Some("eu-west-1".into()), service: Some("aps".into()), assume_role: None }
+fn settings() -> SigV4AuthConfig {
+    SigV4AuthConfig { region: "eu-west-1".into(), service: "aps".into(), ..SigV4AuthConfig::default() }
 }
 
 fn signer(script: impl IntoIterator<Item = Next>) -> Signer {
@@ -135,12 +135,8 @@ async fn stops_asking_when_nobody_signs_any_more() {
 
 #[tokio::test(start_paused = true)]
 async fn says_what_it_does_not_know_about_the_destination() {
-    let signer = |region: Option<&str>, service: Option<&str>| {
-        let settings = SignerSettings {
-            region: region.map(str::to_owned),
-            service: service.map(str::to_owned),
-            assume_role: None,
-        };
+    let signer = |region: &str, service: &str| {
+        let settings = SigV4AuthConfig { region: region.into(), service: service.into(), ..settings() };
         Signer::with_source("sigv4auth", settings, source([Next::Key("k", None)]).0)
     };
     let scope = |signer: &Signer, uri: &'static str| {
@@ -148,18 +144,18 @@ async fn says_what_it_does_not_know_about_the_destination() {
         scope.map(|scope| format!("{} {}", scope.service, scope.region)).map_err(|error| error.to_string())
     };
     let aps = "https://aps-workspaces.eu-west-1.amazonaws.com/";
-    assert_eq!(scope(&signer(None, None), aps).as_deref(), Ok("aps eu-west-1"));
-    assert_eq!(scope(&signer(Some("us-east-1"), Some("es")), aps).as_deref(), Ok("es us-east-1"));
-    let error = scope(&signer(Some("us-east-1"), None), "https://proxy.example/").expect_err("no service");
+    assert_eq!(scope(&signer("", ""), aps).as_deref(), Ok("aps eu-west-1"));
+    assert_eq!(scope(&signer("us-east-1", "es"), aps).as_deref(), Ok("es us-east-1"));
+    let error = scope(&signer("us-east-1", ""), "https://proxy.example/").expect_err("no service");
     let expected = "service of the aws signature is unknown: proxy.example does not tell it; set service in sigv4auth";
     assert_eq!(error, expected);
 }
 
 #[tokio::test(start_paused = true)]
 async fn never_shows_a_secret() {
-    let role =
-        AssumeRole { arn: "arn:aws:iam::1:role/r".into(), external_id: Some("hidden".into()), ..AssumeRole::default() };
-    let settings = SignerSettings { assume_role: Some(role), ..settings() };
+    let (arn, external_id) = ("arn:aws:iam::1:role/r".into(), "hidden".into());
+    let assume_role = AssumeRoleConfig { arn, external_id, ..AssumeRoleConfig::default() };
+    let settings = SigV4AuthConfig { assume_role, ..settings() };
     let signer = Signer::with_source("sigv4auth", settings, source([Next::Key("id", HOUR)]).0);
     key(&signer).await.expect("signed");
     let shown = format!("{signer:?} {:?}", Authenticator::SigV4(signer.clone()));
@@ -222,18 +218,17 @@ async fn sends_nothing_without_credentials() {
 }
 
 #[test]
-fn reads_both_generations_of_settings() {
+fn reads_the_settings_of_2021() {
     let legacy = AwsAuthConfig { role_arn: "arn:aws:iam::1:role/r".into(), ..AwsAuthConfig::default() };
     let endpoint = "https://aps-workspaces.eu-west-1.amazonaws.com/workspaces/ws-1/api/v1/remote_write";
-    let SignerSettings { region, service, assume_role } = SignerSettings::of_2021(&legacy, endpoint);
-    assert_eq!((region.as_deref(), service.as_deref()), (Some("eu-west-1"), Some("aps")));
-    let role = assume_role.expect("a role");
-    assert_eq!(role.arn, "arn:aws:iam::1:role/r");
-    assert!(role.session_name.is_some_and(|name| name.starts_with("aws-otel-collector-")));
+    let SigV4AuthConfig { region, service, assume_role } = settings_of_2021(&legacy, endpoint);
+    assert_eq!((region.as_str(), service.as_str()), ("eu-west-1", "aps"));
+    assert_eq!(assume_role.arn, "arn:aws:iam::1:role/r");
+    assert!(assume_role.session_name.starts_with("aws-otel-collector-"));
     let configured = AwsAuthConfig { region: "us-east-1".into(), service: "es".into(), ..AwsAuthConfig::default() };
-    let expected = SignerSettings { region: Some("us-east-1".into()), service: Some("es".into()), assume_role: None };
-    assert_eq!(SignerSettings::of_2021(&configured, endpoint), expected);
-    assert_eq!(SignerSettings::of_2021(&AwsAuthConfig::default(), "http://127.0.0.1:9090").region, None);
-    let empty = SigV4AuthConfig::default();
-    assert_eq!(SignerSettings::from(&empty), SignerSettings::default());
+    let SigV4AuthConfig { region, service, assume_role } = settings_of_2021(&configured, endpoint);
+    assert_eq!((region.as_str(), service.as_str(), assume_role.arn.as_str()), ("us-east-1", "es", ""));
+    let empty = AwsAuthConfig { service: String::new(), ..AwsAuthConfig::default() };
+    let SigV4AuthConfig { region, service, .. } = settings_of_2021(&empty, "http://127.0.0.1:9090");
+    assert_eq!((region.as_str(), service.as_str()), ("", "aps"));
 }
