@@ -30,9 +30,7 @@ async fn main() -> anyhow::Result<()> {
     let consumer: Arc<dyn Consume> = Arc::new(Print);
     let deps = Deps {
         budget: Budget::new(256 << 20),
-        traces: Some(Arc::clone(&consumer)),
-        metrics: Some(Arc::clone(&consumer)),
-        logs: Some(consumer),
+        consumers: [(); 3].map(|()| Some(Arc::clone(&consumer))),
         headers: Vec::new(),
         counters: Arc::new(Counters::register(&telemetry.metrics, "otlp")),
         max_connections: 1024,

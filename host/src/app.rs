@@ -21,6 +21,7 @@ use crate::config::{ComponentId, Config, ConfigError, ConfigErrors};
 use crate::export::queue;
 use crate::export::report::reasons::SHUTDOWN;
 use crate::export::sign::{Signer, SignerStatus};
+use crate::receive::Drained;
 use crate::receive::otlp::Receiver;
 use crate::route::Destination;
 use crate::telemetry::{Entry, Telemetry, logs};
@@ -172,8 +173,8 @@ impl Running {
                     let _ = stopping.changed().await;
                 };
                 tokio::spawn(async move {
-                    receiver.serve(stopped).await;
-                    tracing::debug!(receiver = %id, "stopped");
+                    let Drained { cut_off } = receiver.serve(stopped).await;
+                    tracing::debug!(receiver = %id, connections_cut_off = cut_off, "stopped");
                 })
             })
             .collect();

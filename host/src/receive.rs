@@ -9,7 +9,7 @@ pub mod tls;
 
 mod body;
 mod connection;
-mod listen;
+pub(crate) mod listen;
 mod rejection;
 mod server;
 mod windows;
@@ -44,24 +44,6 @@ pub enum ReceiveError {
         endpoint: String,
         /// What the system says.
         source: std::io::Error,
-    },
-    /// The address is none.
-    #[error("{protocol}: endpoint: {reason}")]
-    Endpoint {
-        /// Which of the receiver's protocols.
-        protocol: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A setting that only shows as wrong when it is used.
-    #[error("{protocol}: {key}: {reason}")]
-    Setting {
-        /// Which of the receiver's protocols.
-        protocol: &'static str,
-        /// The key below the protocol.
-        key: String,
-        /// What is wrong with it, and what to write instead.
-        reason: String,
     },
     /// The TLS settings don't work.
     #[error("protocols::{protocol}::tls::{source}")]

@@ -10,7 +10,7 @@ const STEPS: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("tls", &["config"]),
     ("pace", &[]),
-    ("receive", &["config", "decode", "limits", "model", "telemetry", "tls"]),
+    ("receive", &["config", "decode", "limits", "model", "pace", "telemetry", "tls"]),
     ("decode", &["limits"]),
     ("route", &["batch", "export", "model", "pace", "stage", "telemetry"]),
     ("stage", &["model", "pace"]),

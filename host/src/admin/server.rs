@@ -1,7 +1,6 @@
 //! The small HTTP server behind the pages.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::health::respond;
@@ -32,28 +31,9 @@ pub struct PageServer {
 }
 
 impl PageServer {
-    /// Listens on an address; without a host on all of the machine.
-    ///
-    /// # Errors
-    /// Returns the system's reason, such as an address in use.
-    pub async fn bind(endpoint: &str) -> std::io::Result<Self> {
-        let addresses = match endpoint.strip_prefix(':') {
-            None => in_order(lookup_host(endpoint).await?),
-            // The second is for a machine without IPv6.
-            Some(port) => {
-                let all = [lookup_host(format!("[::]:{port}")).await?, lookup_host(format!("0.0.0.0:{port}")).await?];
-                all.into_iter().flatten().collect()
-            }
-        };
-        Ok(Self { listener: TcpListener::bind(addresses.as_slice()).await? })
-    }
-
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// Returns the system's reason.
-    pub fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+    /// Behind a bound address.
+    pub fn new(listener: TcpListener) -> Self {
+        Self { listener }
     }
 
     /// Serves until the task is aborted.
@@ -85,34 +65,8 @@ impl PageServer {
     }
 }
 
-/// The first that can be had is bound, and as in Go's `net.Listen` that is an IPv4 address if there is one: `localhost`
-/// may be both.
-fn in_order(addresses: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
-    let mut addresses: Vec<_> = addresses.collect();
-    addresses.sort_by_key(SocketAddr::is_ipv6);
-    addresses
-}
-
 /// Answers whatever the method is, as the collector does.
 async fn answer(pages: Pages, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let missing = || respond(StatusCode::NOT_FOUND, "text/plain", "404 page not found\n".into());
     Ok(pages(request.uri().path()).unwrap_or_else(missing).map(Full::new))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_of_both_families_is_ipv4() {
-        let parse = |text: &str| text.parse::<SocketAddr>().expect("an address");
-        let [v6, v4] = ["[::1]:1", "127.0.0.1:1"].map(parse);
-        assert_eq!(in_order([v6, v4].into_iter()), [v4, v6]);
-    }
-
-    #[tokio::test]
-    async fn listens_on_all_interfaces_without_a_host() {
-        let server = PageServer::bind(":0").await.expect("a port");
-        assert!(server.local_addr().expect("an address").ip().is_unspecified());
-    }
 }

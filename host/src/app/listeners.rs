@@ -58,9 +58,7 @@ pub(super) fn start(
         let consumer = |signal| graph.consumer(id, signal).map(|consumer| Arc::new(consumer) as Arc<dyn Consume>);
         let deps = Deps {
             budget: budget.clone(),
-            traces: consumer(Signal::Traces),
-            metrics: consumer(Signal::Metrics),
-            logs: consumer(Signal::Logs),
+            consumers: Signal::ALL.map(consumer),
             headers: graph.headers().to_vec(),
             counters: Arc::new(Counters::register(&telemetry.metrics, &id.to_string())),
             max_connections: MAX_CONNECTIONS,

@@ -9,8 +9,10 @@ use crate::admin::Health;
 use crate::admin::health::{Bodies, respond};
 use crate::admin::server::{PageServer, Pages};
 use crate::config::component::HealthCheckConfig;
+use crate::config::types::{ListenAddress, Transport};
 use crate::config::{Config, ExtensionConfig};
 use crate::limits::Budget;
+use crate::receive::listen::bind_tcp;
 use crate::route::Destination;
 use crate::telemetry::Telemetry;
 
@@ -26,10 +28,10 @@ pub(super) async fn health(config: &Config, health: &Health) -> Result<Vec<JoinH
     for (id, extension) in &config.extensions {
         if let (ExtensionConfig::HealthCheck(page), true) = (extension, config.service.extensions.contains(id)) {
             let endpoint = page.endpoint();
-            let server = PageServer::bind(endpoint.as_str())
+            let listener = bind_tcp(&endpoint, Transport::Tcp)
                 .await
                 .map_err(|error| StartError::new("extensions", id, format!("{endpoint}: {error}")))?;
-            tasks.push(tokio::spawn(server.serve(health_pages(page, health))));
+            tasks.push(tokio::spawn(PageServer::new(listener).serve(health_pages(page, health))));
         }
     }
     Ok(tasks)
@@ -57,11 +59,11 @@ fn is_below(asked: &str, path: &str) -> bool {
 /// An address that can't be bound.
 pub(super) async fn bind_metrics(config: &Config) -> Result<Option<PageServer>, StartError> {
     let Some(address) = config.service.telemetry.metrics.listen_address() else { return Ok(None) };
-    let server = PageServer::bind(&address)
+    let listener = bind_tcp(&ListenAddress::new(&address), Transport::Tcp)
         .await
         .map_err(|error| StartError::service(&format!("telemetry::metrics: {address}: {error}")))?;
     tracing::info!(%address, "serving Prometheus metrics");
-    Ok(Some(server))
+    Ok(Some(PageServer::new(listener)))
 }
 
 /// Serves the metrics page.

@@ -69,16 +69,9 @@ impl Listener {
         if transport == Transport::Unix {
             return bind_unix(Path::new(endpoint.as_str())).await.map_err(listen);
         }
-        let (host, port) = endpoint.host_and_port().map_err(|reason| ReceiveError::Endpoint { protocol, reason })?;
-        let addresses = resolve(host, port, transport).await.map_err(listen)?;
-        let mut result = Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address"));
-        for address in addresses {
-            result = bind_tcp(address);
-            if result.is_ok() {
-                break;
-            }
-        }
-        result.map_err(listen)
+        let listener = bind_tcp(endpoint, transport).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        Ok(Self::Tcp(listener, address))
     }
 
     pub(super) fn address(&self) -> BoundAddress {
@@ -104,6 +97,20 @@ impl Listener {
     }
 }
 
+/// Binds and listens on the first address of an endpoint that can be had.
+pub(crate) async fn bind_tcp(endpoint: &ListenAddress, transport: Transport) -> io::Result<TcpListener> {
+    let (host, port) =
+        endpoint.host_and_port().map_err(|reason| io::Error::new(io::ErrorKind::InvalidInput, reason))?;
+    let mut result = Err(io::Error::new(io::ErrorKind::AddrNotAvailable, "the name has no address"));
+    for address in resolve(host, port, transport).await? {
+        result = listen(address);
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
 /// The addresses of a host in the order in which they are tried. One is bound, and as in Go's `net.Listen` that is an
 /// IPv4 address if there is one. No host means all interfaces.
 async fn resolve(host: &str, port: u16, transport: Transport) -> io::Result<Vec<SocketAddr>> {
@@ -123,7 +130,7 @@ async fn resolve(host: &str, port: u16, transport: Transport) -> io::Result<Vec<
     Ok(addresses)
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     if address.is_ipv6() && address.ip().is_unspecified() {
         socket2::SockRef::from(&socket).set_only_v6(false)?;
@@ -131,9 +138,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Listener> {
     // A restart must not wait for the old connections' TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    let listener = socket.listen(BACKLOG)?;
-    let bound = listener.local_addr()?;
-    Ok(Listener::Tcp(listener, bound))
+    socket.listen(BACKLOG)
 }
 
 /// Binds a Unix socket. The file of a process that died is removed; one that is in use is not.
@@ -169,6 +174,13 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_endpoint_without_a_host_is_all_interfaces() {
+        let listener = bind(":0", Transport::Tcp).await.expect("a port");
+        let BoundAddress::Tcp(address) = listener.address() else { panic!("not TCP") };
+        assert!(address.ip().is_unspecified(), "{address}");
+    }
+
+    #[tokio::test]
     async fn says_which_address_is_taken() {
         let first = bind("127.0.0.1:0", Transport::Tcp).await.expect("free");
         let endpoint = first.address().to_string();
@@ -178,8 +190,8 @@ mod tests {
 
     #[tokio::test]
     async fn refuses_an_endpoint_without_a_port() {
-        let error = bind("localhost", Transport::Tcp).await.expect_err("no port");
-        assert!(matches!(error, ReceiveError::Endpoint { .. }), "{error}");
+        let error = bind("localhost", Transport::Tcp).await.expect_err("no port").to_string();
+        assert!(error.starts_with("grpc can't listen on localhost: \"localhost\" has no port"), "{error}");
     }
 
     #[tokio::test]

@@ -25,7 +25,7 @@ use self::intake::Intake;
 use self::reply::Reply;
 use super::connection::{self, Lifetime, Phase, Shared, unless_zero};
 use super::counters::Counters;
-use super::listen::{BoundAddress, Listener};
+use super::listen::Listener;
 use super::server::{Drained, Server};
 use super::tls::ServerTls;
 use super::windows::Windows;
@@ -44,12 +44,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Deps {
     /// The memory that it may take.
     pub budget: Budget,
-    /// Who takes traces; without one they are refused as unknown.
-    pub traces: Option<Arc<dyn Consume>>,
-    /// Who takes metrics.
-    pub metrics: Option<Arc<dyn Consume>>,
-    /// Who takes logs.
-    pub logs: Option<Arc<dyn Consume>>,
+    /// Who takes each of the signals, in the order of `Signal::ALL`; without one they are refused as unknown.
+    pub consumers: [Option<Arc<dyn Consume>>; 3],
     /// Headers (gRPC metadata) that some stage reads; no other one is kept.
     pub headers: Vec<HeaderName>,
     /// What it counts.
@@ -87,8 +83,6 @@ impl Sockets {
 pub struct Receiver {
     servers: Vec<Server>,
     phase: watch::Sender<Phase>,
-    grpc: Option<BoundAddress>,
-    http: Option<BoundAddress>,
     drain: Duration,
 }
 
@@ -103,7 +97,7 @@ impl Receiver {
         let (drain, max_connections) = (deps.drain, deps.max_connections);
         let windows = Windows::new(deps.budget.limit_bytes());
         let intake = Arc::new(Intake::new(deps));
-        let mut receiver = Self { servers: Vec::new(), phase, grpc: None, http: None, drain };
+        let mut receiver = Self { servers: Vec::new(), phase, drain };
         if let (Some(config), Some(listener)) = (grpc, sockets.grpc) {
             let shared = Shared {
                 builder: grpc_builder(config),
@@ -112,7 +106,6 @@ impl Receiver {
                 protocol: Protocol::Grpc(Arc::new(Grpc::new(config, Arc::clone(&intake)))),
                 phase: watching.clone(),
             };
-            receiver.grpc = Some(listener.address());
             receiver.servers.push(Server {
                 listener,
                 shared: Arc::new(shared),
@@ -125,23 +118,12 @@ impl Receiver {
                 builder: http_builder(config),
                 lifetime: http_lifetime(config),
                 tls: load_tls("http", config.server.tls.as_ref(), &["h2", "http/1.1"])?,
-                protocol: Protocol::Http(Arc::new(Http::new(config, intake)?)),
+                protocol: Protocol::Http(Arc::new(Http::new(config, intake))),
                 phase: watching,
             };
-            receiver.http = Some(listener.address());
             receiver.servers.push(Server { listener, shared: Arc::new(shared), max_connections, windows });
         }
         Ok(receiver)
-    }
-
-    /// Where gRPC listens.
-    pub fn grpc_address(&self) -> Option<&BoundAddress> {
-        self.grpc.as_ref()
-    }
-
-    /// Where HTTP listens.
-    pub fn http_address(&self) -> Option<&BoundAddress> {
-        self.http.as_ref()
     }
 
     /// Serves until `shutdown` is ready; then lets running requests end, up to the deadline of draining.

@@ -12,13 +12,12 @@ use super::connection::{self, Phase, Shared};
 use super::listen::{BoundAddress, Listener};
 use super::tls::ServerTls;
 use super::windows::Windows;
+use crate::pace::Pace;
 
 /// Pause after a failed accept: it fails again at once while file descriptors are short.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What replies get to reach their peers after the deadline of draining.
 const FLUSH: Duration = Duration::from_millis(500);
-/// At most one warning about refused connections in this time.
-const WARN_EVERY: Duration = Duration::from_secs(10);
 
 /// How a receiver ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,7 +63,7 @@ impl Server {
     /// Accepts connections; never ends.
     async fn accept(&self, connections: &mut JoinSet<()>) {
         let Self { listener, shared, max_connections, windows } = self;
-        let mut warned: Option<Instant> = None;
+        let mut refused = Pace::default();
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -76,9 +75,8 @@ impl Server {
                     connections.spawn(connection::serve(stream, Arc::clone(shared), windows.take()));
                 }
                 Ok(_) => {
-                    if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
-                        warned = Some(Instant::now());
-                        warn!(endpoint = %listener.address(), max_connections, "too many connections, new ones are closed");
+                    if let Some(closed) = refused.add(1) {
+                        warn!(endpoint = %listener.address(), max_connections, closed, "too many connections, new ones are closed");
                     }
                 }
                 Err(error) => {

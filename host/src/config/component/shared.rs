@@ -179,6 +179,11 @@ impl Check for HttpServerConfig {
                 findings.error(&format!("cors::allowed_origins::{index}"), format!("{origin:?} has more than one *"));
             }
         }
+        for (index, name) in self.cors.iter().flat_map(|cors| &cors.exposed_headers).enumerate() {
+            if http::HeaderValue::try_from(name).is_err() {
+                findings.error(&format!("cors::exposed_headers::{index}"), format!("{name:?} is not a header name"));
+            }
+        }
     }
 }
 

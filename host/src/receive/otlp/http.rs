@@ -20,11 +20,11 @@ use super::intake::{Intake, unless_ending, unpack};
 use super::reply::Reply;
 use super::unreadable::Declared;
 use crate::config::component::OtlpHttpConfig;
+use crate::config::types::Secret;
 use crate::decode::compression::Encoding;
 use crate::decode::otlp_json;
 use crate::limits::Permit;
 use crate::model::Signal;
-use crate::receive::ReceiveError;
 use crate::receive::body::{self, Gather};
 use crate::receive::connection::{Phase, unless_zero};
 use crate::receive::counters::Transport;
@@ -63,34 +63,29 @@ impl Format {
 }
 
 impl Http {
-    pub(super) fn new(config: &OtlpHttpConfig, intake: Arc<Intake>) -> Result<Self, ReceiveError> {
-        let setting = |(key, reason)| ReceiveError::Setting { protocol: "http", key, reason };
+    /// Of settings that were checked.
+    pub(super) fn new(config: &OtlpHttpConfig, intake: Arc<Intake>) -> Self {
         let server = &config.server;
-        let cors = server.cors.as_ref().map(Cors::new).transpose().map_err(setting)?.flatten();
-        let mut extra = HeaderMap::new();
-        for (name, value) in server.response_headers.iter() {
-            let header = (name.parse::<HeaderName>(), HeaderValue::from_str(value.expose()));
-            let (Ok(name), Ok(value)) = header else {
-                return Err(setting(("response_headers".into(), format!("{name:?} is not a header with a value"))));
-            };
-            extra.insert(name, value);
-        }
-        Ok(Self {
+        let header = |(name, value): (&str, &Secret)| {
+            Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value.expose()).ok()?))
+        };
+        let encodings = |names: &Vec<String>| names.iter().filter_map(|name| Encoding::from_name(name)).collect();
+        Self {
             intake,
             paths: [
                 (absolute(&config.traces_url_path), Signal::Traces),
                 (absolute(&config.metrics_url_path), Signal::Metrics),
                 (absolute(&config.logs_url_path), Signal::Logs),
             ],
-            cors,
+            cors: server.cors.as_ref().and_then(Cors::new),
             max_body_bytes: match usize::try_from(server.max_request_body_size).unwrap_or(usize::MAX) {
                 0 => 20 << 20,
                 bytes => bytes,
             },
             read_timeout: unless_zero(*server.read_timeout),
-            encodings: server.compression_algorithms.as_deref().map(encodings).transpose().map_err(setting)?,
-            extra,
-        })
+            encodings: server.compression_algorithms.as_ref().map(encodings),
+            extra: server.response_headers.iter().filter_map(header).collect(),
+        }
     }
 
     pub(super) async fn answer(&self, request: Request<Incoming>, phase: watch::Receiver<Phase>) -> Response<Reply> {
@@ -200,15 +195,6 @@ fn translate(
 /// The paths of the collector's configuration may lack the slash.
 fn absolute(path: &str) -> String {
     if path.starts_with('/') { path.into() } else { format!("/{path}") }
-}
-
-fn encodings(names: &[String]) -> Result<Vec<Encoding>, (String, String)> {
-    let known = |name: &String| {
-        Encoding::from_name(name).ok_or_else(|| {
-            ("compression_algorithms".to_owned(), format!("{name:?} is not supported; use some of {ENCODINGS}"))
-        })
-    };
-    names.iter().map(known).collect()
 }
 
 /// The format that a content type names; parameters such as the charset don't matter.

@@ -30,17 +30,15 @@ const HEADER_BYTES: usize = 100;
 /// What both protocols do with a message once it is there.
 pub(super) struct Intake {
     pub(super) budget: Budget,
-    traces: Option<Arc<dyn Consume>>,
-    metrics: Option<Arc<dyn Consume>>,
-    logs: Option<Arc<dyn Consume>>,
+    consumers: [Option<Arc<dyn Consume>>; 3],
     headers: Vec<HeaderName>,
     counters: Arc<Counters>,
 }
 
 impl Intake {
     pub(super) fn new(deps: Deps) -> Self {
-        let Deps { budget, traces, metrics, logs, headers, counters, .. } = deps;
-        Self { budget, traces, metrics, logs, headers, counters }
+        let Deps { budget, consumers, headers, counters, .. } = deps;
+        Self { budget, consumers, headers, counters }
     }
 
     /// The consumer of a signal.
@@ -48,12 +46,8 @@ impl Intake {
     /// # Errors
     /// No pipeline takes the signal.
     pub(super) fn consumer(&self, signal: Signal) -> Result<&Arc<dyn Consume>, Rejection> {
-        let (name, consumer) = match signal {
-            Signal::Traces => ("traces", &self.traces),
-            Signal::Metrics => ("metrics", &self.metrics),
-            Signal::Logs => ("logs", &self.logs),
-        };
-        consumer.as_ref().ok_or_else(|| Rejection::Unknown(format!("no pipeline takes {name} from this receiver")))
+        let unknown = || Rejection::Unknown(format!("no pipeline takes {} from this receiver", signal.name()));
+        self.consumers[signal as usize].as_ref().ok_or_else(unknown)
     }
 
     /// Counts a request that was turned away before its items were known.

@@ -129,9 +129,7 @@ impl Plan {
         };
         let deps = Deps {
             budget: budget.clone(),
-            traces: consumer(Signal::Traces),
-            metrics: consumer(Signal::Metrics),
-            logs: consumer(Signal::Logs),
+            consumers: Signal::ALL.map(consumer),
             headers: self.headers.iter().map(|name| name.parse().unwrap()).collect(),
             counters: Arc::clone(&counters),
             max_connections: self.max_connections,
@@ -139,8 +137,9 @@ impl Plan {
         };
         let protocols = OtlpProtocols { grpc: Some(self.grpc), http: Some(self.http) };
         let config = OtlpReceiverConfig { protocols };
-        let receiver = Receiver::new(&config, Sockets::bind(&config).await.unwrap(), deps).unwrap();
-        let (grpc, http) = (receiver.grpc_address().unwrap().clone(), receiver.http_address().unwrap().clone());
+        let sockets = Sockets::bind(&config).await.unwrap();
+        let [grpc, http] = [&sockets.grpc, &sockets.http].map(|listener| listener.as_ref().unwrap().address());
+        let receiver = Receiver::new(&config, sockets, deps).unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(receiver.serve(async move {
             let _ = stopped.await;
