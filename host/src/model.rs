@@ -8,6 +8,15 @@ pub use sluice_wire::Signal;
 
 use crate::limits::Permit;
 
+/// The path of the gRPC method that takes a signal.
+pub(crate) const fn grpc_method(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+        Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+    }
+}
+
 /// One validated OTLP export request on its way through the process.
 ///
 /// A clone shares the bytes and the memory permit, so fanning out costs no copy.

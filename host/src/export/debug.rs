@@ -76,12 +76,7 @@ impl Debug {
 
     fn is_shown(&self, signal: Signal, now: Instant) -> bool {
         let mut samplers = self.samplers.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = match signal {
-            Signal::Traces => 0,
-            Signal::Metrics => 1,
-            Signal::Logs => 2,
-        };
-        samplers[index].is_shown(now, self.sampling_initial, self.sampling_thereafter)
+        samplers[signal as usize].is_shown(now, self.sampling_initial, self.sampling_thereafter)
     }
 
     fn write(&self, shown: &Shown) -> io::Result<()> {

@@ -16,7 +16,7 @@ use crate::export::echo::without_secrets;
 use crate::export::otlp_refusal::{halve, refuse};
 use crate::export::partial_success::PartialSuccess;
 use crate::export::{Encoded, Exporter, Sent, SetupError};
-use crate::model::Batch;
+use crate::model::{Batch, grpc_method};
 use channel::Channel;
 use message::{Message, read_reply};
 
@@ -109,13 +109,8 @@ impl OtlpGrpc {
     }
 
     fn uri(&self, signal: Signal) -> Result<Uri, Status> {
-        let path = match signal {
-            Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-            Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-            Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-        };
         let uri = Uri::builder().scheme(self.scheme.clone()).authority(self.authority.as_str());
-        let uri = uri.path_and_query(PathAndQuery::from_static(path)).build();
+        let uri = uri.path_and_query(PathAndQuery::from_static(grpc_method(signal))).build();
         uri.map_err(|error| Status::internal(error.to_string()))
     }
 }

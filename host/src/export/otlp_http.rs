@@ -28,7 +28,7 @@ const TOO_LARGE_FOR_THE_COLLECTOR: &str = "request body too large";
 /// Sends OTLP over HTTP.
 pub struct OtlpHttp {
     client: HttpClient,
-    endpoints: Endpoints,
+    endpoints: [Option<Uri>; 3],
     encoding: OtlpEncoding,
     compression: Compression,
     partial_success: PartialSuccess,
@@ -42,12 +42,6 @@ pub struct Post {
     request: Request,
 }
 
-struct Endpoints {
-    traces: Option<Uri>,
-    metrics: Option<Uri>,
-    logs: Option<Uri>,
-}
-
 impl OtlpHttp {
     /// Makes the exporter with this id; connects when there is something to send.
     ///
@@ -56,7 +50,7 @@ impl OtlpHttp {
     pub fn new(id: &str, config: &OtlpHttpExporterConfig, authenticator: Authenticator) -> Result<Self, SetupError> {
         Ok(Self {
             client: HttpClient::new(&format!("exporters::{id}"), &config.client, authenticator)?,
-            endpoints: Endpoints::new(config)?,
+            endpoints: endpoints(config)?,
             encoding: config.encoding,
             compression: config.client.compression,
             partial_success: PartialSuccess::new(id),
@@ -65,7 +59,7 @@ impl OtlpHttp {
 
     fn post(&self, batch: &Batch) -> Result<Post, Dropped> {
         // A configuration in which a pipeline lacks it is refused.
-        let Some(uri) = self.endpoints.of(batch.signal) else {
+        let Some(uri) = &self.endpoints[batch.signal as usize] else {
             let detail = format!("neither endpoint nor one for {:?} is configured", batch.signal);
             return Err(Dropped { items: batch.items, reason: "no_endpoint", detail });
         };
@@ -129,32 +123,21 @@ impl Exporter for OtlpHttp {
     }
 }
 
-impl Endpoints {
-    fn new(config: &OtlpHttpExporterConfig) -> Result<Self, SetupError> {
-        let endpoint = |key, own: &Option<Url>, signal| {
-            let is_own = own.as_ref().is_some_and(|url| !url.is_empty());
-            let (key, url) = if is_own { (key, own.as_ref()) } else { ("endpoint", Some(&config.client.endpoint)) };
-            let shown = url.cloned().unwrap_or_default();
-            config.endpoint(signal).map(|whole| parse(key, &whole, &shown)).transpose()
+/// Where each of the signals goes, in the order of `Signal::ALL`.
+fn endpoints(config: &OtlpHttpExporterConfig) -> Result<[Option<Uri>; 3], SetupError> {
+    let endpoint = |signal: Signal| {
+        let (key, shown) = match config.own_endpoint(signal) {
+            Some(own) => (format!("{}_endpoint", signal.name()), own),
+            None => ("endpoint".to_owned(), &config.client.endpoint),
         };
-        Ok(Self {
-            traces: endpoint("traces_endpoint", &config.traces_endpoint, Signal::Traces)?,
-            metrics: endpoint("metrics_endpoint", &config.metrics_endpoint, Signal::Metrics)?,
-            logs: endpoint("logs_endpoint", &config.logs_endpoint, Signal::Logs)?,
-        })
-    }
-
-    fn of(&self, signal: Signal) -> Option<&Uri> {
-        match signal {
-            Signal::Traces => self.traces.as_ref(),
-            Signal::Metrics => self.metrics.as_ref(),
-            Signal::Logs => self.logs.as_ref(),
-        }
-    }
+        config.endpoint(signal).map(|whole| parse(&key, &whole, shown)).transpose()
+    };
+    let [traces, metrics, logs] = Signal::ALL.map(endpoint);
+    Ok([traces?, metrics?, logs?])
 }
 
 /// `shown` is what an error shows instead of the address, which may hold a password.
-fn parse(key: &'static str, address: &str, shown: &Url) -> Result<Uri, SetupError> {
+fn parse(key: &str, address: &str, shown: &Url) -> Result<Uri, SetupError> {
     let wrong = |reason| SetupError::new(key, reason);
     let uri: Uri = address.parse().map_err(|error| wrong(format!("{shown} is no address: {error}")))?;
     match uri.scheme_str() {

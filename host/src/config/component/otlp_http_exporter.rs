@@ -63,15 +63,10 @@ pub enum OtlpEncoding {
 impl OtlpHttpExporterConfig {
     /// Where a signal goes; `None` if neither the base nor an address of its own is set.
     pub fn endpoint(&self, signal: Signal) -> Option<String> {
-        let (own, path) = match signal {
-            Signal::Traces => (&self.traces_endpoint, "/v1/traces"),
-            Signal::Metrics => (&self.metrics_endpoint, "/v1/metrics"),
-            Signal::Logs => (&self.logs_endpoint, "/v1/logs"),
-        };
-        match own {
-            Some(own) if !own.is_empty() => Some(own.as_str().to_owned()),
-            _ if self.client.endpoint.is_empty() => None,
-            _ => Some(format!("{}{path}", self.client.endpoint.as_str().trim_end_matches('/'))),
+        match self.own_endpoint(signal) {
+            Some(own) => Some(own.as_str().to_owned()),
+            None if self.client.endpoint.is_empty() => None,
+            None => Some(format!("{}/v1/{}", self.client.endpoint.as_str().trim_end_matches('/'), signal.name())),
         }
     }
 
@@ -81,7 +76,17 @@ impl OtlpHttpExporterConfig {
     }
 
     fn has_endpoint(&self) -> bool {
-        [Signal::Traces, Signal::Metrics, Signal::Logs].iter().any(|signal| self.endpoint(*signal).is_some())
+        Signal::ALL.iter().any(|signal| self.endpoint(*signal).is_some())
+    }
+
+    /// The address that a signal has of its own.
+    pub(crate) fn own_endpoint(&self, signal: Signal) -> Option<&Url> {
+        let own = match signal {
+            Signal::Traces => &self.traces_endpoint,
+            Signal::Metrics => &self.metrics_endpoint,
+            Signal::Logs => &self.logs_endpoint,
+        };
+        own.as_ref().filter(|url| !url.is_empty())
     }
 }
 

@@ -17,7 +17,7 @@ use super::reply::Reply;
 use super::unreadable::Declared;
 use crate::config::types::GrpcServerConfig;
 use crate::decode::compression::Encoding;
-use crate::model::Signal;
+use crate::model::{Signal, grpc_method};
 use crate::receive::body::{self, Gather};
 use crate::receive::connection::Phase;
 use crate::receive::counters::Transport;
@@ -144,12 +144,7 @@ fn several() -> Rejection {
 }
 
 fn method(path: &str) -> Option<Signal> {
-    match path {
-        "/opentelemetry.proto.collector.trace.v1.TraceService/Export" => Some(Signal::Traces),
-        "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export" => Some(Signal::Metrics),
-        "/opentelemetry.proto.collector.logs.v1.LogsService/Export" => Some(Signal::Logs),
-        _ => None,
-    }
+    Signal::ALL.into_iter().find(|signal| grpc_method(*signal) == path)
 }
 
 /// Plain HTTP replies to what isn't gRPC at all, as its specification asks for.
