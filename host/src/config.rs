@@ -26,8 +26,9 @@ mod tenants;
 
 use std::collections::BTreeMap;
 
+#[cfg(test)]
+pub(crate) use build::block_from_yaml;
 pub(crate) use build::plugin_files;
-pub use build::{BlockCheck, block_from_yaml};
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use id::{ComponentId, IdError, PipelineId};
 pub use plugin_block::PluginConfig;

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 use crate::model::Batch;
 
@@ -35,6 +36,9 @@ pub(crate) mod text;
 
 #[cfg(test)]
 pub(crate) mod testing;
+
+/// What is escaped in queries and forms: all but the unreserved characters of RFC 3986.
+pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A destination that batches are encoded for and sent to.
 pub trait Exporter: Send + Sync + 'static {

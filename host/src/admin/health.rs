@@ -51,11 +51,6 @@ impl Health {
         });
     }
 
-    /// Whether the process takes data.
-    pub fn is_ready(&self) -> bool {
-        self.read().ready_since.is_some()
-    }
-
     /// The answer of the health page: 200 or 503 with the collector's JSON. Degraded components stand in it, but do
     /// not make the process unhealthy: a restart would not heal them.
     pub fn page(&self, bodies: &Bodies) -> Response<Bytes> {

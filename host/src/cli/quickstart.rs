@@ -1,7 +1,7 @@
 //! What runs without `--config`: the quickstart, which needs nothing but this machine.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The configuration; it names this directory in the same way.
 const CONFIG: &str = include_str!("../../../examples/quickstart/config.yaml");
@@ -21,16 +21,12 @@ pub(super) fn prepare(environment: impl Fn(&str) -> Option<String>) -> Result<St
             data.display()
         )
     };
-    create(&data).map_err(failed)?;
+    std::fs::create_dir_all(data.join("plugins")).map_err(failed)?;
     super::say(&format!(
         "no --config: running the quickstart, which listens on loopback and writes to {}",
         data.display()
     ));
     Ok(format!("yaml:{CONFIG}"))
-}
-
-fn create(data: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(data.join("plugins"))
 }
 
 #[cfg(test)]

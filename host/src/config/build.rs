@@ -350,13 +350,11 @@ pub(crate) fn plugin_files(plugins: &PluginsConfig) -> Vec<String> {
     names
 }
 
-/// Reads one block of settings that stands alone, as tests of components need it.
-///
-/// # Errors
-/// All mistakes in it.
-pub fn block_from_yaml<T>(yaml: &str) -> Result<T, super::ConfigErrors>
+/// Reads one block of settings that stands alone.
+#[cfg(test)]
+pub(crate) fn block_from_yaml<T>(yaml: &str) -> Result<T, super::ConfigErrors>
 where
-    T: Default + Serialize + DeserializeOwned + JsonSchema + BlockCheck,
+    T: Default + Serialize + DeserializeOwned + JsonSchema + Check,
 {
     let mut report = Report::default();
     let read = match super::parse::parse(yaml, &"block".into()) {
@@ -368,12 +366,6 @@ where
     };
     read.filter(|_| report.errors.is_empty()).ok_or_else(|| report.into_errors())
 }
-
-/// Settings that `block_from_yaml` can read: those of every native component.
-#[allow(private_bounds, reason = "only the components of this crate check themselves")]
-pub trait BlockCheck: Check {}
-
-impl<T: Check> BlockCheck for T {}
 
 /// The effective settings of one kind, for printing.
 pub(super) fn printable<'a, T: Serialize + 'a>(blocks: impl Iterator<Item = (&'a ComponentId, &'a T)>) -> Value {

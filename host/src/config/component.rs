@@ -19,7 +19,7 @@ mod sigv4auth;
 
 pub use aws_prometheus_remote_write::{AwsAuthConfig, AwsPrometheusRemoteWriteConfig, Compat};
 pub use batch::BatchConfig;
-pub use debug::{DebugConfig, LogLevel, LoggingConfig, Verbosity};
+pub use debug::{DebugConfig, LoggingConfig, Verbosity};
 pub use file::{FileCompression, FileConfig, FileFormat, GroupByConfig, RotationConfig};
 pub use health_check::{CheckPipelineConfig, HealthCheckConfig, ResponseBodyConfig};
 pub use memory_limiter::MemoryLimiterConfig;

@@ -22,10 +22,8 @@ use crate::config::types::{Headers, HttpClientConfig};
 use crate::export::SetupError;
 use crate::export::echo::Secrets;
 use crate::export::sign::{SignError, Signer, SignerStatus};
-pub use compress::compress;
-pub(crate) use compress::compress_message;
-pub use connect::ConnectError;
-pub(crate) use connect::{Connector, Stream};
+pub(crate) use compress::{compress, compress_message};
+pub(crate) use connect::{ConnectError, Connector, Stream};
 pub(crate) use tls::ClientTls;
 
 mod compress;
@@ -38,16 +36,16 @@ mod tests;
 /// How often a destination may say that a request belongs elsewhere.
 const MAX_REDIRECTS: usize = 3;
 /// A reply's body beyond this is cut off unless the request asks for more: enough for any error message.
-pub const DEFAULT_MAX_REPLY_BYTES: usize = 64 * 1024;
+pub(crate) const DEFAULT_MAX_REPLY_BYTES: usize = 64 * 1024;
 /// The most of a reply's text that stands in a reason.
-pub const MAX_REASON_BYTES: usize = 1024;
+pub(crate) const MAX_REASON_BYTES: usize = 1024;
 
 /// What Sluice calls itself towards destinations.
 pub(crate) const AGENT: HeaderValue = HeaderValue::from_static(concat!("sluice/", env!("CARGO_PKG_VERSION")));
 
 /// A client with the settings of one exporter; cheap to clone. Clones share their connections.
 #[derive(Clone)]
-pub struct HttpClient {
+pub(crate) struct HttpClient {
     http: Client<Connector, Full<Bytes>>,
     connector: Connector,
     headers: HeaderMap,
@@ -66,37 +64,37 @@ pub enum Authenticator {
 
 /// A request; a clone shares the body. Whoever retries sends the same one again.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     /// The method.
-    pub method: Method,
+    pub(crate) method: Method,
     /// Where to: an absolute address.
-    pub uri: Uri,
+    pub(crate) uri: Uri,
     /// Headers besides those of the configuration, which prevail.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// The body, as it goes over the wire.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
     /// How much of the reply's body is of interest.
-    pub max_reply_bytes: usize,
+    pub(crate) max_reply_bytes: usize,
 }
 
 /// What the destination answered.
 #[derive(Clone, Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// The status. Redirects are followed on the same host, if the request is to be made again as it is.
-    pub status: StatusCode,
+    pub(crate) status: StatusCode,
     /// The headers.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// The body, up to `max_reply_bytes` of it.
-    pub body: Bytes,
+    pub(crate) body: Bytes,
     /// Whether there was more of the body.
-    pub truncated: bool,
+    pub(crate) truncated: bool,
     /// What must not be shown of it.
-    pub secrets: Secrets,
+    pub(crate) secrets: Secrets,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum SendError {
+pub(crate) enum SendError {
     /// There is no connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -117,22 +115,31 @@ impl HttpClient {
     ///
     /// # Errors
     /// If a certificate, the proxy or a header is of no use.
-    pub fn new(block: &str, settings: &HttpClientConfig, authenticator: Authenticator) -> Result<Self, SetupError> {
+    pub(crate) fn new(
+        block: &str,
+        settings: &HttpClientConfig,
+        authenticator: Authenticator,
+    ) -> Result<Self, SetupError> {
         let mut headers = static_headers(&settings.headers)?;
         // A host of the user's own can't be named in HTTP/2 beside the one that is connected to.
         let protocols: &[&str] = if headers.contains_key(HOST) { &["http/1.1"] } else { &["h2", "http/1.1"] };
         let tls = ClientTls::new(format!("{block}::tls"), &settings.tls, protocols)?;
         let connector = Connector::new(tls, settings.proxy_url.as_ref())?;
         headers.entry(USER_AGENT).or_insert(AGENT);
-        let timeout = Some(settings.timeout.get()).filter(|timeout| !timeout.is_zero());
-        Ok(Self { http: client(settings, connector.clone()), connector, headers, timeout, authenticator })
+        Ok(Self {
+            http: client(settings, connector.clone()),
+            connector,
+            headers,
+            timeout: settings.timeout.unless_zero(),
+            authenticator,
+        })
     }
 
     /// Sends a request, once.
     ///
     /// # Errors
     /// If there is no answer; any status is one.
-    pub async fn send(&self, request: Request) -> Result<Reply, SendError> {
+    pub(crate) async fn send(&self, request: Request) -> Result<Reply, SendError> {
         match self.timeout {
             None => self.follow(request).await,
             Some(timeout) => match tokio::time::timeout(timeout, self.follow(request)).await {
@@ -186,7 +193,6 @@ impl HttpClient {
 
     /// Everything that goes over the wire must be there before it is signed.
     fn complete(&self, mut request: Request) -> Request {
-        let credentials = request.uri.authority().and_then(basic_auth);
         request.uri = with_bare_authority(request.uri);
         for (name, value) in &self.headers {
             request.headers.insert(name, value.clone());
@@ -195,9 +201,6 @@ impl HttpClient {
             && let Some(host) = request.uri.authority().and_then(|a| HeaderValue::from_str(a.as_str()).ok())
         {
             request.headers.insert(HOST, host);
-        }
-        if let Some(credentials) = credentials {
-            request.headers.entry(AUTHORIZATION).or_insert(credentials);
         }
         request
     }
@@ -219,7 +222,7 @@ impl HttpClient {
 
 impl Request {
     /// A POST of a body.
-    pub fn post(uri: Uri, content_type: &'static str, body: Bytes) -> Self {
+    pub(crate) fn post(uri: Uri, content_type: &'static str, body: Bytes) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         Self { method: Method::POST, uri, headers, body, max_reply_bytes: DEFAULT_MAX_REPLY_BYTES }
@@ -227,7 +230,7 @@ impl Request {
 
     /// The request with one more header.
     #[must_use]
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
     }
@@ -240,7 +243,7 @@ impl Reply {
     }
 
     /// For how long the destination wants to be left alone: seconds or a date, as RFC 9110 section 10.2.3 has it.
-    pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
+    pub(crate) fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         let value = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
         if let Ok(seconds) = value.parse::<u32>() {
             return Some(Duration::from_secs(seconds.into()));
@@ -249,7 +252,7 @@ impl Reply {
     }
 
     /// The status and what the body says, as a reason: at most `MAX_REASON_BYTES` of text, on one line.
-    pub fn reason(&self) -> String {
+    pub(crate) fn reason(&self) -> String {
         let body = self.secrets.mask(&self.body);
         let text = String::from_utf8_lossy(&body);
         let text: Vec<&str> = text.split_whitespace().collect();
@@ -264,7 +267,7 @@ impl Reply {
 
 impl SendError {
     /// Whether the same request may succeed later.
-    pub fn is_retryable(&self) -> bool {
+    pub(crate) fn is_retryable(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Timeout(_) | Self::Interrupted(_) => true,
             Self::Sign(error) => error.is_retryable(),
@@ -336,15 +339,13 @@ fn client(settings: &HttpClientConfig, connector: Connector) -> Client<Connector
         (false, 0, 0) => usize::MAX,
         (false, 0, idle) | (false, idle, _) => idle,
     };
-    let idle_timeout = settings.idle_conn_timeout.get();
     let mut builder = Client::builder(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
         .pool_timer(TokioTimer::new())
         .pool_max_idle_per_host(per_host)
-        .pool_idle_timeout((!idle_timeout.is_zero()).then_some(idle_timeout));
-    let ping = settings.http2_read_idle_timeout.get();
-    if !ping.is_zero() {
+        .pool_idle_timeout(settings.idle_conn_timeout.unless_zero());
+    if let Some(ping) = settings.http2_read_idle_timeout.unless_zero() {
         builder
             .http2_keep_alive_interval(ping)
             .http2_keep_alive_timeout(settings.http2_ping_timeout.get())

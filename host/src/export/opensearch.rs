@@ -20,13 +20,13 @@ use std::time::{Duration, Instant, SystemTime};
 use hashbrown::DefaultHashBuilder;
 use http::header::CONTENT_ENCODING;
 use http::{Method, StatusCode, Uri};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 pub use request::BulkRequest;
 
 use super::client::{Authenticator, HttpClient, Reply, Request, compress};
 use super::divisible::{self, Divisible, again, refused};
-use super::{Again, DeadLetter, Document, Encoded, Exporter, Sent, SetupError};
+use super::{Again, DeadLetter, Document, Encoded, Exporter, RESERVED, Sent, SetupError};
 use crate::config::component::{BulkAction, MappingMode, OpenSearchConfig};
 use crate::model::Batch;
 use crate::pace::Pace;
@@ -36,8 +36,6 @@ use services::Services;
 
 /// An answer to a bulk request has about 200 bytes a document, more for failures.
 const MAX_REPLY_BYTES: usize = 64 << 20;
-/// All but the unreserved characters of RFC 3986.
-const OUTSIDE_OF_QUERY_VALUES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The exporter.
 pub struct OpenSearch {
@@ -73,7 +71,7 @@ impl OpenSearch {
         let endpoint = config.http.endpoint.as_str().trim_end_matches('/').to_owned();
         let pipeline = match config.pipeline.as_str() {
             "" => String::new(),
-            pipeline => format!("?pipeline={}", utf8_percent_encode(pipeline, OUTSIDE_OF_QUERY_VALUES)),
+            pipeline => format!("?pipeline={}", utf8_percent_encode(pipeline, RESERVED)),
         };
         let bulk = format!("{endpoint}/_bulk{pipeline}").parse();
         let bulk = bulk.map_err(|error: http::uri::InvalidUri| SetupError::new("http::endpoint", error))?;

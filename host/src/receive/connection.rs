@@ -232,11 +232,6 @@ fn fit(builder: &mut auto::Builder<TokioExecutor>, window: &Window) {
         .max_frame_size((stream / 2).clamp(MIN_FRAME_BYTES, MAX_FRAME_BYTES) as u32);
 }
 
-/// `None` for the zero that means no limit.
-pub(super) fn unless_zero(duration: Duration) -> Option<Duration> {
-    (!duration.is_zero()).then_some(duration)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,7 +23,7 @@ use self::grpc::Grpc;
 use self::http::Http;
 use self::intake::Intake;
 use self::reply::Reply;
-use super::connection::{self, Lifetime, Phase, Shared, unless_zero};
+use super::connection::{self, Lifetime, Phase, Shared};
 use super::counters::Counters;
 use super::listen::Listener;
 use super::server::{Drained, Server};
@@ -186,7 +186,7 @@ fn grpc_builder(config: &GrpcServerConfig) -> Builder {
     builder
         .http2()
         .max_concurrent_streams(streams)
-        .keep_alive_interval(unless_zero(*keepalive.time))
+        .keep_alive_interval(keepalive.time.unless_zero())
         .keep_alive_timeout(*keepalive.timeout);
     builder.http2_only()
 }
@@ -195,9 +195,9 @@ fn grpc_lifetime(config: &GrpcServerConfig) -> Lifetime {
     let keepalive = &config.keepalive.server_parameters;
     Lifetime {
         first_request: 2 * PATIENCE,
-        idle: unless_zero(*keepalive.max_connection_idle),
-        age: unless_zero(*keepalive.max_connection_age),
-        age_grace: unless_zero(*keepalive.max_connection_age_grace),
+        idle: keepalive.max_connection_idle.unless_zero(),
+        age: keepalive.max_connection_age.unless_zero(),
+        age_grace: keepalive.max_connection_age_grace.unless_zero(),
     }
 }
 
@@ -212,15 +212,15 @@ fn http_builder(config: &OtlpHttpConfig) -> Builder {
 /// What hyper waits for the headers of a request. Its clock runs from the end of the request before, so that idleness has
 /// to fit in. The headers of the first request have a limit of their own, `Lifetime::first_request`.
 fn header_timeout(server: &HttpServerConfig) -> Option<Duration> {
-    let (headers, idle) = (unless_zero(*server.read_header_timeout)?, unless_zero(*server.idle_timeout)?);
+    let (headers, idle) = (server.read_header_timeout.unless_zero()?, server.idle_timeout.unless_zero()?);
     Some(headers.max(idle))
 }
 
 fn http_lifetime(config: &OtlpHttpConfig) -> Lifetime {
     let server = &config.server;
     Lifetime {
-        first_request: unless_zero(*server.read_header_timeout).unwrap_or(2 * PATIENCE),
-        idle: unless_zero(*server.idle_timeout),
+        first_request: server.read_header_timeout.unless_zero().unwrap_or(2 * PATIENCE),
+        idle: server.idle_timeout.unless_zero(),
         age: None,
         age_grace: None,
     }

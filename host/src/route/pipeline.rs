@@ -257,11 +257,11 @@ impl Segment {
     fn measure(&self, stage: &StageReport, signal: Signal, goes_on: bool) {
         let metrics = &self.telemetry.metrics;
         let labels = &[stage.stage.as_str(), signal.name()];
-        let gone = if goes_on { stage.filtered + stage.sampled_out + stage.dropped } else { stage.rows_in };
+        let gone = if goes_on { stage.left_out.sum() } else { stage.rows_in };
         let out = stage.rows_in.saturating_sub(gone);
         metrics.processor_incoming.with_label_values(labels).inc_by(stage.rows_in);
         metrics.processor_outgoing.with_label_values(labels).inc_by(out);
-        metrics.filtered(signal, &stage.stage, stage.filtered);
+        metrics.filtered(signal, &stage.stage, stage.left_out.filtered);
         metrics.stage_edited.with_label_values(labels).inc_by(stage.edited);
         metrics.stage_calls.with_label_values(&[stage.stage.as_str(), "ok"]).inc_by(stage.calls);
         metrics.stage_calls.with_label_values(&[stage.stage.as_str(), "skipped"]).inc_by(stage.skipped);

@@ -132,22 +132,6 @@ impl Catalog {
         named.map(|(_, plugin)| plugin).ok_or_else(|| CatalogError::Unknown { name: name.to_owned(), refused })
     }
 
-    /// All plugins: those of the directory, then the built-in ones.
-    ///
-    /// # Errors
-    /// If the directory can't be read.
-    pub fn all(&self) -> Result<(Vec<Arc<Plugin>>, Vec<Refused>), CatalogError> {
-        let (mut plugins, mut refused) = (Vec::new(), Vec::new());
-        for file in self.files()? {
-            match self.load_file(&file.path) {
-                Ok(plugin) => plugins.push(plugin),
-                Err(error) => refused.push(Refused { path: file.path, error }),
-            }
-        }
-        plugins.extend(EMBEDDED.iter().filter_map(|embedded| self.built_in(embedded.name)?.ok()));
-        Ok((plugins, refused))
-    }
-
     /// What can be said of the plugin in a file, wherever it is.
     ///
     /// # Errors

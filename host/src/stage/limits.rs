@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use wasmtime::ResourceLimiter;
 
 /// Limits of one stage. They hold for each of its instances.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StageLimits {
     /// Memory of one instance, in MiB. A plugin that asks for more gets none, which mostly ends the call. Raise it if
     /// the log says that a call ran out of memory. Default 64.

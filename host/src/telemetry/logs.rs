@@ -25,8 +25,12 @@ pub fn init(config: &LogsConfig) {
     };
     let filter = EnvFilter::new(format!("{LIBRARIES},sluice={level}"));
     let (writer, problems) = writer(&config.output_paths);
-    let builder = fmt().with_env_filter(filter).with_writer(writer).with_target(false).log_internal_errors(false);
-    let builder = builder.with_ansi(config.output_paths.is_empty() && std::io::stderr().is_terminal());
+    let builder = fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .with_target(false)
+        .with_ansi(false)
+        .log_internal_errors(false);
     let started = match config.encoding {
         LogEncoding::Console => builder.try_init(),
         LogEncoding::Json => builder.json().flatten_event(true).try_init(),

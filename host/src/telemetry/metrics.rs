@@ -20,7 +20,7 @@ pub struct Metrics {
     /// Fill of the exporters' queues. The collector has a queue, and so a `data_type`, for each signal; here one queue
     /// takes all that an exporter gets.
     pub queue_size: IntGaugeVec,
-    /// Requests or bytes that fit.
+    /// Requests, items or bytes that fit.
     pub queue_capacity: IntGaugeVec,
     /// Batches that are being sent or wait to be sent again.
     pub in_flight_requests: IntGaugeVec,
@@ -35,7 +35,7 @@ pub struct Metrics {
     pub stage_calls: IntCounterVec,
     /// Seconds that a plugin took for a batch.
     pub stage_seconds: HistogramVec,
-    /// Reloads of plugins by `plugin` and `result`.
+    /// Reloads of plugins by `processor` and `result`.
     pub plugin_reloads: IntCounterVec,
     /// What plugins count themselves, by `processor` and `name`, of which a stage has 32 at most.
     pub plugin_counters: IntCounterVec,
@@ -84,9 +84,9 @@ impl<const N: usize> PerSignal<N> {
 pub enum Received {
     /// Handed to the pipelines.
     Accepted,
-    /// Refused by a pipeline: the sender was told.
+    /// Refused by a pipeline for now: the sender may try again.
     Refused,
-    /// Could not be read.
+    /// Refused by a pipeline for good.
     Failed,
 }
 

@@ -29,7 +29,7 @@ fn later_stages_see_the_rows_that_are_left() {
     let stages = vec![spec(act("drop_even")), spec(act("drop_even")), spec(act("report_seen"))];
     let outcome = chain(stages).run(batch(&[&["a", "b"], &["c"], &["d", "e", "f", "g", "h"]]));
     let rows: Vec<(u64, u64, u64)> =
-        outcome.stages.iter().map(|stage| (stage.rows_in, stage.filtered, stage.edited)).collect();
+        outcome.stages.iter().map(|stage| (stage.rows_in, stage.left_out.filtered, stage.edited)).collect();
     assert_eq!(rows, [(8, 4, 0), (4, 2, 0), (2, 0, 2)]);
     assert_eq!(texts(&only(outcome)), ["0/2 d of the resource", "1/2 h of the resource"]);
 }
@@ -135,7 +135,7 @@ fn edits_of_every_kind_reach_every_level() {
 fn drops_whole_batches_row_by_row() {
     let outcome = chain(vec![spec(json!({ "act": "drop_value", "value": "a" })), spec(act("panic"))]);
     let outcome = outcome.run(batch(&[&["a", "a"]]));
-    assert_eq!(outcome.stages[0].filtered, 2);
+    assert_eq!(outcome.stages[0].left_out.filtered, 2);
     assert_eq!((outcome.stages[1].rows_in, outcome.stages[1].failures.len()), (0, 0), "nothing is left to call for");
     assert!(outcome.result.expect("accepted").is_empty());
 }
@@ -165,7 +165,7 @@ fn splits_by_tenant_whatever_later_stages_do() {
     let replace = json!({ "act": "replace", "writes": "everything" });
     // What replaces whole requests gets each tenant's on its own.
     let replaced = chain(vec![spec(act("partition")), spec(replace)]).run(rows);
-    assert_eq!(replaced.stages[1].filtered, 2);
+    assert_eq!(replaced.stages[1].left_out.filtered, 2);
     assert_eq!(tenants(replaced), expected(&[("x", &["x"]), ("y", &["y"]), ("z", &["z"])]));
 }
 
@@ -185,7 +185,7 @@ fn one_tenant_has_all_rows_whatever_later_stages_do() {
         let case = format!("{stages:?}");
         let outcome = chain(stages.into_iter().map(spec).collect()).run(rows.clone());
         let report = outcome.stages.get(1).unwrap_or(&outcome.stages[0]);
-        assert_eq!((report.rows_in, report.filtered), (rows_in, filtered), "{case}");
+        assert_eq!((report.rows_in, report.left_out.filtered), (rows_in, filtered), "{case}");
         let texts = texts.into_iter().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(tenants(outcome), [("acme".to_owned(), texts)], "{case}");
     }
@@ -207,7 +207,7 @@ fn a_replacement_takes_the_place_of_the_whole_request() {
         let case = format!("{stages:?}");
         let outcome = chain(stages.into_iter().map(spec).collect()).run(batch(&[&["a", "b"], &["c", "d", "e"]]));
         let report = &outcome.stages[position];
-        assert_eq!((report.rows_in, report.filtered), rows, "{case}");
+        assert_eq!((report.rows_in, report.left_out.filtered), rows, "{case}");
         let replaced = only(outcome);
         assert_eq!(texts(&replaced), expected, "{case}");
         assert_eq!(replaced.items, expected.len() as u64, "{case}");
@@ -274,7 +274,7 @@ fn cuts_what_is_larger_than_a_call_takes_and_joins_it_again() {
         let limits = StageLimits { rows: limit, ..spec(act("nothing")).limits };
         let stage = StageSpec { limits, ..spec(json!({ "act": "drop_value", "value": "7" })) };
         let outcome = chain(vec![stage]).run(batch(&[&rows]));
-        assert_eq!((outcome.stages[0].calls, outcome.stages[0].filtered), (calls, 1), "at most {limit} rows");
+        assert_eq!((outcome.stages[0].calls, outcome.stages[0].left_out.filtered), (calls, 1), "at most {limit} rows");
         let passed = only(outcome);
         assert_eq!((texts(&passed).join(""), passed.items), ("012345689".to_owned(), 9));
     }
@@ -342,12 +342,12 @@ fn tries_once_more_on_a_fresh_instance() {
 fn a_failed_stage_follows_its_policy() {
     let rows = || batch(&[&["a", "b"]]);
     let passed = one(act("fail"), OnError::Pass).run(rows());
-    assert_eq!((passed.stages[0].failures.len(), passed.stages[0].dropped), (2, 0));
+    assert_eq!((passed.stages[0].failures.len(), passed.stages[0].left_out.dropped), (2, 0));
     assert_eq!(passed.stages[0].failures[1].policy, Some(OnError::Pass));
     assert_eq!(only(passed).bytes, rows().bytes);
 
     let dropped = one(act("fail"), OnError::Drop).run(rows());
-    assert_eq!((dropped.stages[0].dropped, dropped.stages[0].filtered), (2, 0));
+    assert_eq!((dropped.stages[0].left_out.dropped, dropped.stages[0].left_out.filtered), (2, 0));
     assert!(dropped.result.expect("accepted").is_empty());
 
     let rejected = one(act("fail"), OnError::Reject).run(rows());

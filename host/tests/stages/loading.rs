@@ -27,7 +27,7 @@ fn works_without_a_pool_where_the_address_space_has_no_room_for_one() {
     let catalog = Catalog::new(engine.expect("an engine"), Some(directory.path().to_owned()));
     let chain = Chain::new(&catalog, Signal::Logs, vec![spec(act("drop_even"))]).expect("a chain");
     let outcome = chain.run(super::kit::batch(&[&["a", "b", "c"]]));
-    assert_eq!((outcome.stages[0].rows_in, outcome.stages[0].filtered), (3, 2));
+    assert_eq!((outcome.stages[0].rows_in, outcome.stages[0].left_out.filtered), (3, 2));
     assert!(outcome.result.is_ok());
 }
 

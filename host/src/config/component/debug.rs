@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Check;
 use crate::config::error::Findings;
+use crate::config::service::LogLevel;
 
 /// How much is written of each batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -63,32 +64,12 @@ impl Check for DebugConfig {
     }
 }
 
-/// Levels of the exporter `logging`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(extend("x-ignore-case" = true))]
-pub enum LogLevel {
-    /// Means `detailed`.
-    Debug,
-    /// Means `normal`.
-    Info,
-    /// Means `basic`.
-    Warn,
-    /// Means `basic`.
-    Error,
-    /// Means `basic`.
-    DPanic,
-    /// Means `basic`.
-    Panic,
-    /// Means `basic`.
-    Fatal,
-}
-
 /// Settings of the exporter `logging`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct LoggingConfig {
-    /// How much is written. Default: info. Not together with `verbosity`.
+    /// How much is written: debug means `detailed`, info `normal`, and all above `basic`. Default: info. Not together with
+    /// `verbosity`.
     pub loglevel: Option<LogLevel>,
     /// As in `debug`. Default: normal. Not together with `loglevel`.
     pub verbosity: Option<Verbosity>,

@@ -60,6 +60,11 @@ impl Duration {
         Self(std::time::Duration::from_nanos(nanoseconds))
     }
 
+    /// None for the zero that means no limit.
+    pub fn unless_zero(self) -> Option<std::time::Duration> {
+        Some(self.0).filter(|duration| !duration.is_zero())
+    }
+
     /// The standard library's duration.
     pub const fn get(self) -> std::time::Duration {
         self.0

@@ -40,11 +40,6 @@ impl ByteSize {
         Self(bytes)
     }
 
-    /// So many times 1024 bytes.
-    pub const fn from_kib(kib: u64) -> Self {
-        Self(kib << 10)
-    }
-
     /// So many times 1,048,576 bytes.
     pub const fn from_mib(mib: u64) -> Self {
         Self(mib << 20)
@@ -53,11 +48,6 @@ impl ByteSize {
     /// How many bytes.
     pub const fn bytes(self) -> u64 {
         self.0
-    }
-
-    /// How many bytes, at most what this machine can address.
-    pub fn as_usize(self) -> usize {
-        usize::try_from(self.0).unwrap_or(usize::MAX)
     }
 }
 

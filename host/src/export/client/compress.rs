@@ -12,7 +12,7 @@ const ZSTD_LEVEL: i32 = 3;
 
 /// Compresses a body for HTTP; returns it with the value of `Content-Encoding`, if it has one. What could not be
 /// compressed, which does not happen in memory, would go as it is.
-pub fn compress(compression: Compression, body: Bytes) -> (Bytes, Option<HeaderValue>) {
+pub(crate) fn compress(compression: Compression, body: Bytes) -> (Bytes, Option<HeaderValue>) {
     let compressed = match compression {
         Compression::None => return (body, None),
         Compression::Gzip => gzip(&body),

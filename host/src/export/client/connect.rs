@@ -34,7 +34,7 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 /// Why there is no connection.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct ConnectError(pub(super) String);
+pub(crate) struct ConnectError(pub(super) String);
 
 impl From<TlsError> for ConnectError {
     fn from(error: TlsError) -> Self {

@@ -21,8 +21,7 @@ pub(super) fn service_name(around: &Surroundings<'_>) -> String {
 
 /// Writes a span. Values of tags are texts whatever their type: Jaeger 1 reads nothing else, and Jaeger 2 reads both.
 pub(super) fn span(out: &mut Vec<u8>, span: &Span<'_>, around: &Surroundings<'_>, service: &str) {
-    let mut writer = Writer { json: Json::new(out) };
-    let json = &mut writer.json;
+    let json = &mut Json::new(out);
     json.begin_object();
     json.key("traceID");
     json.hex(span.trace_id());
@@ -44,19 +43,18 @@ pub(super) fn span(out: &mut Vec<u8>, span: &Span<'_>, around: &Surroundings<'_>
     json.unsigned(micros / 1000);
     json.key("duration");
     json.unsigned(span.end_time_unix_nano().saturating_sub(span.start_time_unix_nano()) / 1000);
-    writer.tags(span, around);
-    writer.logs(span);
-    let json = &mut writer.json;
+    tags(json, span, around);
+    logs(json, span);
     json.key("process");
     json.begin_object();
     json.key("serviceName");
     json.text(service);
     json.key("tags");
     json.begin_array();
-    around.resource.attributes().filter(|a| a.key() != "service.name").for_each(|tag| writer.tag(&tag));
-    writer.json.end_array();
-    writer.json.end_object();
-    writer.json.end_object();
+    around.resource.attributes().filter(|a| a.key() != "service.name").for_each(|attribute| tag(json, &attribute));
+    json.end_array();
+    json.end_object();
+    json.end_object();
 }
 
 /// Writes which operation a service has.
@@ -153,83 +151,77 @@ fn reference(json: &mut Json<'_>, kind: &str, trace_id: &[u8], span_id: &[u8]) {
     json.end_object();
 }
 
-struct Writer<'a> {
-    json: Json<'a>,
+fn tags(json: &mut Json<'_>, span: &Span<'_>, around: &Surroundings<'_>) {
+    json.key("tags");
+    json.begin_array();
+    for (key, value) in [("otel.scope.name", around.scope.name()), ("otel.scope.version", around.scope.version())] {
+        if !value.is_empty() {
+            text(json, key, value);
+        }
+    }
+    span.attributes().for_each(|attribute| tag(json, &attribute));
+    if let Some(kind) = kind(span.kind()) {
+        text(json, "span.kind", kind);
+    }
+    match span.status().code() {
+        1 => text(json, "otel.status_code", "OK"),
+        2 => head(json, "error", "bool", |json| json.text("true")),
+        _ => {}
+    }
+    if !span.status().message().is_empty() {
+        text(json, "otel.status_description", span.status().message());
+    }
+    if !span.trace_state().is_empty() {
+        text(json, "w3c.tracestate", span.trace_state());
+    }
+    json.end_array();
 }
 
-impl Writer<'_> {
-    fn tags(&mut self, span: &Span<'_>, around: &Surroundings<'_>) {
-        self.json.key("tags");
-        self.json.begin_array();
-        for (key, value) in [("otel.scope.name", around.scope.name()), ("otel.scope.version", around.scope.version())] {
-            if !value.is_empty() {
-                self.text(key, value);
-            }
+fn logs(json: &mut Json<'_>, span: &Span<'_>) {
+    json.key("logs");
+    json.begin_array();
+    for event in span.events() {
+        json.begin_object();
+        json.key("timestamp");
+        json.unsigned(event.time_unix_nano() / 1000);
+        json.key("fields");
+        json.begin_array();
+        if !event.name().is_empty() && event.attributes().all(|attribute| attribute.key() != "event") {
+            text(json, "event", event.name());
         }
-        span.attributes().for_each(|tag| self.tag(&tag));
-        if let Some(kind) = kind(span.kind()) {
-            self.text("span.kind", kind);
-        }
-        match span.status().code() {
-            1 => self.text("otel.status_code", "OK"),
-            2 => self.head("error", "bool", |json| json.text("true")),
-            _ => {}
-        }
-        if !span.status().message().is_empty() {
-            self.text("otel.status_description", span.status().message());
-        }
-        if !span.trace_state().is_empty() {
-            self.text("w3c.tracestate", span.trace_state());
-        }
-        self.json.end_array();
+        event.attributes().for_each(|field| tag(json, &field));
+        json.end_array();
+        json.end_object();
     }
+    json.end_array();
+}
 
-    fn logs(&mut self, span: &Span<'_>) {
-        self.json.key("logs");
-        self.json.begin_array();
-        for event in span.events() {
-            self.json.begin_object();
-            self.json.key("timestamp");
-            self.json.unsigned(event.time_unix_nano() / 1000);
-            self.json.key("fields");
-            self.json.begin_array();
-            if !event.name().is_empty() && event.attributes().all(|attribute| attribute.key() != "event") {
-                self.text("event", event.name());
-            }
-            event.attributes().for_each(|field| self.tag(&field));
-            self.json.end_array();
-            self.json.end_object();
-        }
-        self.json.end_array();
-    }
+fn text(json: &mut Json<'_>, key: &str, value: &str) {
+    head(json, key, "string", |json| json.text(value));
+}
 
-    fn text(&mut self, key: &str, value: &str) {
-        self.head(key, "string", |json| json.text(value));
-    }
+fn tag(json: &mut Json<'_>, tag: &KeyValue<'_>) {
+    let key = tag.key();
+    let value = tag.value();
+    let kind = match value {
+        Value::Boolean(_) => "bool",
+        Value::Integer(_) => "int64",
+        Value::Double(_) => "float64",
+        Value::Bytes(bytes) => return head(json, key, "binary", |json| json.hex(bytes)),
+        Value::Text(_) | Value::Empty | Value::Array(_) | Value::Map(_) => "string",
+    };
+    head(json, key, kind, |json| json.text(&as_string(value)));
+}
 
-    fn tag(&mut self, tag: &KeyValue<'_>) {
-        let key = tag.key();
-        let value = tag.value();
-        let kind = match value {
-            Value::Boolean(_) => "bool",
-            Value::Integer(_) => "int64",
-            Value::Double(_) => "float64",
-            Value::Bytes(bytes) => return self.head(key, "binary", |json| json.hex(bytes)),
-            Value::Text(_) | Value::Empty | Value::Array(_) | Value::Map(_) => "string",
-        };
-        self.head(key, kind, |json| json.text(&as_string(value)));
-    }
-
-    fn head(&mut self, key: &str, kind: &str, value: impl FnOnce(&mut Json<'_>)) {
-        self.json.begin_object();
-        self.json.key("key");
-        self.json.text(key);
-        self.json.key("type");
-        self.json.text(kind);
-        self.json.key("value");
-        value(&mut self.json);
-        self.json.end_object();
-    }
+fn head(json: &mut Json<'_>, key: &str, kind: &str, value: impl FnOnce(&mut Json<'_>)) {
+    json.begin_object();
+    json.key("key");
+    json.text(key);
+    json.key("type");
+    json.text(kind);
+    json.key("value");
+    value(json);
+    json.end_object();
 }
 
 fn kind(kind: i32) -> Option<&'static str> {

@@ -435,7 +435,7 @@ fn requests_stay_within_the_limit_and_lose_nothing() {
         config.mapping.mode = mode;
         let whole = exporter(&config).encode(&batch, 0);
         assert_eq!(whole.next, None);
-        config.max_bulk_size = crate::config::types::ByteSize::from_kib(4);
+        config.max_bulk_size = "4KiB".parse().expect("a size");
         let requests = steps(&exporter(&config), &batch);
         assert!(requests.len() > 10, "{mode:?}: {} requests", requests.len());
         assert!(requests.iter().all(|request| request.body.len() <= 4096), "{mode:?}");
@@ -466,7 +466,7 @@ fn a_document_that_is_larger_than_a_request_goes_with_those_of_its_services() {
     let batch = batch(Signal::Traces, from_json(Signal::Traces, &json));
     let mut config = config();
     config.mapping.mode = MappingMode::Jaeger;
-    config.max_bulk_size = crate::config::types::ByteSize::from_kib(4);
+    config.max_bulk_size = "4KiB".parse().expect("a size");
     let items: Vec<u64> = steps(&exporter(&config), &batch).iter().map(BulkRequest::items).collect();
     assert_eq!(items, [1, 1, 1, 1]);
 }
@@ -557,7 +557,7 @@ fn records_that_no_document_is_made_of_are_dropped_once() {
     let batch = batch(Signal::Logs, from_json(Signal::Logs, &json));
     let mut config = config();
     config.mapping.mode = MappingMode::Bodymap;
-    config.max_bulk_size = crate::config::types::ByteSize::from_kib(1);
+    config.max_bulk_size = "1KiB".parse().expect("a size");
     let exporter = exporter(&config);
     let (mut from, mut steps, mut written, mut dropped) = (Some(0), 0, 0, 0);
     while let Some(begin) = from {

@@ -120,7 +120,7 @@ impl Channel {
         builder.timer(TokioTimer::new()).max_send_buf_size(MAX_SEND_BUFFER_BYTES);
         if let Some(keepalive) = &self.keepalive {
             builder
-                .keep_alive_interval(Some(keepalive.time.get()).filter(|time| !time.is_zero()))
+                .keep_alive_interval(keepalive.time.unless_zero())
                 .keep_alive_timeout(keepalive.timeout.get())
                 .keep_alive_while_idle(keepalive.permit_without_stream);
         }

@@ -19,11 +19,12 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::timeout::TimeoutConfig;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use super::Source;
 use crate::config::component::{AssumeRoleConfig, SigV4AuthConfig};
 use crate::config::types::{REDACTED, given};
+use crate::export::RESERVED;
 use crate::export::client::{error_chain, shorten};
 use crate::export::echo::SHORTEST_SECRET;
 
@@ -32,8 +33,6 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Web identity tokens are some 1 to 2 KiB; a file beyond this is something else.
 const MAX_TOKEN_BYTES: u64 = 64 * 1024;
-/// What the body of a request to STS has encoded.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Makes a source that asks the whole chain anew each time, so that changed files and variables are seen.
 pub(super) fn source(settings: &SigV4AuthConfig) -> Source {
@@ -132,7 +131,7 @@ impl Hidden {
     fn new<'a>(texts: impl IntoIterator<Item = Option<&'a str>>) -> Self {
         let texts = texts.into_iter().flatten().filter(|text| text.len() >= SHORTEST_SECRET);
         let mut hidden: Vec<String> =
-            texts.flat_map(|text| [text.to_owned(), utf8_percent_encode(text, ENCODED).to_string()]).collect();
+            texts.flat_map(|text| [text.to_owned(), utf8_percent_encode(text, RESERVED).to_string()]).collect();
         // One may begin like another one.
         hidden.sort_by_key(|text| std::cmp::Reverse(text.len()));
         Self(hidden)

@@ -26,7 +26,7 @@ use crate::decode::otlp_json;
 use crate::limits::Permit;
 use crate::model::Signal;
 use crate::receive::body::{self, Gather};
-use crate::receive::connection::{Phase, unless_zero};
+use crate::receive::connection::Phase;
 use crate::receive::counters::Transport;
 use crate::receive::rejection::Rejection;
 
@@ -82,7 +82,7 @@ impl Http {
                 0 => 20 << 20,
                 bytes => bytes,
             },
-            read_timeout: unless_zero(*server.read_timeout),
+            read_timeout: server.read_timeout.unless_zero(),
             encodings: server.compression_algorithms.as_ref().map(encodings),
             extra: server.response_headers.iter().filter_map(header).collect(),
         }

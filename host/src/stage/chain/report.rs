@@ -51,12 +51,8 @@ pub struct StageReport {
     pub stage: String,
     /// Rows that came in.
     pub rows_in: u64,
-    /// Rows that the plugin did not want.
-    pub filtered: u64,
-    /// Rows that the plugin left out of a sample.
-    pub sampled_out: u64,
-    /// Rows that were dropped because the call failed and the policy says so.
-    pub dropped: u64,
+    /// Rows that did not come out.
+    pub left_out: LeftOut,
     /// Values that the plugin changed.
     pub edited: u64,
     /// Calls that came back with an answer.

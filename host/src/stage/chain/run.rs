@@ -275,9 +275,7 @@ impl<'a> Run<'a> {
                 Some(Drops::Sampled) => LeftOut { sampled_out: rows, ..LeftOut::default() },
                 None => LeftOut { dropped: rows, ..LeftOut::default() },
             };
-            report.filtered += left_out.filtered;
-            report.sampled_out += left_out.sampled_out;
-            report.dropped += left_out.dropped;
+            report.left_out.add(left_out);
             self.left_out.entry(tenant).or_default().add(left_out);
         }
     }
