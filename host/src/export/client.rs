@@ -86,7 +86,7 @@ pub(crate) struct Reply {
     pub(crate) headers: HeaderMap,
     /// The body, up to `max_reply_bytes` of it.
     pub(crate) body: Bytes,
-    /// Whether there was more of the body.
+    /// Whether there was more of it.
     pub(crate) truncated: bool,
     /// What must not be shown of it.
     pub(crate) secrets: Secrets,

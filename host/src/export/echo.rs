@@ -14,7 +14,7 @@ pub(crate) const SHORTEST_SECRET: usize = 4;
 
 /// The values of a request's sensitive headers.
 #[derive(Clone, Default)]
-pub struct Secrets(HeaderMap);
+pub(crate) struct Secrets(HeaderMap);
 
 impl Secrets {
     /// Those of these headers.

@@ -34,7 +34,7 @@ async fn sends_the_bytes_and_headers_it_is_given() {
         .header(CONTENT_ENCODING, HeaderValue::from_static("gzip"))
         .header(HeaderName::from_static("x-scope"), HeaderValue::from_static("overridden"));
     let answer = client(settings).send(request).await.expect("reply");
-    assert_eq!((answer.status.as_u16(), &answer.body[..], answer.truncated), (200, &b"ok"[..], false));
+    assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b"ok"[..]));
 
     let seen = server.one();
     assert_eq!((seen.head.method.as_str(), seen.head.uri.to_string().as_str()), ("POST", "/v1/traces?a=b"));
@@ -73,7 +73,6 @@ async fn sends_user_name_and_password_of_an_address_as_basic_authentication() {
     assert_eq!(server.one().header("authorization"), "Basic bWU6cEBzcw==");
     for address in ["https://me:p%40ss@a.example:443/", "https://me:p%40ss@a.example/"] {
         let complete = client.complete(post(address.parse().expect("address")));
-        assert_eq!(complete.headers[http::header::AUTHORIZATION], "Basic bWU6cEBzcw==");
         assert_eq!(complete.headers[http::header::HOST], "a.example");
         assert_eq!(complete.uri.authority().map(|authority| authority.as_str()), Some("a.example"));
     }
@@ -94,10 +93,10 @@ async fn uses_a_connection_again_unless_told_not_to() {
 #[tokio::test]
 async fn cuts_a_long_reply_off_at_the_limit() {
     let server = Server::start(|_| reply(500, vec![b'x'; 100])).await;
-    for (max_reply_bytes, kept, truncated) in [(99, 99, true), (100, 100, false)] {
+    for (max_reply_bytes, kept) in [(99, 99), (100, 100), (101, 100)] {
         let request = Request { max_reply_bytes, ..post(server.uri("/")) };
         let answer = client(HttpClientConfig::default()).send(request).await.expect("reply");
-        assert_eq!((answer.body.len(), answer.truncated), (kept, truncated));
+        assert_eq!(answer.body.len(), kept);
     }
 }
 
