@@ -502,3 +502,39 @@ fn jaeger_shows_services_operations_and_the_whole_trace() -> Result<()> {
     }
     Ok(())
 }
+
+/// Jaeger shows none of the traces that it found if it can't read one document among them.
+#[test]
+fn jaeger_shows_what_is_beside_spans_with_odd_ids_and_values() -> Result<()> {
+    let Some(opensearch) = parts::opensearch()? else { return Ok(()) };
+    let sluice = start_with(CONFIG, &opensearch, &["mapping: {mode: jaeger}"])?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_nanos() as u64;
+    let span = |trace_id: &[u8], name: &str| Span {
+        trace_id: trace_id.to_vec(),
+        span_id: 7u64.to_be_bytes().into(),
+        name: name.into(),
+        start_time_unix_nano: now,
+        end_time_unix_nano: now + 1_000_000,
+        ..Default::default()
+    };
+    let of_64_bits = [[0; 8], 0xb3_u64.to_be_bytes()].concat();
+    let linked = Span { links: vec![link([0; 16], 0, Vec::new())], ..span(&[1; 16], "linked to nothing") };
+    let nameless = Span { span_id: Vec::new(), ..span(&[2; 16], "without an id") };
+    let not_a_number =
+        [attribute("nan", Any::DoubleValue(f64::NAN)), attribute("inf", Any::DoubleValue(f64::INFINITY))];
+    let odd_values = Span { attributes: not_a_number.into(), flags: u32::MAX, ..span(&[3; 16], "odd values") };
+    let spans = vec![linked, nameless, odd_values, span(&[], "of no trace"), span(&of_64_bits, "of 64 bits")];
+    deliver(&sluice, &opensearch, "traces", &traces(vec![("odd", spans), ("", vec![span(&[4; 16], "of nobody")])]))?;
+    let Some(jaeger) = parts::jaeger(&opensearch, "")? else { return Ok(()) };
+
+    let found = |path: &str| Ok::<_, anyhow::Error>(ask(&jaeger, path)?.as_array().map_or(0, Vec::len));
+    assert_eq!(sorted(&ask(&jaeger, "/api/services")?), ["empty-service-name", "odd"]);
+    assert_eq!(found("/api/traces?service=odd&lookback=1h&limit=20")?, 5);
+    assert_eq!(found("/api/traces?service=empty-service-name&lookback=1h&limit=20")?, 1);
+    for id in ["00000000000000b3", "000000000000000000000000000000b3", &"01".repeat(16), &"03".repeat(16)] {
+        assert_eq!(found(&format!("/api/traces/{id}"))?, 1, "{id}");
+    }
+    assert_eq!(sluice.ledger("exported")?, 6);
+    sluice.stop()?;
+    Ok(())
+}

@@ -314,7 +314,7 @@ impl Bulk<'_> {
         sources.iter_mut().zip(&spans).for_each(|(source, span)| *source = &span.source);
         let hashes = if self.encoder.ids { jaeger::fnv1a_64_of_each(sources) } else { [0; jaeger::LANES] };
         for (span, hash) in spans.iter().zip(hashes) {
-            let id = self.encoder.ids.then(|| jaeger::span_id(&span.trace_and_span, hash));
+            let id = self.encoder.ids.then(|| jaeger::document_id(&span.trace_and_span, hash));
             if self.next.is_some_and(|next| next <= span.number) {
                 break;
             }

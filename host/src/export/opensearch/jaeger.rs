@@ -1,22 +1,29 @@
 //! Jaeger's documents: spans, and which services have which operations.
 
+use std::borrow::Cow;
+
 use sluice_wire::view::{KeyValue, Link, Span, Value};
 
 use super::json::{Json, put_hex};
 use super::ss4o::Surroundings;
 use crate::export::text::as_string;
 
-/// What a span without any resource is filed under.
-const NO_SERVICE: &str = "OTLPResourceNoServiceName";
+/// The bits of a span's flags that are the trace's; Jaeger's index takes no number of 32 bits.
+const TRACE_FLAGS: u32 = 0xff;
+/// What a span without any resource is filed under, as by the receiver of Jaeger's collector.
+const NO_RESOURCE: &str = "OTLPResourceNoServiceName";
+/// What one whose resource names no service is filed under, as by the collector's sanitizer: Jaeger asks for no empty name.
+const NO_SERVICE: &str = "empty-service-name";
 
 /// The service that a resource belongs to.
 pub(super) fn service_name(around: &Surroundings<'_>) -> String {
     let mut attributes = around.resource.attributes().peekable();
     if attributes.peek().is_none() {
-        return NO_SERVICE.into();
+        return NO_RESOURCE.into();
     }
     let name = attributes.find(|attribute| attribute.key() == "service.name");
-    name.map_or_else(String::new, |attribute| as_string(attribute.value()).into_owned())
+    let name = name.map(|attribute| as_string(attribute.value())).filter(|name| !name.is_empty());
+    name.map_or_else(|| NO_SERVICE.into(), Cow::into_owned)
 }
 
 /// Writes a span. Values of tags are texts whatever their type: Jaeger 1 reads nothing else, and Jaeger 2 reads both.
@@ -24,15 +31,15 @@ pub(super) fn span(out: &mut Vec<u8>, span: &Span<'_>, around: &Surroundings<'_>
     let json = &mut Json::new(out);
     json.begin_object();
     json.key("traceID");
-    json.hex(span.trace_id());
+    trace_id(json, span.trace_id());
     json.key("spanID");
-    json.hex(span.span_id());
+    span_id(json, span.span_id());
     if !span.parent_span_id().is_empty() {
         json.key("parentSpanID");
         json.hex(span.parent_span_id());
     }
     json.key("flags");
-    json.unsigned(span.flags().into());
+    json.unsigned((span.flags() & TRACE_FLAGS).into());
     json.key("operationName");
     json.text(span.name());
     references(json, span);
@@ -68,8 +75,22 @@ pub(super) fn service(out: &mut Vec<u8>, service: &str, operation: &str) {
     json.end_object();
 }
 
+/// A trace's id by which Jaeger finds it: of 16 digits where the rest are zeros. One bad id would keep it from showing any
+/// of the traces that it found, so a missing one is zero.
+fn trace_id(json: &mut Json<'_>, id: &[u8]) {
+    match id {
+        [] => json.hex(&[0; 8]),
+        [0, 0, 0, 0, 0, 0, 0, 0, low @ ..] => json.hex(low),
+        _ => json.hex(id),
+    }
+}
+
+fn span_id(json: &mut Json<'_>, id: &[u8]) {
+    json.hex(if id.is_empty() { &[0; 8] } else { id });
+}
+
 /// The id of a span's document: trace, span and a hash of the document, so that the same span has the same id.
-pub(super) fn span_id(span: &[u8], document_hash: u64) -> String {
+pub(super) fn document_id(span: &[u8], document_hash: u64) -> String {
     format!("{}_{document_hash:x}", String::from_utf8_lossy(span))
 }
 
@@ -117,7 +138,7 @@ pub(super) fn fnv1a_64_of_each(texts: [&[u8]; LANES]) -> [u64; LANES] {
 /// How many documents are hashed side by side.
 pub(super) const LANES: usize = 4;
 
-/// The parent comes first; a link to it only says what kind of parent it is.
+/// The parent comes first; a link to it only says what kind of parent it is. A link without ids leads nowhere.
 fn references(json: &mut Json<'_>, span: &Span<'_>) {
     let has_parent = !span.parent_span_id().is_empty();
     let is_parent =
@@ -128,7 +149,7 @@ fn references(json: &mut Json<'_>, span: &Span<'_>) {
         let kind = span.links().find(is_parent).map_or("CHILD_OF", |link| reference_kind(&link));
         reference(json, kind, span.trace_id(), span.parent_span_id());
     }
-    for link in span.links().filter(|link| !is_parent(link)) {
+    for link in span.links().filter(|link| !link.trace_id().is_empty() && !is_parent(link)) {
         reference(json, reference_kind(&link), link.trace_id(), link.span_id());
     }
     json.end_array();
@@ -140,14 +161,14 @@ fn reference_kind(link: &Link<'_>) -> &'static str {
     if is_child { "CHILD_OF" } else { "FOLLOWS_FROM" }
 }
 
-fn reference(json: &mut Json<'_>, kind: &str, trace_id: &[u8], span_id: &[u8]) {
+fn reference(json: &mut Json<'_>, kind: &str, trace: &[u8], span: &[u8]) {
     json.begin_object();
     json.key("refType");
     json.text(kind);
     json.key("traceID");
-    json.hex(trace_id);
+    trace_id(json, trace);
     json.key("spanID");
-    json.hex(span_id);
+    span_id(json, span);
     json.end_object();
 }
 
@@ -206,9 +227,10 @@ fn tag(json: &mut Json<'_>, tag: &KeyValue<'_>) {
     let kind = match value {
         Value::Boolean(_) => "bool",
         Value::Integer(_) => "int64",
-        Value::Double(_) => "float64",
+        // JSON has no other numbers, so Jaeger could not answer with them.
+        Value::Double(number) if number.is_finite() => "float64",
         Value::Bytes(bytes) => return head(json, key, "binary", |json| json.hex(bytes)),
-        Value::Text(_) | Value::Empty | Value::Array(_) | Value::Map(_) => "string",
+        Value::Double(_) | Value::Text(_) | Value::Empty | Value::Array(_) | Value::Map(_) => "string",
     };
     head(json, key, kind, |json| json.text(&as_string(value)));
 }

@@ -217,8 +217,9 @@ fn the_first_of_several_values_names_an_index_a_service_and_the_kind_of_a_refere
     let of = |key: &str, values: [&str; 2]| {
         values.map(|value| format!(r#"{{"key":"{key}","value":{{"stringValue":"{value}"}}}}"#)).join(",")
     };
+    let trace = "01".repeat(16);
     let spans = format!(
-        r#"{{"resourceSpans":[{{"resource":{{"attributes":[{}]}},"scopeSpans":[{{"spans":[{{"links":[{{"attributes":[{}]}}]}}]}}]}}]}}"#,
+        r#"{{"resourceSpans":[{{"resource":{{"attributes":[{}]}},"scopeSpans":[{{"spans":[{{"links":[{{"traceId":"{trace}","attributes":[{}]}}]}}]}}]}}]}}"#,
         of("service.name", ["shop", "mine"]),
         of("opentracing.ref_type", ["follows_from", "child_of"]),
     );
@@ -306,6 +307,50 @@ fn writes_the_documents_that_jaegers_own_writer_writes() {
     assert!(id.starts_with("00000000000000010000000000000000_0000000000000002_"), "{id}");
     assert_eq!(service_action["index"]["_index"], "prod-jaeger-service-2017-01-26");
     assert_eq!(*service, json!({"serviceName": "service-x", "operationName": "test-general-conversion"}));
+}
+
+/// One document that Jaeger can't read keeps it from showing any of the traces that it found.
+#[test]
+fn writes_no_document_that_jaeger_cannot_read() {
+    let mut config = config();
+    config.mapping.mode = MappingMode::Jaeger;
+    let document = |resource: &str, span: &str| {
+        let json = format!(r#"{{"resourceSpans":[{{"resource":{resource},"scopeSpans":[{{"spans":[{span}]}}]}}]}}"#);
+        encode(&config, Signal::Traces, from_json(Signal::Traces, &json)).remove(1).1
+    };
+    let missing = document("{}", r#"{"name":"a","parentSpanId":"00000000000000a1","links":[{}]}"#);
+    assert_eq!((&missing["traceID"], &missing["spanID"]), (&json!("0".repeat(16)), &json!("0".repeat(16))));
+    let parent = json!({"refType": "CHILD_OF", "traceID": "0".repeat(16), "spanID": "00000000000000a1"});
+    assert_eq!(missing["references"], json!([parent]));
+
+    // As Jaeger's own writer has them, and its reader asks for them.
+    let (short, low) = ("0000000000000000000000000000000b", "000000000000000b");
+    let of_64_bits = document(
+        "{}",
+        &format!(r#"{{"traceId":"{short}","spanId":"{low}","flags":2147483905,"links":[{{"traceId":"{short}"}}]}}"#),
+    );
+    assert_eq!((&of_64_bits["traceID"], &of_64_bits["flags"]), (&json!(low), &json!(1)));
+    let linked = json!({"refType": "FOLLOWS_FROM", "traceID": low, "spanID": "0".repeat(16)});
+    assert_eq!(of_64_bits["references"], json!([linked]));
+
+    let value = |double: &str| format!(r#"{{"attributes":[{{"key":"k","value":{{"doubleValue":{double}}}}}]}}"#);
+    for (double, kind, text) in
+        [("0.5", "float64", "0.5"), ("\"NaN\"", "string", "NaN"), ("\"-Infinity\"", "string", "-Infinity")]
+    {
+        let tags = document("{}", &value(double))["tags"].clone();
+        assert_eq!(tags, json!([{"key": "k", "type": kind, "value": text}]));
+    }
+
+    let of =
+        |key: &str, name: &str| format!(r#"{{"attributes":[{{"key":"{key}","value":{{"stringValue":"{name}"}}}}]}}"#);
+    for (resource, service) in [
+        ("{}".to_owned(), "OTLPResourceNoServiceName"),
+        (of("host.name", "h"), "empty-service-name"),
+        (of("service.name", ""), "empty-service-name"),
+        (of("service.name", "shop"), "shop"),
+    ] {
+        assert_eq!(document(&resource, "{}")["process"]["serviceName"], service);
+    }
 }
 
 #[test]
