@@ -66,13 +66,21 @@ impl Server {
 /// # Errors
 /// Shows its log when it does not start.
 pub fn prometheus() -> Result<Option<Server>> {
+    prometheus_with(&["--enable-feature=native-histograms"])
+}
+
+/// Prometheus with its remote-write receiver and these arguments.
+///
+/// # Errors
+/// Shows its log when it does not start.
+pub fn prometheus_with(arguments: &[&str]) -> Result<Option<Server>> {
     let Some(home) = part("prometheus", "usr/bin/prometheus") else { return Ok(None) };
     let port = free_port();
     let server = Server::start("prometheus", port, "/-/ready", 60, |dir| {
         let config = dir.join("prometheus.yml");
         std::fs::write(&config, "global: {}\n")?;
         let mut command = Command::new(home.join("usr/bin/prometheus"));
-        command.args(["--web.enable-remote-write-receiver", "--enable-feature=native-histograms"]);
+        command.arg("--web.enable-remote-write-receiver").args(arguments);
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.tsdb.path={}", dir.join("data").display()));
         command.arg(format!("--web.listen-address=127.0.0.1:{port}"));

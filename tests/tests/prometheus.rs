@@ -115,6 +115,10 @@ fn request(nanos: u64) -> Vec<u8> {
             Data::Sum(Sum { data_points: vec![number(1.0, nanos)], aggregation_temporality: 1, is_monotonic: true }),
         ),
     ];
+    request_of(metrics)
+}
+
+fn request_of(metrics: Vec<Metric>) -> Vec<u8> {
     let attributes = vec![text("service.name", "shop"), text("service.instance.id", "i-1"), text("host.name", "h")];
     let scope = InstrumentationScope { name: "checkout".into(), version: "2.1".into(), ..Default::default() };
     let resource_metrics = vec![ResourceMetrics {
@@ -186,6 +190,19 @@ fn expected() -> BTreeMap<Labels, Vec<Value>> {
     series.into_iter().map(entry).collect()
 }
 
+fn send(sluice: &Sluice, body: &[u8]) -> Result<()> {
+    let url = format!("http://127.0.0.1:{}/v1/metrics", sluice.port("http"));
+    let reply = web::post(&url, "application/x-protobuf", body)?;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    Ok(())
+}
+
+/// How many series a query finds.
+fn found(prometheus: &str, query: &str) -> Result<usize> {
+    let reply = web::get(&format!("{prometheus}/api/v1/query?query={query}"))?.json()?;
+    Ok(reply["data"]["result"].as_array().with_context(|| reply.to_string())?.len())
+}
+
 #[test]
 fn every_kind_of_metric_arrives_with_its_values_and_labels() -> Result<()> {
     let Some(prometheus) = parts::prometheus()? else { return Ok(()) };
@@ -193,10 +210,7 @@ fn every_kind_of_metric_arrives_with_its_values_and_labels() -> Result<()> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     let times = [2, 1].map(|seconds_ago| now - Duration::from_secs(seconds_ago));
     for time in times {
-        let body = request(time.as_nanos() as u64);
-        let url = format!("http://127.0.0.1:{}/v1/metrics", sluice.port("http"));
-        let reply = web::post(&url, "application/x-protobuf", &body)?;
-        assert_eq!(reply.status, 200, "{}", reply.body);
+        send(&sluice, &request(time.as_nanos() as u64))?;
     }
     sluice.settle()?;
     let found = everything(&prometheus.url, &times)?;
@@ -206,6 +220,55 @@ fn every_kind_of_metric_arrives_with_its_values_and_labels() -> Result<()> {
         2.0
     );
     assert_eq!(sluice.ledger("exported")?, 12);
+    sluice.stop()?;
+    Ok(())
+}
+
+/// A gauge with a point for each number.
+fn numbered(name: &str, numbers: std::ops::Range<u64>, nanos: impl Fn(u64) -> u64) -> Metric {
+    let point = |index: u64| NumberDataPoint {
+        attributes: vec![text("number", &index.to_string())],
+        ..number(index as f64, nanos(index))
+    };
+    metric(name, "", Data::Gauge(Gauge { data_points: numbers.map(point).collect() }))
+}
+
+#[test]
+fn a_late_point_among_a_thousand_costs_itself() -> Result<()> {
+    let Some(prometheus) = parts::prometheus()? else { return Ok(()) };
+    let sluice = Sluice::start(&CONFIG.replace("PROMETHEUS", &prometheus.url))?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_nanos() as u64;
+    send(&sluice, &request_of(vec![numbered("size", 617..618, |_| now)]))?;
+    sluice.settle()?;
+    let late = |number: u64| if number == 617 { now - 5_000_000_000 } else { now };
+    send(&sluice, &request_of(vec![numbered("size", 0..1_000, late)]))?;
+    sluice.settle()?;
+    assert_eq!((sluice.ledger("exported")?, sluice.ledger("rejected")?), (1_000, 0), "{}", sluice.log());
+    assert_eq!(sluice.metric("otelcol_exporter_send_failed_metric_points", &[])?, 1.0);
+    assert_eq!(found(&prometheus.url, "size")?, 1_000);
+
+    // What a resource says about itself has no point of its own; here it is late.
+    let earlier = now - 1_000_000_000;
+    send(&sluice, &request_of(vec![numbered("earlier", 0..20, |_| earlier)]))?;
+    sluice.settle()?;
+    assert_eq!((sluice.ledger("exported")?, found(&prometheus.url, "earlier")?), (1_020, 20), "{}", sluice.log());
+    sluice.stop()?;
+    Ok(())
+}
+
+#[test]
+fn a_prometheus_without_native_histograms_takes_everything_else() -> Result<()> {
+    let Some(prometheus) = parts::prometheus_with(&[])? else { return Ok(()) };
+    let sluice = Sluice::start(&CONFIG.replace("PROMETHEUS", &prometheus.url))?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    send(&sluice, &request(now.as_nanos() as u64))?;
+    sluice.settle()?;
+    let mut all = everything(&prometheus.url, &[now])?;
+    all.values_mut().for_each(|values| values.push(values[0].clone()));
+    let mut others = expected();
+    others.retain(|labels, _| labels["__name__"] != "size");
+    assert_eq!(all, others, "{}", sluice.log());
+    assert_eq!(sluice.ledger("exported")?, 5);
     sluice.stop()?;
     Ok(())
 }

@@ -9,8 +9,10 @@ mod request;
 mod series;
 mod translate;
 
-use http::Uri;
+use std::time::Duration;
+
 use http::header::{CONTENT_ENCODING, HeaderName, HeaderValue};
+use http::{StatusCode, Uri};
 
 pub(crate) use names::Naming;
 pub use request::WriteRequest;
@@ -148,10 +150,24 @@ impl Exporter for RemoteWrite {
 }
 
 fn answered(request: WriteRequest, reply: &Reply) -> Sent<WriteRequest> {
-    match reply.status.is_success() {
-        true => Sent::delivered(request.items()),
-        false => divisible::answered(request, reply),
+    let pieces = match reply.status {
+        status if status.is_success() => return Sent::delivered(request.items()),
+        // One bad sample costs all of its request. What was taken of it nevertheless is no harm when it comes again: the
+        // same value at the same time changes nothing.
+        StatusCode::BAD_REQUEST => request.suspects(),
+        StatusCode::INTERNAL_SERVER_ERROR if says(reply, "native histograms are disabled") => request.without_native(),
+        StatusCode::INTERNAL_SERVER_ERROR if says(reply, "histogram's observation count") => request.suspects(),
+        _ => return divisible::answered(request, reply),
+    };
+    match pieces {
+        Ok(pieces) => divisible::again(pieces.into(), Some(Duration::ZERO), reply.reason()),
+        Err(request) => divisible::refused(&request, &reply.reason()),
     }
+}
+
+/// Prometheus up to 2.42 has no status of its own for histograms that it does not take.
+fn says(reply: &Reply, error: &str) -> bool {
+    memchr::memmem::find(&reply.body, error.as_bytes()).is_some()
 }
 
 #[cfg(test)]

@@ -22,12 +22,17 @@ pub(crate) enum Unrepresentable {
     Scale(i32),
     /// It has too many buckets.
     Buckets(usize),
+    /// Its buckets hold more than its count, or it counts more than Prometheus can.
+    Count(u64),
 }
 
 /// Encodes a point as `prometheus.Histogram`.
 pub(crate) fn encode(point: &ExponentialHistogramDataPoint<'_>, stale: bool) -> Result<Vec<u8>, Unrepresentable> {
     if point.scale() < MIN_SCHEMA {
         return Err(Unrepresentable::Scale(point.scale()));
+    }
+    if !stale && !is_count_possible(point) {
+        return Err(Unrepresentable::Count(point.count()));
     }
     let scale_down = (point.scale() - MAX_SCHEMA).max(0);
     // Prometheus refuses buckets that don't add up to the count, which is none at the end of a series.
@@ -47,6 +52,14 @@ pub(crate) fn encode(point: &ExponentialHistogramDataPoint<'_>, stale: bool) -> 
     positive.encode(&mut out, 0x5a, 0x62);
     put_integer(&mut out, 0x78, (point.time_unix_nano() / 1_000_000) as i64 as u64);
     Ok(out)
+}
+
+/// Prometheus has signed counts, and refuses buckets with more than the count of all: up to 2.42 with a status that asks for
+/// another attempt.
+fn is_count_possible(point: &ExponentialHistogramDataPoint<'_>) -> bool {
+    let of = |buckets: Buckets<'_>| buckets.bucket_counts().map(u128::from).sum::<u128>();
+    let in_buckets = of(point.positive()) + of(point.negative()) + u128::from(point.zero_count());
+    in_buckets <= u128::from(point.count()) && i64::try_from(point.count()).is_ok()
 }
 
 /// Spans of neighbouring buckets and the differences of their counts.

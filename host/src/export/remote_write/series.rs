@@ -4,6 +4,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 
 use super::proto::{put_bytes, put_double, put_integer, put_text, put_varint, varint_size};
+use super::request::Part;
 
 /// All series of a batch.
 #[derive(Default)]
@@ -30,8 +31,8 @@ struct Series {
     exemplars: Vec<u8>,
     /// Encoded `Histogram` messages with their times.
     histograms: Vec<(i64, Vec<u8>)>,
-    /// Data points that are booked with this series.
-    points: u32,
+    /// Data points that are booked with this series; none if it belongs to the point of a series before it.
+    points: Option<u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -83,7 +84,7 @@ impl SeriesSet {
             labels: start..self.labels.len(),
             exemplars: Vec::new(),
             histograms: Vec::new(),
-            points: 0,
+            points: None,
         });
         let series = &self.series;
         self.index.insert_unique(hash, index as u32, |index| series[*index as usize].hash);
@@ -118,7 +119,12 @@ impl SeriesSet {
 
     /// Books a data point with a series.
     pub(crate) fn count_point(&mut self, series: usize) {
-        self.series[series].points += 1;
+        *self.series[series].points.get_or_insert(0) += 1;
+    }
+
+    /// Says that a series belongs to no data point.
+    pub(crate) fn stand_alone(&mut self, series: usize) {
+        self.series[series].points.get_or_insert(0);
     }
 
     /// About how many bytes they take.
@@ -155,9 +161,9 @@ impl<'a> Whole<'a> {
         Self { series, labels, samples, size }
     }
 
-    /// Data points that are booked with it.
-    pub(crate) fn points(&self) -> u32 {
-        self.series.points
+    /// What it is in a request.
+    pub(crate) fn part(&self) -> Part {
+        Part { points: self.series.points, is_native: !self.series.histograms.is_empty() }
     }
 
     /// Bytes that it takes in a request.

@@ -352,14 +352,23 @@ fn exponential_histograms_that_prometheus_does_not_have_are_dropped_with_the_rea
     let of = |scale, buckets| ExponentialHistogramDataPoint {
         time_unix_nano: MS,
         scale,
+        count: buckets as u64,
         positive: Some(Buckets { offset: 0, bucket_counts: vec![1; buckets] }),
         ..Default::default()
     };
+    let counted = |count, zero_count| ExponentialHistogramDataPoint { count, zero_count, ..of(-4, 100_000) };
     let stale = ExponentialHistogramDataPoint { flags: 1, count: 5, zero_count: 2, ..of(0, 3) };
-    let bytes = exponential(vec![of(-5, 1), of(0, 100_001), of(-4, 100_000), stale]);
+    // A value that is no number is in the count and in no bucket.
+    let uncounted = ExponentialHistogramDataPoint { sum: Some(f64::NAN), ..counted(100_002, 1) };
+    let too_little = [counted(99_999, 0), counted(100_000, 1), counted(1 << 63, 0), counted(5, u64::MAX)];
+    let mut points = vec![of(-5, 1), of(0, 100_001), uncounted, stale];
+    points.extend(too_little);
+    let bytes = exponential(points);
     let translated = translate::translate(&plain(), "", &bytes, 0);
     let dropped: Vec<_> = translated.dropped.iter().map(|dropped| (dropped.items, dropped.reason)).collect();
-    assert_eq!(dropped, [(1, "invalid_scale"), (1, "too_many_buckets")]);
+    let (kinds, counts) = dropped.split_at(2);
+    assert_eq!(kinds, [(1, "invalid_scale"), (1, "too_many_buckets")]);
+    assert_eq!((counts.iter().map(|(items, _)| items).sum::<u64>(), counts[0].1), (4, "invalid_count"));
     let requests = decode(&request::pack(translated.series, usize::MAX, usize::MAX));
     let histograms: Vec<_> = requests.iter().flat_map(|r| &r.timeseries).flat_map(|one| &one.histograms).collect();
     assert_eq!(histograms.len(), 2);
@@ -592,17 +601,22 @@ fn reply(status: u16, headers: &[(&'static str, &str)]) -> Reply {
     }
 }
 
-fn packed() -> WriteRequest {
-    let mut requests = request::pack(translate::translate(&plain(), "", &many(5), 0).series, usize::MAX, usize::MAX);
-    requests.pop().expect("one request")
+fn packed(series: usize) -> WriteRequest {
+    pack_one(&plain(), &many(series))
+}
+
+fn pack_one(translation: &Translation, bytes: &[u8]) -> WriteRequest {
+    let mut requests = request::pack(translate::translate(translation, "", bytes, 0).series, usize::MAX, usize::MAX);
+    assert_eq!(requests.len(), 1);
+    requests.remove(0)
 }
 
 #[test]
 fn a_bad_request_is_reported_with_its_body_and_not_sent_again() {
-    for status in [400, 403, 404] {
-        let sent = answered(packed(), &reply(status, &[]));
+    for (status, points) in [(400, 1), (401, 5), (403, 5), (404, 5)] {
+        let sent = answered(packed(points), &reply(status, &[]));
         assert!(sent.again.is_none());
-        assert_eq!((sent.delivered, sent.refused[0].items), (0, 5));
+        assert_eq!((sent.delivered, sent.refused[0].items), (0, points as u64));
         assert!(sent.refused[0].reason.contains("out of order sample"), "{}", sent.refused[0].reason);
     }
 }
@@ -610,22 +624,111 @@ fn a_bad_request_is_reported_with_its_body_and_not_sent_again() {
 #[test]
 fn throttling_and_server_errors_are_sent_again_when_the_destination_says() {
     for status in [429, 500, 503] {
-        let sent = answered(packed(), &reply(status, &[("retry-after", "7")]));
+        let sent = answered(packed(5), &reply(status, &[("retry-after", "7")]));
         let again = sent.again.expect("sent again");
         assert_eq!(again.after, Some(std::time::Duration::from_secs(7)));
         assert_eq!(again.requests[0].1, 5);
-        assert_eq!(again.requests[0].0.body, packed().body);
+        assert_eq!(again.requests[0].0.body, packed(5).body);
     }
 }
 
 #[test]
 fn a_request_that_is_too_large_is_halved_until_it_can_be_halved_no_more() {
-    let sent = answered(packed(), &reply(413, &[]));
+    let sent = answered(packed(5), &reply(413, &[]));
     let halves = sent.again.expect("sent again").requests;
     assert_eq!(halves.iter().map(|(_, items)| *items).collect::<Vec<_>>(), [2, 3]);
     let one = request::pack(translate::translate(&plain(), "", &many(1), 0).series, usize::MAX, usize::MAX);
     let sent = answered(one[0].clone(), &reply(413, &[]));
     assert_eq!(sent.refused[0].items, 1);
+}
+
+/// What a destination that refuses requests with certain series, as the queue sends to it: requests, names of the series
+/// that were delivered, in their order, and of those that were refused.
+fn sent_to(
+    request: WriteRequest,
+    status: u16,
+    body: &'static str,
+    is_refused: impl Fn(&prompb::TimeSeries) -> bool,
+) -> (usize, Vec<String>, Vec<String>) {
+    let (mut requests, mut delivered, mut refused) = (0, Vec::new(), Vec::new());
+    let mut pending = std::collections::VecDeque::from([request]);
+    while let Some(request) = pending.pop_front() {
+        requests += 1;
+        let decoded = decode(std::slice::from_ref(&request)).remove(0);
+        let names =
+            decoded.timeseries.iter().map(|one| one.labels.iter().map(|l| &*l.value).collect::<Vec<_>>().join(" "));
+        if !decoded.timeseries.iter().any(&is_refused) {
+            delivered.extend(names);
+            continue;
+        }
+        let items = request.items();
+        let reply = Reply { body: bytes::Bytes::from_static(body.as_bytes()), ..reply(status, &[]) };
+        let sent = answered(request, &reply);
+        let Some(again) = sent.again else {
+            assert_eq!(sent.refused.iter().map(|letter| letter.items).sum::<u64>(), items);
+            refused.extend(names);
+            continue;
+        };
+        assert_eq!(again.requests.iter().map(|(_, items)| items).sum::<u64>(), items);
+        again.requests.into_iter().rev().for_each(|(request, _)| pending.push_front(request));
+    }
+    (requests, delivered, refused)
+}
+
+#[test]
+fn a_bad_sample_costs_its_point_and_no_other() {
+    let is_late = |series: &prompb::TimeSeries| series.samples.iter().any(|sample| sample.value == 617.0);
+    let (requests, delivered, refused) = sent_to(packed(1_000), 400, "out of order sample", is_late);
+    assert_eq!((delivered.len(), refused), (999, vec!["g 000617".to_owned()]));
+    assert!(requests <= 21, "{requests}");
+    assert!(delivered.is_sorted());
+
+    // Of a point that is several series, and of what is no point at all.
+    let of = |number: u64| HistogramDataPoint {
+        attributes: vec![text("n", &number.to_string())],
+        time_unix_nano: MS,
+        bucket_counts: vec![number],
+        count: number,
+        ..Default::default()
+    };
+    let data = Histogram { data_points: (0..9).map(of).collect(), aggregation_temporality: 2 };
+    let metric = Metric { name: "h".into(), data: Some(Data::Histogram(data)), ..Default::default() };
+    let with_target = Translation { target_info: true, ..plain() };
+    let resource = vec![text("service.name", "shop"), text("host.name", "h")];
+    let request = pack_one(&with_target, &request(resource, vec![metric]));
+    let has = |series: &prompb::TimeSeries, value: &str| series.labels.iter().any(|label| label.value == value);
+    let is_late = |series: &prompb::TimeSeries| has(series, "h_count") && has(series, "4");
+    let (_, delivered, refused) = sent_to(request.clone(), 400, "out of order sample", is_late);
+    assert_eq!((delivered.len(), refused.len()), (8 * 2 + 1, 2));
+    let (_, delivered, refused) = sent_to(request, 400, "out of order sample", |series| has(series, "target_info"));
+    assert_eq!((delivered.len(), refused.len()), (9 * 2, 1));
+}
+
+#[test]
+fn a_request_becomes_at_most_so_many_pieces_while_bad_samples_are_looked_for() {
+    let (requests, delivered, refused) = sent_to(packed(1_000), 400, "out of order sample", |_| true);
+    assert_eq!((requests, delivered.len(), refused.len()), (1 + 64, 0, 1_000));
+}
+
+#[test]
+fn histograms_that_a_prometheus_does_not_take_cost_themselves() {
+    let native = |number: i64| ExponentialHistogramDataPoint {
+        attributes: vec![text("n", &number.to_string())],
+        time_unix_nano: MS,
+        ..Default::default()
+    };
+    let data = ExponentialHistogram { data_points: (0..100).map(native).collect(), aggregation_temporality: 2 };
+    let metric = Metric { name: "e".into(), data: Some(Data::ExponentialHistogram(data)), ..Default::default() };
+    let points = (0..100).map(|n| point(vec![text("n", &n.to_string())], 5, 1.0)).collect();
+    let request = pack_one(&plain(), &request(vec![], vec![metric, gauge("g", points)]));
+    let is_native = |series: &prompb::TimeSeries| !series.histograms.is_empty();
+    let (requests, delivered, refused) = sent_to(request.clone(), 500, "native histograms are disabled\n", is_native);
+    assert_eq!((requests, delivered.len(), refused.len()), (3, 100, 100));
+    let is_bad =
+        |series: &prompb::TimeSeries| is_native(series) && series.labels.iter().any(|label| label.value == "7");
+    let error =
+        "3 observations found in buckets, but the Count field is 2: histogram's observation count should be at least";
+    assert_eq!(sent_to(request, 500, error, is_bad).2.len(), 1);
 }
 
 /// Cut by size, after compression, and by the destination.

@@ -338,6 +338,13 @@ impl<'a> Translator<'a> {
                 let detail = format!("exponential histogram {:?} has {buckets} buckets or more", family.name);
                 return self.drop(1, "too_many_buckets", detail);
             }
+            Err(native::Unrepresentable::Count(count)) => {
+                let detail = format!(
+                    "exponential histogram {:?} has a count of {count}, which its buckets can't have",
+                    family.name
+                );
+                return self.drop(1, "invalid_count", detail);
+            }
         };
         let series = self.series.find(|out| encode(out, &labels, &family.name, None));
         self.series.histogram(series, millis(point.time_unix_nano()), histogram);
@@ -452,7 +459,8 @@ impl<'a> Translator<'a> {
         }
         let namespace = &self.namespace;
         let name = if namespace.is_empty() { "target_info".into() } else { format!("{namespace}_target_info") };
-        self.sample(&labels, &name, "", None, nanos, 1.0);
+        let series = self.sample(&labels, &name, "", None, nanos, 1.0);
+        self.series.stand_alone(series);
     }
 
     fn add_metadata(&mut self, metric: &Metric<'a>, family: &str, data: &Data<'a>) {
