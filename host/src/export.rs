@@ -146,6 +146,15 @@ pub struct DeadLetter {
 pub enum Document {
     /// As it was sent.
     Sent(Bytes),
+    /// As it was sent, and to which index and under which id it was to be stored.
+    Indexed {
+        /// The document.
+        document: Bytes,
+        /// Its index.
+        index: String,
+        /// Its id, if it was sent with one.
+        id: Option<String>,
+    },
     /// As an OTLP export request.
     Otlp(Bytes),
 }

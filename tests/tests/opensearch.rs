@@ -315,6 +315,9 @@ fn a_poisoned_document_costs_exactly_itself() -> Result<()> {
         }
         assert_eq!((&letter["exporter"], &letter["items"]), (&json!("opensearch"), &json!(1)));
         assert_eq!(letter["document"]["body"], "order 617");
+        // What it takes to store it after all.
+        assert_eq!(letter["index"], "ss4o_logs-default-namespace");
+        assert_eq!(letter["id"].as_str().map(str::len), Some(32));
     }
     assert_eq!(sluice.metric("otelcol_exporter_send_failed_log_records", &[])?, 2.0);
     sluice.stop()?;

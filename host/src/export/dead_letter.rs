@@ -44,6 +44,11 @@ struct Line<'a> {
     signal: &'static str,
     items: u64,
     reason: &'a str,
+    /// Where a document was to be stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
     /// What was refused, where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     document_base64: Option<String>,
@@ -82,10 +87,14 @@ impl DeadLetters {
 
 fn line(exporter: &str, batch: &Batch, letter: &DeadLetter, now: SystemTime) -> (Vec<u8>, Kept) {
     let (document, otlp) = match &letter.document {
-        Some(Document::Sent(document)) => (Some(&document[..]), None),
+        Some(Document::Sent(document) | Document::Indexed { document, .. }) => (Some(&document[..]), None),
         Some(Document::Otlp(request)) => (None, Some(request)),
         // Of a batch that was refused in part nobody knows which part it was.
         None => (None, (letter.items == batch.items).then_some(&batch.bytes)),
+    };
+    let (index, id) = match &letter.document {
+        Some(Document::Indexed { index, id, .. }) => (Some(index.as_str()), id.as_deref()),
+        _ => (None, None),
     };
     let json = document.map(<[u8]>::trim_ascii).filter(|bytes| is_json_line(bytes));
     let line = Line {
@@ -95,6 +104,8 @@ fn line(exporter: &str, batch: &Batch, letter: &DeadLetter, now: SystemTime) -> 
         signal: batch.signal.name(),
         items: letter.items,
         reason: &letter.reason,
+        index,
+        id,
         document_base64: document.filter(|_| json.is_none()).map(|bytes| BASE64.encode(bytes)),
         otlp_base64: otlp.map(|request| BASE64.encode(request)),
     };
@@ -129,12 +140,27 @@ mod tests {
         DeadLetter { items, reason: "mapper_parsing_exception".into(), document }
     }
 
+    fn indexed(id: Option<&str>) -> Document {
+        let document = Bytes::from_static(b"{\"a\": 1}");
+        Document::Indexed { document, index: "logs".into(), id: id.map(Into::into) }
+    }
+
     #[test]
     fn keeps_documents_and_whole_batches_but_not_unknown_parts() {
         let cases = [
             (letter(1, Some("{\"a\": 1}\n")), Kept::Yes, json!({"document": {"a": 1}})),
             (letter(1, Some("{\n}")), Kept::Yes, json!({"document_base64": "ewp9"})),
             (letter(1, Some("not json")), Kept::Yes, json!({"document_base64": "bm90IGpzb24="})),
+            (
+                DeadLetter { document: Some(indexed(Some("7"))), ..letter(1, None) },
+                Kept::Yes,
+                json!({"index": "logs", "id": "7", "document": {"a": 1}}),
+            ),
+            (
+                DeadLetter { document: Some(indexed(None)), ..letter(1, None) },
+                Kept::Yes,
+                json!({"index": "logs", "document": {"a": 1}}),
+            ),
             (letter(3, None), Kept::Yes, json!({"otlp_base64": "b3RscA=="})),
             (letter(2, None), Kept::No, json!({})),
             (

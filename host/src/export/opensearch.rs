@@ -24,9 +24,9 @@ use percent_encoding::utf8_percent_encode;
 
 pub use request::BulkRequest;
 
-use super::client::{Authenticator, HttpClient, Reply, Request, compress};
+use super::client::{Authenticator, HttpClient, Reply, Request, SendError, compress};
 use super::divisible::{self, Divisible, again, refused};
-use super::{Again, DeadLetter, Document, Encoded, Exporter, RESERVED, Sent, SetupError};
+use super::{Again, DeadLetter, Encoded, Exporter, RESERVED, Sent, SetupError};
 use crate::config::component::{BulkAction, MappingMode, OpenSearchConfig};
 use crate::model::Batch;
 use crate::pace::Pace;
@@ -129,6 +129,15 @@ impl OpenSearch {
         }
     }
 
+    /// What answers the next time may be another one that has neither the templates nor the services.
+    fn failed(&self, request: BulkRequest, error: &SendError) -> Sent<BulkRequest> {
+        if error.is_retryable() {
+            self.templates_installed.store(self.templates.is_empty(), Ordering::Relaxed);
+            self.encoder.services.forget();
+        }
+        divisible::failed(request, error)
+    }
+
     /// Nothing is lost, but Jaeger does not show what it has no service for.
     fn refuse_service(&self, reason: String) {
         let mut pace = self.refused_services.lock().unwrap_or_else(PoisonError::into_inner);
@@ -162,7 +171,7 @@ impl OpenSearch {
                 reply::Result::Never(why) => sent.refused.push(DeadLetter {
                     items: document.items.into(),
                     reason: reply.secrets.mask_text(why.clone()),
-                    document: Some(Document::Sent(request.source(document))),
+                    document: Some(request.letter(document)),
                 }),
             }
         }
@@ -196,7 +205,7 @@ impl Exporter for OpenSearch {
         }
         match self.client.send(message).await {
             Ok(reply) => self.answered(request, &reply),
-            Err(error) => divisible::failed(request, &error),
+            Err(error) => self.failed(request, &error),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Bulk requests: documents packed up to a size, and the parts of one that have to be sent again.
 
 use bytes::Bytes;
+use serde::Deserialize;
 
 use crate::export::divisible::Divisible;
 use crate::export::{DeadLetter, Document as Refused};
@@ -28,6 +29,23 @@ pub(super) struct Document {
     pub(super) service: Option<ServiceKey>,
 }
 
+/// An action line.
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Action {
+    Create(Target),
+    Index(Target),
+}
+
+/// Where a document is stored.
+#[derive(Deserialize)]
+struct Target {
+    #[serde(rename = "_index")]
+    index: String,
+    #[serde(rename = "_id")]
+    id: Option<String>,
+}
+
 /// A service document: its id and the day of its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ServiceKey {
@@ -46,6 +64,18 @@ impl BulkRequest {
     /// A document's source line, without its line feed.
     pub(super) fn source(&self, document: &Document) -> Bytes {
         self.body.slice(document.source as usize..document.end as usize - 1)
+    }
+
+    /// A document with all that it takes to store it later.
+    pub(super) fn letter(&self, document: &Document) -> Refused {
+        let action = &self.body[document.start as usize..document.source as usize];
+        let document = self.source(document);
+        match serde_json::from_slice(action) {
+            Ok(Action::Create(Target { index, id }) | Action::Index(Target { index, id })) => {
+                Refused::Indexed { document, index, id }
+            }
+            Err(_) => Refused::Sent(document),
+        }
     }
 
     /// A request with only those documents that a function picks.
@@ -79,7 +109,7 @@ impl Divisible for BulkRequest {
         let letter = |document: &Document| DeadLetter {
             items: document.items.into(),
             reason: reason.to_owned(),
-            document: Some(Refused::Sent(self.source(document))),
+            document: Some(self.letter(document)),
         };
         documents.map(letter).collect()
     }

@@ -32,6 +32,11 @@ impl Services {
     pub(super) fn stored(&self, id: u64, day: u64, now: Instant) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).put((id, day), now);
     }
+
+    /// Forgets what was stored: the index may be gone.
+    pub(super) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
 #[cfg(test)]

@@ -400,7 +400,12 @@ fn only_what_failed_for_now_is_sent_again_and_what_failed_for_good_is_told() {
     let sent = exporter.answered(request.clone(), &reply(200, body));
     assert_eq!(sent.delivered, 2);
     assert_eq!(sent.refused[0].reason, "status 400: mapper_parsing_exception: no number");
-    assert_eq!(sent.refused[0].document, Some(Document::Sent(request.source(&request.documents[2]))));
+    let line = |line| std::str::from_utf8(&request.body).expect("UTF-8").lines().nth(line).expect("a line").to_owned();
+    let action: Value = serde_json::from_str(&line(4)).expect("JSON");
+    let id = action["create"]["_id"].as_str().map(Into::into);
+    let index = "ss4o_logs-default-namespace".into();
+    let letter = crate::export::Document::Indexed { document: line(5).into(), index, id };
+    assert_eq!(sent.refused[0].document, Some(letter));
     let again = sent.again.expect("sent again");
     let (later, items) = &again.requests[0];
     assert_eq!((*items, again.reason.as_str()), (1, "status 429: rejected: queue"));
@@ -688,4 +693,31 @@ async fn what_needs_a_refused_template_is_refused_with_it_after_one_request() {
             "{reason:?}"
         );
     }
+}
+
+/// A container that was made anew has lost them, and types can't be changed once a document was stored without.
+#[tokio::test]
+async fn templates_are_installed_and_services_announced_again_after_a_lost_connection() {
+    let stored = r#"{"errors":false,"items":[{"index":{"status":201}},{"create":{"status":201}}]}"#;
+    let server = Server::start(move |_| server::reply(200, stored)).await;
+    let mut config = config();
+    config.mapping.mode = MappingMode::Jaeger;
+    config.http.endpoint = Url::new(server.uri("").to_string());
+    let exporter = exporter(&config);
+    let encoded = || {
+        let batch = batch(Signal::Traces, request(Signal::Traces, 1));
+        exporter.encode(&batch, 0).requests.pop().expect("one request")
+    };
+    let methods = || server.seen().into_iter().map(|seen| seen.head.method).collect::<Vec<_>>();
+    let first = encoded();
+    assert_eq!(exporter.send(first.clone()).await.delivered, 1);
+    assert_eq!(encoded().documents.len(), 1, "the service is known");
+    exporter.send(first.clone()).await;
+    assert_eq!(methods(), [Method::PUT, Method::PUT, Method::POST, Method::POST]);
+
+    let sent = exporter.failed(first.clone(), &SendError::Interrupted("reset".into()));
+    assert_eq!(sent.again.expect("sent again").requests[0].1, 1);
+    assert_eq!(encoded().documents.len(), 2, "the service is announced again");
+    exporter.send(first).await;
+    assert_eq!(methods()[4..], [Method::PUT, Method::PUT, Method::POST]);
 }
