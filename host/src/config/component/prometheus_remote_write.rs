@@ -200,6 +200,10 @@ impl Check for PrometheusRemoteWriteConfig {
                 findings.error(&format!("external_labels::{name}"), "label names and values must not be empty");
             }
         }
+        if let Some(better) = better_namespace(&self.namespace) {
+            let namespace = &self.namespace;
+            findings.warn("namespace", format!("{namespace:?} can't begin a metric's name; write {better:?}"));
+        }
         if self.tenant_label.as_deref() == Some("") {
             findings.error("tenant_label", "must not be empty; leave it out for no label");
         }
@@ -225,10 +229,37 @@ impl Check for PrometheusRemoteWriteConfig {
     }
 }
 
+/// A prefix that metric names can have, if this is none. Tenants are made fit when they are put in.
+fn better_namespace(namespace: &str) -> Option<String> {
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
+    let fit = |part: &str| part.chars().map(|c| if is_fit(c) { c } else { '_' }).collect::<String>();
+    let parts: Vec<String> = namespace.split("%{tenant}").map(fit).collect();
+    let mut better = parts.join("%{tenant}");
+    if better.starts_with(|c: char| c.is_ascii_digit()) {
+        better.insert(0, '_');
+    }
+    (better != namespace).then_some(better)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::block_from_yaml;
+
+    #[test]
+    fn a_namespace_that_names_cannot_begin_with_has_a_better_one() {
+        for fit in ["", "app", "_a:b7", "app_%{tenant}", "%{tenant}"] {
+            assert_eq!(better_namespace(fit), None, "{fit}");
+        }
+        for (namespace, better) in [
+            ("n.s", "n_s"),
+            ("7ns", "_7ns"),
+            ("app-%{tenant}.x", "app_%{tenant}_x"),
+            ("%{service.name}", "__service_name_"),
+        ] {
+            assert_eq!(better_namespace(namespace).as_deref(), Some(better));
+        }
+    }
 
     #[test]
     fn an_empty_strategy_is_none_as_in_the_collector() {
