@@ -214,7 +214,7 @@ impl HttpClient {
             message.headers_mut().insert(PROXY_AUTHORIZATION, credentials);
         }
         *message.uri_mut() = request.uri;
-        let secrets = Secrets::of(message.headers());
+        let secrets = Secrets::of(message.headers()).and_of(message.uri());
         let response = self.http.request(message).await.map_err(classify)?;
         read(response, request.max_reply_bytes, secrets).await
     }

@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 
 use crate::config::types::{Compression, GrpcClientConfig, Target, TlsClientConfig};
 use crate::export::client::{AGENT, ClientTls, Connector, compress_message, shorten, static_headers};
-use crate::export::echo::without_secrets;
+use crate::export::echo::Secrets;
 use crate::export::otlp_refusal::{halve, refuse};
 use crate::export::partial_success::PartialSuccess;
 use crate::export::{Encoded, Exporter, Sent, SetupError};
@@ -104,8 +104,8 @@ impl OtlpGrpc {
     }
 
     fn reason(&self, status: &Status) -> String {
-        let message = without_secrets(&self.headers, Bytes::copy_from_slice(status.message().as_bytes()));
-        shorten(format!("{:?}: {}", status.code(), String::from_utf8_lossy(&message)))
+        let message = Secrets::of(&self.headers).mask_text(status.message().to_owned());
+        shorten(format!("{:?}: {message}", status.code()))
     }
 
     fn uri(&self, signal: Signal) -> Result<Uri, Status> {
@@ -127,7 +127,7 @@ impl Exporter for OtlpGrpc {
         let items = call.batch.items;
         let status = match self.call(&call).await {
             Ok(reply) => {
-                let reply = without_secrets(&self.headers, reply);
+                let reply = Secrets::of(&self.headers).mask(&reply);
                 return self.partial_success.judge(call.batch.signal, items, &reply);
             }
             Err(status) => status,

@@ -64,6 +64,14 @@ async fn takes_its_own_credentials_out_of_an_answer() {
 }
 
 #[tokio::test]
+async fn takes_those_of_an_address_out_of_an_answer() {
+    let server = Server::start(|seen| reply(400, format!("{}: denied me:hunter2", seen.head.uri))).await;
+    let uri: Uri = format!("http://me:hunter2@{}/?api_key=t0ken", server.address).parse().expect("address");
+    let answer = client(HttpClientConfig::default()).send(post(uri)).await.expect("reply");
+    assert_eq!(answer.reason(), "status 400 Bad Request: /?api_key=*****: denied **********");
+}
+
+#[tokio::test]
 async fn sends_user_name_and_password_of_an_address_as_basic_authentication() {
     let server = Server::start(|_| reply(200, "")).await;
     let uri: Uri = format!("http://me:p%40ss@{}/", server.address).parse().expect("address");
