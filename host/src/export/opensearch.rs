@@ -24,7 +24,7 @@ use percent_encoding::utf8_percent_encode;
 
 pub use request::BulkRequest;
 
-use super::client::{Authenticator, HttpClient, Reply, Request, SendError, compress};
+use super::client::{Authenticator, HttpClient, Reply, Request, SendError, compress, shorten};
 use super::divisible::{self, Divisible, again, refused};
 use super::{Again, DeadLetter, Encoded, Exporter, RESERVED, Sent, SetupError};
 use crate::config::component::{BulkAction, MappingMode, OpenSearchConfig};
@@ -34,8 +34,6 @@ use encode::{Encoder, Schema};
 use index::IndexName;
 use services::Services;
 
-/// An answer to a bulk request has about 200 bytes a document, more for failures.
-const MAX_REPLY_BYTES: usize = 64 << 20;
 
 /// The exporter.
 pub struct OpenSearch {
@@ -151,7 +149,10 @@ impl OpenSearch {
         let results = match reply::read(&reply.body, request.documents.len()) {
             Ok(results) => results,
             // What was stored is found by its id when it is sent again.
-            Err(error) => return again(vec![request], None, format!("{error}; {}", reply.reason())),
+            Err(error) => {
+                let error = shorten(reply.secrets.mask_text(error.to_string()));
+                return again(vec![request], None, format!("{error}; {}", reply.reason()));
+            }
         };
         let mut sent = Sent::delivered(0);
         let mut reason = String::new();
@@ -199,7 +200,7 @@ impl Exporter for OpenSearch {
         }
         let (body, encoding) = compress(self.compression, request.body.clone());
         let mut message = Request::post(self.bulk.clone(), "application/x-ndjson", body);
-        message.max_reply_bytes = MAX_REPLY_BYTES;
+        message.max_reply_bytes = reply::max_bytes(request.documents.len());
         if let Some(encoding) = encoding {
             message = message.header(CONTENT_ENCODING, encoding);
         }

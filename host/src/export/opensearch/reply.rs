@@ -1,6 +1,20 @@
-//! What `_bulk` answers: one result per document, in their order.
+//! What `_bulk` answers: one result per document, in their order. Of what it says about failures so much is kept as a
+//! reason has room for, however large and deep it is.
+
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::export::client::{MAX_REASON_BYTES, shorten};
+
+/// An answer has about 200 bytes a document, more for failures.
+const REPLY_BYTES_PER_DOCUMENT: usize = 4 << 10;
+/// What stands in an answer beside its results, or instead of them.
+const MIN_REPLY_BYTES: usize = 1 << 20;
+const MAX_REPLY_BYTES: usize = 64 << 20;
+/// So many causes of a failure are told.
+const MAX_CAUSES: usize = 3;
 
 /// What became of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +43,23 @@ pub(super) enum ReplyError {
     },
 }
 
-/// Every bulk answer has both, and nothing else is one.
-#[derive(Deserialize)]
+/// The answer to a request with so many documents.
 struct Reply {
-    #[serde(rename = "errors")]
-    _errors: bool,
-    items: Vec<Item>,
+    documents: usize,
+}
+
+/// Its results: those of the documents, and how many there are.
+struct Items {
+    documents: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum ReplyKey {
+    Errors,
+    Items,
+    #[serde(other)]
+    Other,
 }
 
 /// `{"create": {...}}` or `{"index": {...}}`.
@@ -54,59 +79,152 @@ struct Outcome {
     error: Option<Failure>,
 }
 
-/// Most versions send an object, some a text.
+/// What an error says of itself: most versions send an object, some a text.
+struct Failure(String);
+
+/// Reads an error and so many of its causes.
+struct Causes(usize);
+
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Failure {
-    Detailed {
-        #[serde(rename = "type", default)]
-        kind: String,
-        #[serde(default)]
-        reason: Option<String>,
-        #[serde(default)]
-        caused_by: Option<Box<Failure>>,
-    },
-    Plain(String),
+#[serde(field_identifier, rename_all = "snake_case")]
+enum FailureKey {
+    Type,
+    Reason,
+    CausedBy,
+    #[serde(other)]
+    Other,
 }
 
-impl Failure {
-    fn text(&self) -> String {
-        match self {
-            Self::Plain(text) => text.clone(),
-            Self::Detailed { kind, reason, caused_by } => {
-                let mut text = kind.clone();
-                if let Some(reason) = reason {
-                    text = format!("{text}: {reason}");
-                }
-                match caused_by {
-                    Some(cause) => format!("{text}; caused by {}", cause.text()),
-                    None => text,
-                }
-            }
-        }
-    }
+/// How much of an answer to so many documents is read.
+pub(super) fn max_bytes(documents: usize) -> usize {
+    documents.saturating_mul(REPLY_BYTES_PER_DOCUMENT).clamp(MIN_REPLY_BYTES, MAX_REPLY_BYTES)
 }
 
 /// Reads an answer to a request with so many documents.
 pub(super) fn read(body: &[u8], documents: usize) -> std::result::Result<Vec<Result>, ReplyError> {
-    let reply: Reply = serde_json::from_slice(body)?;
-    if reply.items.len() != documents {
-        return Err(ReplyError::Count { found: reply.items.len(), expected: documents });
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let (results, found) = Reply { documents }.deserialize(&mut json)?;
+    json.end()?;
+    if found != documents {
+        return Err(ReplyError::Count { found, expected: documents });
     }
-    Ok(reply.items.into_iter().map(outcome).collect())
+    Ok(results)
 }
 
 fn outcome(item: Item) -> Result {
     let (Item::Create(outcome) | Item::Index(outcome) | Item::Update(outcome) | Item::Delete(outcome)) = item;
-    let reason = || {
-        let text = outcome.error.as_ref().map_or_else(String::new, Failure::text);
-        crate::export::client::shorten(format!("status {}: {text}", outcome.status))
-    };
-    match outcome.status {
+    let Outcome { status, error } = outcome;
+    let reason = || shorten(format!("status {status}: {}", error.map_or_else(String::new, |Failure(text)| text)));
+    match status {
         // The ids are deterministic: a conflict means that an earlier attempt got through.
         200..=299 | 409 => Result::Stored,
         429 | 500 | 502 | 503 | 504 => Result::Later(reason()),
         _ => Result::Never(reason()),
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Reply {
+    type Value = (Vec<Result>, usize);
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> std::result::Result<Self::Value, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+/// Every bulk answer has both, and nothing else is one.
+impl<'de> Visitor<'de> for Reply {
+    type Value = (Vec<Result>, usize);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+        let (mut errors, mut items) = (None, None);
+        while let Some(key) = map.next_key()? {
+            match key {
+                ReplyKey::Errors => errors = Some(map.next_value::<bool>()?),
+                ReplyKey::Items => items = Some(map.next_value_seed(Items { documents: self.documents })?),
+                ReplyKey::Other => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        errors.ok_or_else(|| A::Error::missing_field("errors"))?;
+        items.ok_or_else(|| A::Error::missing_field("items"))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Items {
+    type Value = (Vec<Result>, usize);
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> std::result::Result<Self::Value, D::Error> {
+        json.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Items {
+    type Value = (Vec<Result>, usize);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of results")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Self::Value, A::Error> {
+        let mut results = Vec::new();
+        while results.len() < self.documents {
+            let Some(item) = items.next_element()? else { break };
+            results.push(outcome(item));
+        }
+        let mut found = results.len();
+        while items.next_element::<IgnoredAny>()?.is_some() {
+            found += 1;
+        }
+        Ok((results, found))
+    }
+}
+
+impl<'de> Deserialize<'de> for Failure {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Self, D::Error> {
+        Causes(MAX_CAUSES).deserialize(json)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Causes {
+    type Value = Failure;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> std::result::Result<Failure, D::Error> {
+        json.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Causes {
+    type Value = Failure;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an error")
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<Failure, E> {
+        Ok(Failure(String::new()))
+    }
+
+    /// What is longer than any reason is cut here, before there are several of it.
+    fn visit_str<E>(self, text: &str) -> std::result::Result<Failure, E> {
+        Ok(Failure(text[..text.floor_char_boundary(MAX_REASON_BYTES)].to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Failure, A::Error> {
+        let (mut kind, mut reason, mut cause) = (String::new(), String::new(), String::new());
+        while let Some(key) = map.next_key()? {
+            match key {
+                FailureKey::Type => Failure(kind) = map.next_value_seed(Causes(0))?,
+                FailureKey::Reason => Failure(reason) = map.next_value_seed(Causes(0))?,
+                FailureKey::CausedBy if self.0 > 0 => Failure(cause) = map.next_value_seed(Causes(self.0 - 1))?,
+                FailureKey::CausedBy | FailureKey::Other => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        let said: Vec<String> = [kind, reason].into_iter().filter(|text| !text.is_empty()).collect();
+        let said = said.join(": ");
+        Ok(Failure(if cause.is_empty() { said } else { format!("{said}; caused by {cause}") }))
     }
 }
 
@@ -129,10 +247,42 @@ mod tests {
         assert_eq!(results[3], Result::Never(never.into()));
     }
 
+    /// Each text is cut before it is kept, and nothing is read below the last cause that is told.
+    #[test]
+    fn tells_the_beginning_of_a_failure_however_deep_it_is() {
+        let check = |error: &str, expected: &str| {
+            let body = format!(r#"{{"errors":true,"items":[{{"create":{{"status":400,"error":{error}}}}}]}}"#);
+            let results = read(body.as_bytes(), 1).expect("a bulk answer");
+            assert_eq!(results, [Result::Never(format!("status 400: {expected}"))], "{error}");
+        };
+        let nested = |depth: usize| {
+            let causes: String = (1..=depth).map(|cause| format!(r#","caused_by":{{"type":"c{cause}""#)).collect();
+            format!(r#"{{"type":"t"{causes}{}"#, "}".repeat(depth + 1))
+        };
+        let three = "t; caused by c1; caused by c2; caused by c3";
+        for depth in [3, 4, 1_000] {
+            check(&nested(depth), three);
+        }
+        check(r#""plain""#, "plain");
+        check("null", "");
+        check(r#"{"type":"t","reason":null,"caused_by":"text","root_cause":[]}"#, "t; caused by text");
+        let long = "é".repeat(MAX_REASON_BYTES);
+        check(&format!(r#"{{"reason":"{long}"}}"#), &format!("{} ...", &long[..MAX_REASON_BYTES - 16]));
+    }
+
+    #[test]
+    fn reads_so_much_as_results_may_take() {
+        for (documents, expected) in [(0, 1 << 20), (256, 1 << 20), (257, 257 << 12), (usize::MAX, 64 << 20)] {
+            assert_eq!(max_bytes(documents), expected, "{documents}");
+        }
+    }
+
     #[test]
     fn refuses_an_answer_that_does_not_fit_the_request() {
         let body = br#"{"errors":true,"items":[{"create":{"status":201}}]}"#;
         assert!(matches!(read(body, 2), Err(ReplyError::Count { found: 1, expected: 2 })));
+        let body = br#"{"errors":true,"items":[{"create":{"status":201}},{},7]}"#;
+        assert!(matches!(read(body, 1), Err(ReplyError::Count { found: 3, expected: 1 })));
     }
 
     #[test]

@@ -551,6 +551,22 @@ fn a_header_that_stands_in_an_answer_is_masked_where_it_is_shown() {
     assert!(sent.refused[0].reason.ends_with("header ****"), "{}", sent.refused[0].reason);
 }
 
+/// The words about an answer that can't be read quote it.
+#[test]
+fn neither_secrets_nor_much_else_of_an_answer_that_is_none_is_shown() {
+    let mut value = http::HeaderValue::from_static("Bearer s3cr3t");
+    value.set_sensitive(true);
+    let sent = http::HeaderMap::from_iter([(http::header::AUTHORIZATION, value)]);
+    for answer in [r#"{"errors":"Bearer s3cr3t"#, r#"{"errors":true,"items":[{"Bearer s3cr3t"#] {
+        let (exporter, request) = one_request(1);
+        let answer = format!("{answer}{}\"", "x".repeat(1 << 20));
+        let reply = Reply { secrets: Secrets::of(&sent), ..reply(200, &answer) };
+        let again = exporter.answered(request, &reply).again.expect("to be sent again");
+        assert!(again.reason.contains("no answer to _bulk: ") && !again.reason.contains("s3cr3t"), "{}", again.reason);
+        assert!(again.reason.len() <= 2 * 1024 + 2, "{}", again.reason.len());
+    }
+}
+
 /// What all documents together may take has a bound as well: a small request would keep a destination busy for hours.
 #[test]
 fn resources_that_are_too_large_for_all_their_records_are_dropped() {
