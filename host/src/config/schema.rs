@@ -19,9 +19,6 @@ mod alternatives;
 pub(crate) mod secrets;
 pub(crate) mod words;
 
-/// References that refer to each other without end stop here.
-const MAX_REFERENCES: usize = 32;
-
 /// What was left out of a value because it was reported, or is not set; by key paths of the whole configuration.
 #[derive(Debug, Default)]
 pub(crate) struct LeftOut {
@@ -85,25 +82,23 @@ impl Walker<'_> {
 
     /// Whether a schema, or one below it, says so of itself. What stands where a secret belongs, though in the wrong
     /// shape, is a secret too.
-    fn reaches(&self, schema: &Value, mark: &str, depth: usize) -> bool {
-        if depth > MAX_REFERENCES {
-            return false;
+    fn reaches(&self, schema: &Value, mark: &str) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut pending = vec![schema];
+        while let Some(schema) = pending.pop() {
+            if schema.get(mark) == Some(&Value::Bool(true)) {
+                return true;
+            }
+            if !seen.insert(std::ptr::from_ref(schema)) {
+                continue;
+            }
+            pending.extend(referred(schema, self.root));
+            pending.extend(choices_of(schema));
+            let below = ["properties", "patternProperties"].into_iter().filter_map(|key| schema.get(key)?.as_object());
+            pending.extend(below.flat_map(Map::values));
+            pending.extend(["items", "additionalProperties"].into_iter().filter_map(|key| schema.get(key)));
         }
-        let below = |key: &str, value: &Value| match (key, value) {
-            ("$ref", Value::String(target)) => {
-                let target = target.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer));
-                target.is_some_and(|target| self.reaches(target, mark, depth + 1))
-            }
-            ("anyOf" | "oneOf" | "allOf", Value::Array(several)) => {
-                several.iter().any(|one| self.reaches(one, mark, depth + 1))
-            }
-            ("properties" | "patternProperties", Value::Object(several)) => {
-                several.values().any(|one| self.reaches(one, mark, depth + 1))
-            }
-            ("items" | "additionalProperties", one) => self.reaches(one, mark, depth + 1),
-            (key, value) => key == mark && *value == Value::Bool(true),
-        };
-        schema.as_object().into_iter().flatten().any(|(key, value)| below(key, value))
+        false
     }
 
     /// A key without a value: `grpc:` alone is a block with all its defaults, `tls:` alone no block, and `timeout:` alone
@@ -240,7 +235,7 @@ impl Walker<'_> {
         let text = node.text().unwrap_or_default();
         let choices: Vec<&str> = alternatives.iter().flat_map(|one| choices(one)).collect();
         if !choices.is_empty() {
-            let ignores_case = self.reaches(schema, "x-ignore-case", 0);
+            let ignores_case = self.reaches(schema, "x-ignore-case");
             return self.choice(node, text, &choices, ignores_case, path);
         }
         let value = self.number(node, alternatives).unwrap_or_else(|| node.scalar().unwrap_or_default());
@@ -262,7 +257,7 @@ impl Walker<'_> {
         if let Some(one) = alternatives.iter().find(|one| self.is_list_of_texts(one)) {
             return self.split_list(node, text, one, path);
         }
-        let found = words::scalar(&value, text, self.reaches(schema, "writeOnly", 0));
+        let found = words::scalar(&value, text, self.reaches(schema, "writeOnly"));
         self.refuse(node, &found, alternatives, path)
     }
 
@@ -411,6 +406,16 @@ fn free(node: &Node) -> Value {
         Content::Sequence(items) => items.iter().map(free).collect(),
         Content::Scalar { .. } => node.to_json(),
     }
+}
+
+/// The schema that a schema refers to.
+fn referred<'s>(schema: &Value, root: &'s Value) -> Option<&'s Value> {
+    root.pointer(schema.get("$ref")?.as_str()?.strip_prefix('#')?)
+}
+
+/// The schemas of which one has to fit, or all.
+fn choices_of(schema: &Value) -> impl Iterator<Item = &Value> {
+    ["anyOf", "oneOf", "allOf"].into_iter().filter_map(|key| schema.get(key)?.as_array()).flatten()
 }
 
 /// The keys that an object must have.

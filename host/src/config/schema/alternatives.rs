@@ -5,12 +5,16 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::{LeftOut, MAX_REFERENCES, Walker, choices, has_type, property, required};
+use super::{LeftOut, Walker, choices, has_type, property, referred, required};
 use crate::config::error::{Report, join};
 use crate::config::node::{Content, Node};
 
 /// What refers to other schemas.
 const REFERRING: [&str; 4] = ["$ref", "anyOf", "oneOf", "allOf"];
+/// References that refer to each other without end stop here.
+const MAX_REFERENCES: usize = 32;
+/// So many schemas are looked at for those of one value: where several refer to each other there are ever more ways.
+const MAX_LOOKS: usize = 10_000;
 /// So many forms of one object are told apart; those of several enums in it multiply.
 const MAX_FORMS: usize = 256;
 /// Where alternatives stand in alternatives, each is tried so deep; below that the first one counts.
@@ -37,24 +41,27 @@ impl<'a> Walker<'a> {
         'a: 's,
     {
         let mut found = Vec::new();
-        self.collect(schema, &mut found, 0);
+        self.collect(schema, &mut found, 0, &mut 0);
         found
     }
 
-    fn collect<'s>(&self, schema: &'s Value, found: &mut Vec<Cow<'s, Value>>, references: usize)
+    fn collect<'s>(&self, schema: &'s Value, found: &mut Vec<Cow<'s, Value>>, references: usize, looks: &mut usize)
     where
         'a: 's,
     {
-        if references > MAX_REFERENCES {
+        *looks += 1;
+        if references > MAX_REFERENCES || *looks > MAX_LOOKS {
             return;
         }
         let refers = REFERRING.iter().any(|key| schema.get(key).is_some());
         if refers && has_type(schema, "object") {
-            found.extend(self.forms(schema, references).into_iter().map(Cow::Owned));
+            found.extend(self.forms(schema, references, looks).into_iter().map(Cow::Owned));
             return;
         }
         if refers {
-            self.groups(schema).into_iter().flatten().for_each(|choice| self.collect(choice, found, references + 1));
+            for choice in self.groups(schema).into_iter().flatten() {
+                self.collect(choice, found, references + 1, looks);
+            }
             return;
         }
         if schema.get("type").and_then(Value::as_str) != Some("null") {
@@ -68,9 +75,7 @@ impl<'a> Walker<'a> {
         'a: 's,
     {
         let list = |key: &str| schema.get(key).and_then(Value::as_array).into_iter().flatten();
-        let target = schema.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'));
-        let root: &'a Value = self.root;
-        let target = target.and_then(|pointer| root.pointer(pointer));
+        let target = referred(schema, self.root);
         let mut groups: Vec<Vec<&Value>> = target.into_iter().chain(list("allOf")).map(|one| vec![one]).collect();
         groups.extend(["anyOf", "oneOf"].map(|key| list(key).collect()));
         groups.retain(|group| !group.is_empty());
@@ -79,13 +84,13 @@ impl<'a> Walker<'a> {
 
     /// The forms of an object that has something of its own beside what it refers to: schemars writes the tag of an enum
     /// beside a reference to the variant's data, and the keys of a struct beside the enum that is flattened into it.
-    fn forms(&self, schema: &Value, references: usize) -> Vec<Value> {
+    fn forms(&self, schema: &Value, references: usize, looks: &mut usize) -> Vec<Value> {
         let mut own = schema.as_object().cloned().unwrap_or_default();
         own.retain(|key, _| !REFERRING.contains(&key.as_str()));
         let mut forms = vec![own];
         for group in self.groups(schema) {
             let mut choices = Vec::new();
-            group.into_iter().for_each(|choice| self.collect(choice, &mut choices, references + 1));
+            group.into_iter().for_each(|choice| self.collect(choice, &mut choices, references + 1, looks));
             let choices: Vec<&Map<String, Value>> = choices.iter().filter_map(|choice| choice.as_object()).collect();
             if !choices.is_empty() && forms.len() * choices.len() <= MAX_FORMS {
                 forms = forms.iter().flat_map(|form| choices.iter().map(|choice| joined(form, choice))).collect();

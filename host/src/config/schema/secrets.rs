@@ -1,19 +1,21 @@
 //! Secrets inside of values that only a schema tells apart: what it marks `writeOnly`.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-use super::{MAX_REFERENCES, property};
+use super::{choices_of, property, referred};
 use crate::config::types::REDACTED;
 
 /// Puts a mark in place of every secret.
 pub(crate) fn redact(value: &mut Value, schema: &Value) {
-    visit(value, schema, schema, 0, &mut |secret| *secret = Value::String(REDACTED.into()));
+    visit(value, vec![schema], schema, &mut |secret| *secret = Value::String(REDACTED.into()));
 }
 
 /// The texts of all secrets, as a message might repeat them.
 pub(crate) fn texts(value: &Value, schema: &Value) -> Vec<String> {
     let mut texts = Vec::new();
-    visit(&mut value.clone(), schema, schema, 0, &mut |secret| collect(secret, &mut texts));
+    visit(&mut value.clone(), vec![schema], schema, &mut |secret| collect(secret, &mut texts));
     texts
 }
 
@@ -33,38 +35,42 @@ fn collect(secret: &Value, texts: &mut Vec<String>) {
 }
 
 /// Calls `found` with every value that is a secret by one of the schemas that may apply to it.
-fn visit(value: &mut Value, schema: &Value, root: &Value, depth: usize, found: &mut impl FnMut(&mut Value)) {
-    if depth > MAX_REFERENCES || value.is_null() {
+fn visit<'s>(value: &mut Value, schemas: Vec<&'s Value>, root: &'s Value, found: &mut impl FnMut(&mut Value)) {
+    let schemas = applying(schemas, root);
+    if schemas.is_empty() || value.is_null() {
         return;
     }
-    if schema.get("writeOnly") == Some(&Value::Bool(true)) {
+    if schemas.iter().any(|schema| schema.get("writeOnly") == Some(&Value::Bool(true))) {
         found(value);
         return;
-    }
-    if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
-        let target = target.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
-        target.iter().for_each(|target| visit(value, target, root, depth + 1, &mut *found));
-    }
-    for key in ["anyOf", "oneOf", "allOf"] {
-        for choice in schema.get(key).and_then(Value::as_array).into_iter().flatten() {
-            visit(value, choice, root, depth + 1, &mut *found);
-        }
     }
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                if let Some(schema) = property(schema, key).or_else(|| schema.get("additionalProperties")) {
-                    visit(value, schema, root, depth + 1, &mut *found);
-                }
+                let of_key = |schema: &&'s Value| property(schema, key).or_else(|| schema.get("additionalProperties"));
+                visit(value, schemas.iter().filter_map(of_key).collect(), root, found);
             }
         }
         Value::Array(items) => {
-            for item in items {
-                schema.get("items").iter().for_each(|schema| visit(item, schema, root, depth + 1, &mut *found));
-            }
+            let of_items: Vec<_> = schemas.iter().filter_map(|schema| schema.get("items")).collect();
+            items.iter_mut().for_each(|item| visit(item, of_items.clone(), root, found));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// These schemas and all that they refer to, each once: they may refer to each other in many ways.
+fn applying<'s>(mut pending: Vec<&'s Value>, root: &'s Value) -> Vec<&'s Value> {
+    let mut seen = BTreeSet::new();
+    let mut applying = Vec::new();
+    while let Some(schema) = pending.pop() {
+        if seen.insert(std::ptr::from_ref(schema)) {
+            pending.extend(referred(schema, root));
+            pending.extend(choices_of(schema));
+            applying.push(schema);
+        }
+    }
+    applying
 }
 
 #[cfg(test)]
@@ -120,5 +126,20 @@ mod tests {
         let mut value = json!("x");
         redact(&mut value, &json!({ "$ref": "#" }));
         assert_eq!(value, "x");
+        let many = vec![json!({ "$ref": "#/$defs/A" }); 10];
+        redact(&mut value, &json!({ "$ref": "#/$defs/A", "$defs": { "A": { "anyOf": many } } }));
+        assert_eq!(value, "x");
+    }
+
+    /// Each way to read a level leads to all ways to read the next one.
+    #[test]
+    fn hides_what_stands_as_deep_as_a_schema_allows() {
+        let branch = json!({ "properties": { "a": { "$ref": "#/$defs/A" }, "key": { "writeOnly": true } } });
+        let schema = json!({ "$ref": "#/$defs/A", "$defs": { "A": { "anyOf": vec![branch; 10] } } });
+        let nested = |secret: &str| (0..40).fold(json!({ "key": secret }), |value, _| json!({ "a": value }));
+        let mut value = nested("x");
+        assert_eq!(texts(&value, &schema), ["x"]);
+        redact(&mut value, &schema);
+        assert_eq!(value, nested(REDACTED));
     }
 }

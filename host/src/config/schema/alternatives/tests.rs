@@ -169,3 +169,33 @@ fn ends_where_alternatives_can_not_be_told_apart() {
     schema::walk(&node, &schema, "", &mut report);
     assert!(report.errors.is_empty());
 }
+
+/// The ways through a schema grow with every level of it: each schema is looked at once, or so many are.
+#[test]
+fn ends_where_schemas_refer_to_each_other_in_many_ways() {
+    let expression = json!({ "$ref": "#/$defs/Expression" });
+    let binary = |name: String| {
+        let sides = json!({ "type": "object", "properties": { "l": expression, "r": expression } });
+        json!({ "type": "object", "properties": { name: sides }, "additionalProperties": false })
+    };
+    let mut forms: Vec<_> = (0..10).map(|number| binary(format!("op{number}"))).collect();
+    forms.push(json!({ "type": "string", "enum": ["always"] }));
+    let expressions = json!({ "$ref": "#/$defs/Expression", "$defs": { "Expression": { "oneOf": forms } } });
+    let itself = vec![json!({ "$ref": "#/$defs/A" }); 10];
+    let references = json!({ "$ref": "#/$defs/A", "$defs": { "A": { "anyOf": itself } } });
+    let objects = vec![json!({ "type": "object", "allOf": itself }); 10];
+    let objects = json!({ "$ref": "#/$defs/A", "$defs": { "A": { "type": "object", "anyOf": objects } } });
+    for (schema, yaml, expected) in [
+        (&expressions, "always", vec![]),
+        (&expressions, "op1: {l: always, r: {op2: {l: always, r: always}}}", vec![]),
+        (&expressions, "op1: {l: alway}", vec!["op1::l: \"alway\" is not one of \"always\"; did you mean \"always\"?"]),
+        (&references, "x", vec![]),
+        (&objects, "a: 1", vec![]),
+    ] {
+        let node = parse::parse(yaml, &"a".into()).expect("YAML");
+        let mut report = Report::default();
+        schema::walk(&node, schema, "", &mut report);
+        let said: Vec<_> = report.errors.iter().map(|error| format!("{}: {}", error.path, error.message)).collect();
+        assert_eq!(said, expected, "{yaml}");
+    }
+}
