@@ -71,9 +71,10 @@ pub fn run(config: Config) -> ExitCode {
             Ok(signals) => signals,
             Err(error) => return fail(&StartError::service(&format!("can't listen for signals: {error}"))),
         };
-        match Running::start(&config).await {
-            Ok(running) => running.until(signals).await,
-            Err(error) => fail(&error),
+        match signals.while_starting(Running::start(&config)).await {
+            (Ok(running), Ok(signals)) => running.until(signals).await,
+            (Err(error), _) => fail(&error),
+            (_, Err(error)) => fail(&StartError::service(&format!("can't listen for signals: {error}"))),
         }
     });
     // Somebody may still wait for a name server, and nobody for the name.
