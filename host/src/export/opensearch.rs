@@ -34,7 +34,6 @@ use encode::{Encoder, Schema};
 use index::IndexName;
 use services::Services;
 
-
 /// The exporter.
 pub struct OpenSearch {
     client: HttpClient,
