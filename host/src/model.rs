@@ -91,6 +91,9 @@ impl Batch {
 pub struct TenantId(Arc<str>);
 
 impl TenantId {
+    /// What stands in place of the tenant for all that have no account of their own; no tenant has this name.
+    pub const OTHERS: &str = "(other)";
+
     /// Names a tenant.
     pub fn new(name: &str) -> Self {
         Self(Arc::from(name))

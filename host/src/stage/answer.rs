@@ -5,6 +5,7 @@ use sluice_wire::{Columns, EditError, EditPlan, EditValue, EditValues, Entities,
 use super::bindings::sluice::plugin::types;
 use super::declared::{self, Declared, Writes};
 use super::lower::Lowered;
+use crate::model::TenantId;
 
 /// Tenants that one batch may have, in all its parts; `tenant_label` can be told to let as many through.
 pub(super) const MAX_TENANTS: usize = 10_000;
@@ -372,12 +373,22 @@ fn distinct_neighbours(numbers: &[u32]) -> u64 {
 
 /// A name that is fit for labels, paths and index names to be made of it.
 fn is_tenant_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= MAX_TENANT_NAME && !name.chars().any(char::is_control)
+    let is_sound = !name.is_empty() && name.len() <= MAX_TENANT_NAME && !name.chars().any(char::is_control);
+    is_sound && name != TenantId::OTHERS
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tenant_may_have_any_name_that_is_no_other_ones() {
+        let (longest, too_long) = ("x".repeat(256), "x".repeat(257));
+        let cases = [("a", true), ("a b/ä", true), ("", false), ("a\n", false), ("(other)", false), ("(others)", true)];
+        for (name, expected) in cases.into_iter().chain([(&*longest, true), (&too_long, false)]) {
+            assert_eq!(is_tenant_name(name), expected, "{name:?}");
+        }
+    }
 
     #[test]
     fn only_what_makes_a_text_longer_is_growth() {

@@ -17,8 +17,6 @@ use crate::model::{Signal, TenantId};
 const MAX_TENANTS: usize = 1_000;
 /// A tenant that had nothing for so long, and has nothing on its way, makes room for another one.
 const QUIET: Duration = Duration::from_secs(600);
-/// What stands in place of the tenant for all others. `tenant_label` gives no such name.
-const OTHERS: &str = "(other)";
 
 /// Why items came to be in the process, or ceased to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +169,7 @@ impl Books {
     }
 
     fn accounts(&self) -> impl Iterator<Item = (&str, &Account)> {
-        let others = (!self.others.entries.is_empty()).then_some((OTHERS, &self.others));
+        let others = (!self.others.entries.is_empty()).then_some((TenantId::OTHERS, &self.others));
         self.tenants.iter().map(|(tenant, account)| (tenant.as_str(), account)).chain(others)
     }
 }
