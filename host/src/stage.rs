@@ -17,6 +17,7 @@ mod embedded;
 mod reload;
 
 mod engine;
+mod aside;
 mod bindings;
 mod code_cache;
 mod guest;
@@ -28,6 +29,7 @@ mod ticker;
 mod wasi;
 
 pub use answer::AnswerError;
+pub(crate) use aside::aside;
 pub use catalog::{Catalog, CatalogError, Refused};
 pub use chain::{
     Chain, ChainOutcome, Change, FailureKind, LeftOut, StageConfigError, StageFailure, StageReport, StageSpec,

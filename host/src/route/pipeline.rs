@@ -10,7 +10,7 @@ use super::fan_out::{Debt, FanOut};
 use crate::batch::BatchHandle;
 use crate::model::{Batch, Refusal, Signal, TenantId};
 use crate::pace::Pace;
-use crate::stage::{Chain, LeftOut, StageReport};
+use crate::stage::{Chain, LeftOut, StageReport, aside};
 use crate::telemetry::{Entry, Telemetry};
 
 /// A pipeline as receivers see it.
@@ -269,15 +269,6 @@ impl Segment {
         for failure in &stage.failures {
             metrics.stage_calls.with_label_values(&[stage.stage.as_str(), failure.kind.as_str()]).inc();
         }
-    }
-}
-
-/// Does work that takes long, if the runtime has other threads for what else there is to do.
-fn aside<T>(work: impl FnOnce() -> T) -> T {
-    let flavor = tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor());
-    match flavor {
-        Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        _ => work(),
     }
 }
 

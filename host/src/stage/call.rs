@@ -77,9 +77,11 @@ impl Call<'_> {
                     return None;
                 }
             };
+            let made = instance.made;
             match self.attempt(instance, &lowered, &texts, &mut report.in_plugin) {
                 Ok(verdict) => return Some(verdict),
                 Err(failed) => {
+                    configured.lost(made);
                     report.failures.push(failed.failure);
                     if failed.is_final {
                         return None;

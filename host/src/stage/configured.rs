@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::aside::aside;
 use super::bindings::sluice::plugin::types;
 use super::component::Plugin;
 use super::declared::Declared;
-use super::instance::{CallError, Instance};
+use super::instance::{CallError, Instance, Made};
 use super::limits::StageLimits;
 use super::shared::{Shared, lock};
 use crate::model::Signal;
@@ -17,6 +18,8 @@ const MAX_IDLE: usize = 32;
 /// A fresh instance that took longer than a call may, and came to nothing, is not tried again for so long: batches wait
 /// for it.
 const PAUSE: Duration = Duration::from_secs(60);
+/// One that took so long has to last so many times as long, or nothing is made for that time, up to the pause.
+const LASTS: u32 = 10;
 
 /// Mistakes that are reported; whoever makes more starts with these.
 const MAX_MISTAKES: usize = 100;
@@ -30,7 +33,7 @@ pub(super) struct Configured {
     config: String,
     signal: Signal,
     idle: Mutex<Vec<Instance>>,
-    /// When it last took too long to find out that no fresh instance can be had, and why.
+    /// Until when no fresh instance is made, as it took too long to find out that none can be had, or lasts, and why.
     stalled: Mutex<Option<(Instant, CallError)>>,
 }
 
@@ -88,17 +91,31 @@ impl Configured {
 
     /// An instance that has processed nothing yet.
     pub(super) fn fresh(&self) -> Result<Instance, CallError> {
-        if let Some((_, error)) = lock(&self.stalled).as_ref().filter(|(since, _)| since.elapsed() < PAUSE) {
+        if let Some((_, error)) = lock(&self.stalled).as_ref().filter(|(until, _)| Instant::now() < *until) {
             return Err(error.clone());
         }
         let started = Instant::now();
-        let instance = self.make();
-        if let Err(error) = &instance
-            && started.elapsed() > self.limits.timeout()
-        {
-            *lock(&self.stalled) = Some((Instant::now(), error.clone()));
+        let mut instance = aside(|| self.make());
+        let took = started.elapsed();
+        match &mut instance {
+            Ok(instance) => instance.made = Some(Made { at: Instant::now(), took }),
+            Err(error) if took > self.limits.timeout() => self.stall(PAUSE, error.clone()),
+            Err(_) => {}
         }
         instance
+    }
+
+    /// Hears of an instance that nobody will use again. One that took long to make should have lasted.
+    pub(super) fn lost(&self, made: Option<Made>) {
+        let Some(Made { at, took }) = made.filter(|made| made.took > self.limits.timeout()) else { return };
+        let lasts = (took * LASTS).min(PAUSE);
+        if at.elapsed() < lasts {
+            self.stall(lasts, CallError::ShortLived(took));
+        }
+    }
+
+    fn stall(&self, pause: Duration, error: CallError) {
+        *lock(&self.stalled) = Some((Instant::now() + pause, error));
     }
 
     fn make(&self) -> Result<Instance, CallError> {
@@ -118,7 +135,7 @@ impl Configured {
     /// Takes back an instance whose call came back with an answer.
     pub(super) fn give_back(&self, instance: Instance) {
         if instance.is_worn(&self.limits) {
-            return;
+            return self.lost(instance.made);
         }
         let mut idle = lock(&self.idle);
         let most = if self.plugin.engine.is_crowded() { 1 } else { MAX_IDLE };

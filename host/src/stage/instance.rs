@@ -21,8 +21,19 @@ pub(super) struct Instance {
     timeout: Duration,
     setup_timeout: Duration,
     calls: u32,
+    /// When it took the place of another one; none of the first.
+    pub(super) made: Option<Made>,
     /// Behind the store, which it outlives.
     _place: Place,
+}
+
+/// How an instance came to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    /// When it was ready.
+    pub(super) at: Instant,
+    /// How long that took.
+    pub(super) took: Duration,
 }
 
 /// A call did not come back with an answer.
@@ -37,6 +48,9 @@ pub enum CallError {
     /// It took too long to say what it is, or to check its configuration.
     #[error("stopped after {} ms, the limit for a plugin to describe and configure itself", .0.as_millis())]
     SetupTimeout(Duration),
+    /// The last instance took longer to make than a call may take, and did not last.
+    #[error("an instance took {} ms to configure itself and did not last, no other is made for a while", .0.as_millis())]
+    ShortLived(Duration),
     /// It wanted more memory than it may have.
     #[error("it needs more than {0} MiB of memory, the limit of the stage")]
     Memory(u32),
@@ -71,7 +85,8 @@ impl Instance {
             let memory = store.data().memory.refused;
             if memory { CallError::Memory(limits.memory_mib) } else { CallError::Exhausted(reason(&error)) }
         })?;
-        Ok(Self { store, exports, engine: engine.clone(), timeout, setup_timeout, calls: 0, _place: engine.place() })
+        let (engine, _place) = (engine.clone(), engine.place());
+        Ok(Self { store, exports, engine, timeout, setup_timeout, calls: 0, made: None, _place })
     }
 
     /// Asks what the plugin is.

@@ -135,6 +135,21 @@ fn a_fresh_instance_that_took_too_long_is_not_waited_for_again() {
     }
 }
 
+/// Nor is one waited for that took long to make if the last of them was lost at once.
+#[test]
+fn a_fresh_instance_that_took_long_and_did_not_last_is_not_made_for_each_batch() {
+    let limits = StageLimits { timeout_ms: 10, ..Default::default() };
+    let chain = chain(vec![StageSpec { limits, ..spec(act("slow_in_second_configure")) }]);
+    let failures = || chain.run(batch(&[&["a"]])).stages.remove(0).failures;
+    let kinds: Vec<_> = failures().into_iter().map(|failure| failure.kind).collect();
+    assert_eq!(kinds, [FailureKind::Panic, FailureKind::Panic]);
+    for _ in 0..3 {
+        let failures = failures();
+        assert_eq!(failures.len(), 1, "{failures:?}");
+        assert!(failures[0].message.ends_with("no other is made for a while"), "{}", failures[0].message);
+    }
+}
+
 #[test]
 fn one_evil_stage_does_not_disturb_the_others() {
     let set = json!({ "act": "set", "value": "new" });

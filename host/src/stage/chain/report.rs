@@ -121,7 +121,9 @@ impl StageReport {
 impl StageFailure {
     pub(in crate::stage) fn of_call(error: &CallError) -> Self {
         let kind = match error {
-            CallError::Timeout(_) | CallError::Search(_) | CallError::SetupTimeout(_) => FailureKind::Timeout,
+            CallError::Timeout(_) | CallError::Search(_) | CallError::SetupTimeout(_) | CallError::ShortLived(_) => {
+                FailureKind::Timeout
+            }
             CallError::Memory(_) => FailureKind::Memory,
             CallError::Panic(_) => FailureKind::Panic,
             CallError::Trap(_) => FailureKind::Trap,

@@ -17,8 +17,8 @@ pub(crate) fn configure(act: Act, setup: &mut Setup) -> Result<(), ConfigErrors>
     match act {
         Act::SpinInConfigure => spin(u64::MAX),
         Act::SlowInConfigure => spin(SLOW_TURNS),
-        Act::SpinInSecondConfigure => match key_value::get("configured") {
-            Some(_) => spin(u64::MAX),
+        Act::SpinInSecondConfigure | Act::SlowInSecondConfigure => match key_value::get("configured") {
+            Some(_) => spin(if act == Act::SlowInSecondConfigure { SLOW_TURNS } else { u64::MAX }),
             None => drop(key_value::set("configured", b"", Duration::from_secs(60))),
         },
         Act::RefuseSilently => return Err(ConfigErrors::new()),
@@ -57,7 +57,7 @@ impl Probe {
         match self.config.act {
             Act::Spin => spin(u64::MAX),
             Act::Panic => panic!("ä panic"),
-            Act::SpinInSecondConfigure => panic!("so that another instance is made"),
+            Act::SpinInSecondConfigure | Act::SlowInSecondConfigure => panic!("so that another instance is made"),
             Act::PanicOnce => panic_once(),
             Act::Overflow => drop(black_box(overflow(black_box(1)))),
             Act::Memory => eat_memory(self.config.number as usize),

@@ -90,6 +90,7 @@ pub enum Act {
     PanicInConfigure,
     RefuseSilently,
     SpinInSecondConfigure,
+    SlowInSecondConfigure,
     Spin,
     Unreachable,
     Panic,
