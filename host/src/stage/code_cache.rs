@@ -1,13 +1,16 @@
 //! Compiled code on disk, by the hash of the component and of the engine that compiled it.
 
 use std::collections::hash_map::DefaultHasher;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
@@ -43,26 +46,28 @@ impl std::fmt::Debug for Digest {
 /// A directory of compiled code. Whoever can write to it can run code in this process, so it must be ours alone.
 #[derive(Debug)]
 pub(super) struct CodeCache {
-    directory: PathBuf,
+    /// What messages call it; what stands at its path may change meanwhile.
+    path: PathBuf,
+    directory: OwnedFd,
     engine: u64,
 }
 
 impl CodeCache {
     /// Opens the directory, and creates it if need be. A cache that can't be used is no reason not to start.
-    pub(super) fn open(directory: &Path, engine: &wasmtime::Engine) -> Option<Self> {
-        if let Err(error) = prepare(directory) {
-            tracing::warn!(directory = %directory.display(), %error, "compiled plugins are not cached");
-            return None;
-        }
+    pub(super) fn open(path: &Path, engine: &wasmtime::Engine) -> Option<Self> {
+        let warn =
+            |error: &io::Error| tracing::warn!(directory = %path.display(), %error, "compiled plugins are not cached");
+        let directory = prepare(path).inspect_err(warn).ok()?;
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        Some(Self { directory: directory.to_owned(), engine: hasher.finish() })
+        Some(Self { path: path.to_owned(), directory, engine: hasher.finish() })
     }
 
     /// The code of a component, if it is there and intact.
     pub(super) fn load(&self, engine: &wasmtime::Engine, digest: &Digest) -> Option<Component> {
-        let path = self.path(digest);
-        let entry = match fs::read(&path) {
+        let name = self.name(digest);
+        let path = self.path.join(&name);
+        let entry = match self.read(&name) {
             Ok(entry) => entry,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
@@ -74,8 +79,9 @@ impl CodeCache {
             tracing::warn!(path = %path.display(), "compiled plugin is damaged, compiling it again");
             return None;
         };
-        // SAFETY: only this user can write to the directory (`prepare` checks it), the checksum shows that it is what
-        // was written, and wasmtime checks that version, target and settings are those of this engine.
+        // SAFETY: only this user can write to the directory and to the entry (`prepare` and `read` check it), the checksum
+        // shows that it is what was written, and wasmtime checks that version, target and settings are those of this
+        // engine.
         let component = unsafe { Component::deserialize(engine, code) };
         let report = |error: &wasmtime::Error| {
             tracing::warn!(path = %path.display(), %error, "compiled plugin is of another engine, compiling it again");
@@ -85,42 +91,68 @@ impl CodeCache {
 
     /// Keeps the code of a component.
     pub(super) fn store(&self, component: &Component, digest: &Digest) {
-        let path = self.path(digest);
+        let name = self.name(digest);
         let code = component.serialize().map_err(|error| io::Error::other(error.to_string()));
-        if let Err(error) = code.and_then(|code| write_atomically(&path, &code)) {
-            tracing::warn!(path = %path.display(), %error, "compiled plugin is not cached");
+        if let Err(error) = code.and_then(|code| self.write_atomically(&name, &code)) {
+            tracing::warn!(path = %self.path.join(&name).display(), %error, "compiled plugin is not cached");
         }
         if let Err(error) = self.make_room() {
-            tracing::warn!(directory = %self.directory.display(), %error, "old compiled plugins are not removed");
+            tracing::warn!(directory = %self.path.display(), %error, "old compiled plugins are not removed");
         }
     }
 
     /// Removes the entries of other engines, and the oldest of this one if there are many.
     fn make_room(&self) -> io::Result<()> {
         let mut entries = Vec::new();
-        for entry in fs::read_dir(&self.directory)? {
+        for entry in Dir::read_from(&self.directory)? {
             let entry = entry?;
-            let Some(engine) = entry.file_name().to_str().and_then(engine_of) else { continue };
-            let modified = entry.metadata().and_then(|entry| entry.modified());
-            entries.extend(modified.ok().map(|modified| (engine == self.engine, modified, entry.path())));
+            let name = entry.file_name();
+            let Some(engine) = name.to_str().ok().and_then(engine_of) else { continue };
+            let Ok(status) = rustix::fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            entries.push((engine == self.engine, (status.st_mtime, status.st_mtime_nsec), name.to_owned()));
         }
         // Those of others come first, then the oldest.
         entries.sort();
         let others = entries.partition_point(|(is_ours, ..)| !is_ours);
         let surplus = others.max(entries.len().saturating_sub(MAX_ENTRIES));
-        entries.into_iter().take(surplus).try_for_each(|(.., path)| remove(&path))
+        for (.., name) in entries.into_iter().take(surplus) {
+            match rustix::fs::unlinkat(&self.directory, &name, AtFlags::empty()) {
+                // Another process was faster.
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
-    fn path(&self, digest: &Digest) -> PathBuf {
-        self.directory.join(format!("{digest}-{:016x}.cwasm", self.engine))
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let entry = rustix::fs::openat(&self.directory, name, flags, Mode::empty())?;
+        check_owner(&entry, "chmod 600 it")?;
+        let mut content = Vec::new();
+        File::from(entry).read_to_end(&mut content)?;
+        Ok(content)
     }
-}
 
-/// Removes an entry, unless another process was faster.
-fn remove(entry: &Path) -> io::Result<()> {
-    match fs::remove_file(entry) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+    /// A reader sees the whole entry or none, whenever the process ends.
+    fn write_atomically(&self, name: &str, code: &[u8]) -> io::Result<()> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let temporary = format!("{name}.{}-{}.tmp", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::openat(&self.directory, &temporary, flags, Mode::RUSR | Mode::WUSR)?);
+        let mut write = || {
+            file.write_all(MAGIC)?;
+            file.write_all(&Sha256::digest(code))?;
+            file.write_all(code)?;
+            Ok(rustix::fs::renameat(&self.directory, &temporary, &self.directory, name)?)
+        };
+        write().inspect_err(|_: &io::Error| {
+            let _ = rustix::fs::unlinkat(&self.directory, &temporary, AtFlags::empty());
+        })
+    }
+
+    fn name(&self, digest: &Digest) -> String {
+        format!("{digest}-{:016x}.cwasm", self.engine)
     }
 }
 
@@ -131,16 +163,22 @@ fn engine_of(name: &str) -> Option<u64> {
     if is_hex(digest, 2 * HASH_LEN) && is_hex(engine, 16) { u64::from_str_radix(engine, 16).ok() } else { None }
 }
 
-fn prepare(directory: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let metadata = fs::metadata(directory)?;
-    if metadata.mode() & 0o022 != 0 {
-        return Err(io::Error::other("others may write to the directory, chmod 700 it"));
+/// Creates a directory if there is none, and opens it. What is opened is what is checked, whoever moves what lies around.
+fn prepare(path: &Path) -> io::Result<OwnedFd> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let directory = rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    check_owner(&directory, "chmod 700 it")?;
+    Ok(directory)
+}
+
+/// Refuses what somebody else may have written, or may write. What is root's is as good as ours.
+fn check_owner(opened: &OwnedFd, fix: &str) -> io::Result<()> {
+    let status = rustix::fs::fstat(opened)?;
+    if Mode::from_raw_mode(status.st_mode).intersects(Mode::WGRP | Mode::WOTH) {
+        return Err(io::Error::other(format!("others may write to it, {fix}")));
     }
-    // A directory that somebody else owns could get other entries at any time; root's is as good as ours.
-    let is_ours = |process: fs::Metadata| metadata.uid() == process.uid();
-    if metadata.uid() != 0 && !fs::metadata("/proc/self").is_ok_and(is_ours) {
-        return Err(io::Error::other("the directory does not belong to the user of this process, as /proc tells it"));
+    if status.st_uid != 0 && status.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other("it does not belong to the user of this process"));
     }
     Ok(())
 }
@@ -148,18 +186,4 @@ fn prepare(directory: &Path) -> io::Result<()> {
 fn intact(entry: &[u8]) -> Option<&[u8]> {
     let (hash, code) = entry.strip_prefix(MAGIC)?.split_at_checked(HASH_LEN)?;
     (Sha256::digest(code).as_slice() == hash).then_some(code)
-}
-
-/// A reader sees the whole entry or none, whenever the process ends.
-fn write_atomically(path: &Path, code: &[u8]) -> io::Result<()> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let temporary = path.with_extension(format!("{}-{}.tmp", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-    let write = || {
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(MAGIC)?;
-        file.write_all(&Sha256::digest(code))?;
-        file.write_all(code)?;
-        fs::rename(&temporary, path)
-    };
-    write().inspect_err(|_| drop(fs::remove_file(&temporary)))
 }

@@ -289,6 +289,29 @@ fn does_not_trust_a_cache_that_others_can_write_to() {
     assert!(entries(directory.path()).is_empty());
 }
 
+#[test]
+fn does_not_trust_an_entry_that_others_may_have_written() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("noop.wasm"), guests::guest("noop")).unwrap();
+    cached(directory.path()).expect("compiled");
+    let [entry] = &entries(directory.path())[..] else { panic!("one entry") };
+    let elsewhere = directory.path().join("elsewhere");
+    let plants: [&dyn Fn(); 3] = [
+        &|| fs::set_permissions(entry, fs::Permissions::from_mode(0o620)).unwrap(),
+        &|| fs::set_permissions(entry, fs::Permissions::from_mode(0o602)).unwrap(),
+        &|| {
+            fs::rename(entry, &elsewhere).unwrap();
+            std::os::unix::fs::symlink(&elsewhere, entry).unwrap();
+        },
+    ];
+    for plant in plants {
+        plant();
+        cached(directory.path()).expect("compiled again");
+        let renewed = fs::symlink_metadata(entry).unwrap();
+        assert!(renewed.is_file() && renewed.permissions().mode() & 0o777 == 0o600, "{renewed:?}");
+    }
+}
+
 /// A text in the section that the code does not know shows who was asked.
 #[test]
 fn reads_a_packed_descriptor_without_running_code_and_refuses_one_that_lies() {
