@@ -14,6 +14,7 @@ mod configured;
 mod declared;
 mod descriptor_section;
 mod embedded;
+mod outline;
 mod reload;
 
 mod engine;

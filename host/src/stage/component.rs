@@ -14,6 +14,7 @@ use super::engine::{CompileError, Engine};
 use super::guest::{self, Guest};
 use super::instance::{CallError, Instance};
 use super::limits::StageLimits;
+use super::outline;
 use super::shared::Shared;
 use super::wasi;
 use crate::model::Signal;
@@ -148,6 +149,20 @@ pub enum LoadError {
     /// It is no component, or half of one.
     #[error("it is no valid WebAssembly component: {0}")]
     Invalid(String),
+    /// One of its functions would take the compiler too much memory.
+    #[error(
+        "its function {function} has {size_bytes} bytes and {values} locals and operands, which takes too much memory to \
+         compile; the product may be about {}",
+        outline::MAX_FUNCTION
+    )]
+    TooComplex {
+        /// Its number in its core module.
+        function: u32,
+        /// Bytes of its body.
+        size_bytes: usize,
+        /// Parameters, locals and the most operands at a time.
+        values: u32,
+    },
     /// It wants something that no plugin can have.
     #[error("it imports {0}, which no plugin can use")]
     ForbiddenImport(String),
@@ -174,7 +189,7 @@ impl Plugin {
     /// # Errors
     /// Why it is not accepted.
     pub(super) fn load(engine: &Engine, bytes: &[u8], digest: Digest, origin: Origin) -> Result<Arc<Self>, LoadError> {
-        let component = engine.compile(bytes, &digest)?;
+        let component = engine.compile(bytes, &digest, || outline::check(bytes))?;
         let plugin = Self::from_component(engine, &component, digest, origin, bytes.len() as u64)?;
         match descriptor_section::read(bytes).map_err(LoadError::Descriptor)? {
             Some(written) if written != plugin.descriptor => {
@@ -199,7 +214,7 @@ impl Plugin {
             let (descriptor, capabilities) = (plugin.descriptor.clone(), plugin.capabilities.clone());
             return Ok(Inspection { descriptor, is_read: false, capabilities, digest, size_bytes });
         };
-        let capabilities = check(&engine.compile(bytes, &digest)?)?;
+        let capabilities = check(&engine.compile(bytes, &digest, || outline::check(bytes))?)?;
         Ok(Inspection { descriptor, is_read: true, capabilities, digest, size_bytes })
     }
 
@@ -293,16 +308,25 @@ impl From<CompileError> for LoadError {
 
 /// Refuses what is no plugin by its imports and exports; says which interfaces are used.
 fn check(component: &Component) -> Result<Vec<String>, LoadError> {
-    let capabilities = check_imports(component)?;
-    let missing = EXPORTS.into_iter().find(|export| component.get_export_index(None, export).is_none());
-    missing.map_or(Ok(capabilities), |export| Err(LoadError::MissingExport(export)))
+    let ty = component.component_type();
+    let imports = ty.imports(component.engine());
+    let capabilities =
+        check_imports(imports.map(|(name, item)| (name, matches!(item.ty, ComponentItem::ComponentFunc(_)))))?;
+    check_exports(|name| component.get_export_index(None, name).is_some())?;
+    Ok(capabilities)
 }
 
-/// Refuses whatever is not of the contract and not harmless; says which interfaces are used.
-fn check_imports(component: &Component) -> Result<Vec<String>, LoadError> {
+/// Refuses a component without all functions of the contract.
+pub(super) fn check_exports(has: impl Fn(&str) -> bool) -> Result<(), LoadError> {
+    EXPORTS.into_iter().find(|name| !has(name)).map_or(Ok(()), |missing| Err(LoadError::MissingExport(missing)))
+}
+
+/// Refuses whatever is not of the contract and not harmless; says which interfaces are used. With each name comes
+/// whether it is that of a function.
+pub(super) fn check_imports<'a>(imports: impl Iterator<Item = (&'a str, bool)>) -> Result<Vec<String>, LoadError> {
     let mut used = Vec::new();
-    for (name, item) in component.component_type().imports(component.engine()) {
-        let is_panicked = name == "panicked" && matches!(item.ty, ComponentItem::ComponentFunc(_));
+    for (name, is_function) in imports {
+        let is_panicked = name == "panicked" && is_function;
         if is_panicked || wasi::is_answered(name) {
             continue;
         }

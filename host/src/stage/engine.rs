@@ -127,11 +127,16 @@ impl Engine {
         if said.len() < MAX_SAID { said.insert(message) } else { !said.contains(&message) }
     }
 
-    /// Compiles a component, or takes its code from the cache.
-    pub(super) fn compile(&self, bytes: &[u8], digest: &Digest) -> Result<Component, CompileError> {
+    /// Compiles a component after this check, or takes its code from the cache.
+    pub(super) fn compile<E: From<CompileError>>(
+        &self,
+        bytes: &[u8],
+        digest: &Digest,
+        check: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Component, E> {
         // wasmtime's own words about it take several lines.
         if !bytes.starts_with(MAGIC) {
-            return Err(CompileError("it does not begin with \\0asm, as WebAssembly does".into()));
+            return Err(CompileError("it does not begin with \\0asm, as WebAssembly does".into()).into());
         }
         let cached = || self.0.cache.as_ref().and_then(|cache| cache.load(&self.0.wasmtime, digest));
         if let Some(component) = cached() {
@@ -141,6 +146,7 @@ impl Engine {
         if let Some(component) = cached() {
             return Ok(component);
         }
+        check()?;
         let component =
             Component::from_binary(&self.0.wasmtime, bytes).map_err(|error| CompileError(format!("{error:#}")))?;
         if let Some(cache) = &self.0.cache {
