@@ -24,10 +24,12 @@ use crate::export::echo::Secrets;
 use crate::export::sign::{SignError, Signer, SignerStatus};
 pub(crate) use compress::{compress, compress_message};
 pub(crate) use connect::{ConnectError, Connector, Stream};
+pub(crate) use proxies::ProxyVariables;
 pub(crate) use tls::ClientTls;
 
 mod compress;
 mod connect;
+mod proxies;
 mod tls;
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice};
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,7 +12,7 @@ use http::uri::Scheme;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
@@ -21,7 +20,9 @@ use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
 use super::error_chain;
+use super::proxies::Proxies;
 use super::tls::ClientTls;
+use crate::config::process_environment;
 use crate::config::types::Url;
 use crate::export::SetupError;
 use crate::tls::TlsError;
@@ -67,7 +68,8 @@ impl Connector {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(TCP_KEEPALIVE));
-        Ok(Self { tcp, tls: Arc::new(tls), proxies: Arc::new(Proxies::new(proxy_url)?), always_tunnel: false })
+        let proxies = Proxies::new(proxy_url, &process_environment)?;
+        Ok(Self { tcp, tls: Arc::new(tls), proxies: Arc::new(proxies), always_tunnel: false })
     }
 
     /// For a protocol that no HTTP proxy understands: asks `HTTPS_PROXY` for a tunnel even in the clear.
@@ -137,36 +139,6 @@ impl Connector {
         credentials.set_sensitive(true);
         Some(credentials)
     }
-}
-
-/// Which proxy stands before a destination.
-enum Proxies {
-    /// The configured one, before all.
-    Configured(Matcher),
-    /// Those of the environment, which know nothing of this machine's own addresses (as in Go's `ProxyFromEnvironment`).
-    Environment(Matcher),
-}
-
-impl Proxies {
-    fn new(proxy_url: Option<&Url>) -> Result<Self, SetupError> {
-        let Some(url) = proxy_url.filter(|url| !url.is_empty()) else {
-            return Ok(Self::Environment(Matcher::from_env()));
-        };
-        url.check_proxy().map_err(|message| SetupError::new("proxy_url", message))?;
-        Ok(Self::Configured(Matcher::builder().all(url.as_str()).build()))
-    }
-
-    fn intercept(&self, destination: &Uri) -> Option<Intercept> {
-        match self {
-            Self::Environment(_) if is_loopback(destination) => None,
-            Self::Configured(matcher) | Self::Environment(matcher) => matcher.intercept(destination),
-        }
-    }
-}
-
-fn is_loopback(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 fn as_https(uri: &Uri) -> Uri {
@@ -268,22 +240,5 @@ impl Write for Stream {
             Self::Tls(io) => Pin::new(io).poll_write_vectored(cx, slices),
             Self::Unix(io) => Pin::new(io).poll_write_vectored(cx, slices),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn proxies_of_the_environment_are_not_for_this_machine_but_configured_ones_are() {
-        let matcher = || Matcher::builder().all("http://proxy:3128").build();
-        let passes = |proxies: Proxies, uri: &str| proxies.intercept(&uri.parse().expect("a uri")).is_some();
-        for own in ["http://127.0.0.1:4318", "https://127.1.2.3", "http://[::1]:4317", "http://LOCALHOST:4317"] {
-            assert!(!passes(Proxies::Environment(matcher()), own), "{own}");
-            assert!(passes(Proxies::Configured(matcher()), own), "{own}");
-        }
-        assert!(passes(Proxies::Environment(matcher()), "http://10.0.0.1:4317"));
-        assert!(passes(Proxies::Environment(matcher()), "https://localhost.example.com"));
     }
 }

@@ -23,14 +23,17 @@ use percent_encoding::utf8_percent_encode;
 
 use super::Source;
 use crate::config::component::{AssumeRoleConfig, SigV4AuthConfig};
+use crate::config::process_environment;
 use crate::config::types::{REDACTED, given};
 use crate::export::RESERVED;
-use crate::export::client::{error_chain, shorten};
+use crate::export::client::{ProxyVariables, error_chain, shorten};
 use crate::export::echo::SHORTEST_SECRET;
 
 /// Per attempt; the SDK makes three.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Where all that credentials come from by way of a proxy listens.
+const HTTPS_PORT: u16 = 443;
 /// Web identity tokens are some 1 to 2 KiB; a file beyond this is something else.
 const MAX_TOKEN_BYTES: u64 = 64 * 1024;
 
@@ -208,7 +211,7 @@ fn into_credentials(credentials: Option<StsCredentials>) -> Result<Credentials, 
 
 /// The SDK's HTTP client with rustls and ring, which are in the binary anyway.
 fn http_client() -> SharedHttpClient {
-    let proxy = proxy();
+    let proxy = proxy(&ProxyVariables::read(&process_environment));
     Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector =
             Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).proxy_config(proxy.clone());
@@ -220,16 +223,14 @@ fn http_client() -> SharedHttpClient {
 
 /// The proxy of the environment, for what is encrypted. What is not comes from this machine or its neighbours (the
 /// endpoints of containers and instances), which hand out keys in the clear.
-fn proxy() -> ProxyConfig {
-    let of =
-        |names: [&str; 2]| names.into_iter().find_map(|name| std::env::var(name).ok().filter(|set| !set.is_empty()));
-    let Some(url) = of(["HTTPS_PROXY", "https_proxy"]).or_else(|| of(["ALL_PROXY", "all_proxy"])) else {
+fn proxy(variables: &ProxyVariables) -> ProxyConfig {
+    let url = variables.https.as_str();
+    if url.is_empty() {
         return ProxyConfig::disabled();
-    };
-    let url = if url.contains("://") { url } else { format!("http://{url}") };
-    let others = of(["NO_PROXY", "no_proxy"]).unwrap_or_default();
+    }
+    let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
     match ProxyConfig::https(url) {
-        Ok(proxy) => proxy.no_proxy(format!("localhost,127.0.0.0/8,::1,{others}")),
+        Ok(proxy) => proxy.no_proxy(format!("localhost,127.0.0.0/8,::1,{}", variables.direct(Some(HTTPS_PORT)))),
         Err(error) => {
             tracing::warn!(%error, "HTTPS_PROXY is not used to get credentials");
             ProxyConfig::disabled()
