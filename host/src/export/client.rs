@@ -184,7 +184,7 @@ impl HttpClient {
         let unsigned = request.headers.clone();
         let signed = signer.sign(&request.method, &request.uri, &mut request.headers, &request.body).await?;
         let first = self.perform(request.clone()).await?;
-        if !signer.learn(&first, signed)? {
+        if !signer.learn(&first, &signed)? {
             return Ok(first);
         }
         // The clock was wrong; the same request with the right time has a chance.

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -63,6 +63,9 @@ pub enum SignError {
     /// The destination says that they have expired; they are being refreshed.
     #[error("aws credentials have expired: {0}")]
     Expired(String),
+    /// The destination does not know the access key, perhaps not any more; the chain is being asked for another one.
+    #[error("the destination does not know the aws access key, asking for another one: {0}")]
+    Revoked(String),
     /// Nothing says what to sign for.
     #[error("{key} of the aws signature is unknown: {host} does not tell it; set {key} in sigv4auth")]
     NoScope {
@@ -88,6 +91,8 @@ struct Shared {
     credentials: watch::Sender<Held>,
     refresh: Notify,
     clock: Clock,
+    /// The last access key that a destination did not know, and which load it came from.
+    refused_key: Mutex<Option<(String, u64)>>,
 }
 
 /// What the refreshing task has got so far.
@@ -95,6 +100,19 @@ struct Shared {
 struct Held {
     credentials: Option<Credentials>,
     status: SignerStatus,
+    /// How often credentials were loaded.
+    load: u64,
+    /// They had expired when they came, which may be our clock's fault: one request tries.
+    on_trial: bool,
+}
+
+/// What a request was signed with.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    time: SystemTime,
+    access_key: String,
+    /// Which load of credentials it came from.
+    load: u64,
 }
 
 struct AbortOnDrop(AbortHandle);
@@ -132,9 +150,10 @@ impl Signer {
             name: name.to_owned(),
             settings,
             default_region: default_region(process_environment),
-            credentials: watch::Sender::new(Held { credentials: None, status: SignerStatus::Starting }),
+            credentials: watch::Sender::new(Held::nothing()),
             refresh: Notify::new(),
             clock: Clock::default(),
+            refused_key: Mutex::default(),
         });
         let task = tokio::spawn(refresh::run(Arc::clone(&shared), source));
         Self { shared, _task: Arc::new(AbortOnDrop(task.abort_handle())) }
@@ -156,25 +175,29 @@ impl Signer {
         uri: &Uri,
         headers: &mut HeaderMap,
         body: &[u8],
-    ) -> Result<SystemTime, SignError> {
-        let credentials = self.credentials().await?;
+    ) -> Result<Signed, SignError> {
+        let (credentials, load) = self.credentials().await?;
         let scope = self.scope(uri)?;
         let time = self.shared.clock.now(SystemTime::now());
         signature::sign(Signing { method, uri, body, credentials: &credentials, scope: &scope, time }, headers)?;
-        Ok(time)
+        Ok(Signed { time, access_key: credentials.access_key_id().to_owned(), load })
     }
 
-    /// Looks at a reply to a request that was signed with this time. True means that the clock was wrong and is corrected
+    /// Looks at a reply to a request that was signed so. True means that the clock was wrong and is corrected
     /// now, so that the same request, signed again, has a chance.
     ///
     /// # Errors
-    /// If the credentials have expired; they are refreshed, and then the request has a chance.
-    pub(crate) fn learn(&self, reply: &Reply, signed: SystemTime) -> Result<bool, SignError> {
+    /// If the credentials have expired, or the key was replaced; they are refreshed, and then the request has a chance.
+    pub(crate) fn learn(&self, reply: &Reply, signed: &Signed) -> Result<bool, SignError> {
         if clock::credentials_expired(reply) {
             self.shared.refresh.notify_one();
             return Err(SignError::Expired(reply.reason()));
         }
-        let was_wrong = self.shared.clock.learn(reply, signed, SystemTime::now());
+        if clock::key_is_unknown(reply) {
+            self.shared.refresh.notify_one();
+            return if self.may_have_another(signed) { Err(SignError::Revoked(reply.reason())) } else { Ok(false) };
+        }
+        let was_wrong = self.shared.clock.learn(reply, signed.time, SystemTime::now());
         if was_wrong {
             // By the right time they may have expired, or do so sooner than it was thought.
             self.shared.refresh.notify_one();
@@ -182,14 +205,29 @@ impl Signer {
         Ok(was_wrong)
     }
 
-    async fn credentials(&self) -> Result<Credentials, SignError> {
+    /// Whether there may be another key than the one that was refused: it has not come a second time since then.
+    fn may_have_another(&self, signed: &Signed) -> bool {
+        let mut refused = self.shared.refused_key.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*refused {
+            Some((key, load)) if *key == signed.access_key => signed.load <= *load,
+            _ => {
+                *refused = Some((signed.access_key.clone(), signed.load));
+                true
+            }
+        }
+    }
+
+    /// The credentials, and which load they came from.
+    async fn credentials(&self) -> Result<(Credentials, u64), SignError> {
         let mut held = self.shared.credentials.subscribe();
-        let held = held.wait_for(|held| held.status != SignerStatus::Starting).await;
+        let held = held.wait_for(|held| held.status != SignerStatus::Starting).await.map(|held| held.clone());
         let Ok(held) = held else { return Err(SignError::NoCredentials("the process ends".to_owned())) };
         let now = self.shared.clock.now(SystemTime::now());
-        match (&held.credentials, &held.status) {
-            (Some(credentials), _) if credentials.expiry().is_none_or(|expiry| now < expiry) => Ok(credentials.clone()),
-            (_, SignerStatus::Failing { reason, .. }) => Err(SignError::NoCredentials(reason.clone())),
+        match (held.credentials, held.status) {
+            (Some(credentials), _) if !has_expired(&credentials, now) => Ok((credentials, held.load)),
+            (_, SignerStatus::Failing { reason, .. }) => Err(SignError::NoCredentials(reason)),
+            // If they are refused for its time, that tells what is the matter with the clock.
+            (Some(credentials), _) if held.on_trial && self.shared.take_trial() => Ok((credentials, held.load)),
             _ => {
                 // By the clock, which may have leapt, and not by what the refresh waits for.
                 self.shared.refresh.notify_one();
@@ -206,6 +244,23 @@ impl Signer {
     }
 }
 
+impl Shared {
+    /// True for one caller after each load.
+    fn take_trial(&self) -> bool {
+        self.credentials.send_if_modified(|held| std::mem::take(&mut held.on_trial))
+    }
+}
+
+impl Held {
+    fn nothing() -> Self {
+        Self { credentials: None, status: SignerStatus::Starting, load: 0, on_trial: false }
+    }
+}
+
+fn has_expired(credentials: &Credentials, now: SystemTime) -> bool {
+    credentials.expiry().is_some_and(|expiry| expiry <= now)
+}
+
 impl std::fmt::Debug for Signer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Never the credentials, and nothing else that helps to get some.
@@ -218,7 +273,7 @@ impl SignError {
     /// Whether the same request may be signed, or taken, later.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::NoCredentials(_) | Self::Expired(_) => true,
+            Self::NoCredentials(_) | Self::Expired(_) | Self::Revoked(_) => true,
             Self::NoScope { .. } | Self::Request(_) => false,
         }
     }

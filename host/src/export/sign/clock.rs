@@ -16,6 +16,13 @@ const SKEW_CODES: [&str; 4] = ["RequestTimeTooSkewed", "RequestExpired", "Reques
 /// What AWS calls temporary credentials whose time is over.
 const EXPIRED_CODES: [&str; 3] =
     ["ExpiredToken", "TokenRefreshRequired", "security token included in the request is expired"];
+/// What AWS calls access keys that it does not know, or not any more.
+const UNKNOWN_KEY_CODES: [&str; 4] = [
+    "UnrecognizedClientException",
+    "InvalidClientTokenId",
+    "InvalidAccessKeyId",
+    "security token included in the request is invalid",
+];
 
 /// How far the destination's clock is ahead of ours.
 #[derive(Debug, Default)]
@@ -54,14 +61,24 @@ impl Clock {
     }
 }
 
-/// Whether a reply refuses temporary credentials because their time is over. The text of a 400 may be anything, such as
-/// telemetry that the destination does not take: there the error's code has to say so.
+/// Whether a reply refuses temporary credentials because their time is over.
 pub(super) fn credentials_expired(reply: &Reply) -> bool {
+    refuses_for(reply, &EXPIRED_CODES)
+}
+
+/// Whether a reply refuses an access key because there is no such key.
+pub(super) fn key_is_unknown(reply: &Reply) -> bool {
+    refuses_for(reply, &UNKNOWN_KEY_CODES)
+}
+
+/// The text of a 400 may be anything, such as telemetry that the destination does not take: there the error's code has to
+/// say so.
+fn refuses_for(reply: &Reply, codes: &[&str]) -> bool {
     match reply.status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => EXPIRED_CODES.iter().any(|code| says(reply, code)),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => codes.iter().any(|code| says(reply, code)),
         status => {
-            let code = error_code(reply).filter(|_| status.is_client_error());
-            code.is_some_and(|code| EXPIRED_CODES.iter().any(|expired| code.starts_with(expired)))
+            let named = error_code(reply).filter(|_| status.is_client_error());
+            named.is_some_and(|named| codes.iter().any(|code| named.starts_with(code)))
         }
     }
 }
@@ -178,5 +195,18 @@ mod tests {
             assert!(!credentials_expired(&reply(400, None, told)), "{told}");
         }
         assert!(!credentials_expired(&reply(500, None, "ExpiredToken")));
+    }
+
+    #[test]
+    fn knows_when_a_key_is_unknown() {
+        let aps = r#"{"message":"The security token included in the request is invalid."}"#;
+        for body in [aps, "<Code>InvalidClientTokenId</Code>", "InvalidAccessKeyId", "UnrecognizedClientException: no"]
+        {
+            let refused = reply(403, None, body);
+            assert!(key_is_unknown(&refused) && !credentials_expired(&refused), "{body}");
+        }
+        assert!(!key_is_unknown(&reply(403, None, "The security token included in the request is expired")));
+        assert!(!key_is_unknown(&reply(403, None, "AccessDenied")));
+        assert!(!key_is_unknown(&reply(400, None, "sample {x=\"InvalidAccessKeyId\"}")));
     }
 }

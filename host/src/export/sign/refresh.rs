@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Held, RELOAD_AFTER, Shared, SignerStatus, Source};
+use aws_credential_types::Credentials;
+
+use super::{Held, RELOAD_AFTER, Shared, SignerStatus, Source, has_expired};
 use crate::config::types::{self, RetryConfig};
 use crate::export::retry::{Backoff, Decision};
 
@@ -31,6 +33,7 @@ const RETRY: RetryConfig = RetryConfig {
 /// Gets credentials again and again, until it is aborted.
 pub(super) async fn run(shared: Arc<Shared>, source: Source) {
     let mut failures = None;
+    let mut came_expired = false;
     loop {
         let result = match tokio::time::timeout(LOAD_TIMEOUT, source()).await {
             Ok(result) => result,
@@ -41,10 +44,13 @@ pub(super) async fn run(shared: Arc<Shared>, source: Source) {
                 if failures.take().is_some() {
                     tracing::info!(signer = shared.name, "aws credentials are there again");
                 }
-                let expires = credentials.expiry();
-                let held = Held { credentials: Some(credentials), status: SignerStatus::Ready { expires } };
-                shared.credentials.send_replace(held);
                 let now = shared.clock.now(SystemTime::now());
+                let came_expired_before = std::mem::replace(&mut came_expired, has_expired(&credentials, now));
+                let expires = credentials.expiry();
+                if let Some(expired) = expires.filter(|_| came_expired && !came_expired_before) {
+                    warn_of_expired(&shared.name, expired);
+                }
+                hold(&shared, credentials, came_expired);
                 expires.map_or(RELOAD_AFTER, |expires| until_refresh(expires, now, rand::random()))
             }
             Err(reason) => {
@@ -63,10 +69,22 @@ pub(super) async fn run(shared: Arc<Shared>, source: Source) {
     }
 }
 
+fn hold(shared: &Shared, credentials: Credentials, on_trial: bool) {
+    shared.credentials.send_modify(|held| {
+        let status = SignerStatus::Ready { expires: credentials.expiry() };
+        *held = Held { credentials: Some(credentials), status, load: held.load + 1, on_trial };
+    });
+}
+
+fn warn_of_expired(signer: &str, expired: SystemTime) {
+    let expired = jiff::Timestamp::try_from(expired).map(|time| time.to_string()).unwrap_or_default();
+    tracing::warn!(signer, "the source handed out aws credentials that expired at {expired}; is this clock right?");
+}
+
 /// The former credentials stay as long as they are valid.
 fn fail(shared: &Shared, reason: String) {
     shared.credentials.send_modify(|held| {
-        let usable_until = held.credentials.as_ref().and_then(aws_credential_types::Credentials::expiry);
+        let usable_until = held.credentials.as_ref().and_then(Credentials::expiry);
         held.status = SignerStatus::Failing { reason, usable_until };
     });
 }

@@ -101,8 +101,9 @@ async fn refreshes_before_expiry_and_keeps_the_former_ones_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn does_not_sign_with_expired_credentials() {
+async fn signs_one_request_and_no_other_with_credentials_that_came_expired() {
     let signer = signer([Next::Key("first", Some(Duration::ZERO)), Next::Fails("sts is down"), Next::Hangs]);
+    assert_eq!(key(&signer).await.as_deref(), Ok("first"));
     assert_eq!(key(&signer).await, Err(SignError::NoCredentials("they have expired".into())));
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert_eq!(key(&signer).await, Err(SignError::NoCredentials("sts is down".into())));
@@ -193,6 +194,45 @@ async fn corrects_the_clock_and_signs_the_same_bytes_once_more() {
     assert_eq!(seen[1].head.headers.get_all("authorization").iter().count(), 1);
     client.send(request(&server)).await.expect("reply");
     assert_eq!(server.seen().len(), 3, "the clock stays right");
+}
+
+/// Beyond what credentials live: fresh ones look expired, and only a request that is sent can tell.
+#[tokio::test]
+async fn corrects_a_clock_by_which_fresh_credentials_have_expired() {
+    let server = Server::start(|seen: &Seen| match seen.header("x-amz-date").starts_with("20150830T12") {
+        true => reply(200, "ok"),
+        false => dated(403, "Sun, 30 Aug 2015 12:36:00 GMT", "Signature not yet current"),
+    })
+    .await;
+    let signer = signer([Next::Key("id", Some(Duration::ZERO)), Next::Hangs]);
+    assert_eq!(client(&signer).send(request(&server)).await.expect("reply").status, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_key_was_replaced_has_another_chance() {
+    let signer = signer([Next::Key("old", None), Next::Key("new", None), Next::Key("new", None), Next::Hangs]);
+    let refused = Reply {
+        status: StatusCode::FORBIDDEN,
+        headers: HeaderMap::new(),
+        body: Bytes::from_static(b"InvalidClientTokenId"),
+        truncated: false,
+        secrets: Default::default(),
+    };
+    let sign = async || {
+        let mut headers = HeaderMap::new();
+        signer.sign(&Method::POST, &Uri::from_static("https://example.com/"), &mut headers, b"").await.expect("signed")
+    };
+    let old = sign().await;
+    assert!(signer.learn(&refused, &old).expect_err("old").is_retryable());
+    assert!(signer.learn(&refused, &old).expect_err("another one at the same time").is_retryable());
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let new = sign().await;
+    assert_eq!((old.access_key.as_str(), new.access_key.as_str()), ("old", "new"), "asked for at once");
+    assert!(signer.learn(&refused, &new).expect_err("new").is_retryable());
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let same = sign().await;
+    assert_eq!((same.access_key.as_str(), same.load), ("new", 3));
+    assert_eq!(signer.learn(&refused, &same), Ok(false), "there is no other");
 }
 
 #[tokio::test]
