@@ -33,6 +33,7 @@ pub(crate) fn parse(text: &str, source: &Arc<str>) -> Result<Node, Vec<ConfigErr
         anchors: HashMap::new(),
         nodes: 0,
         root: None,
+        second: None,
         errors: Vec::new(),
     };
     for event in Parser::new_from_str(text) {
@@ -55,6 +56,8 @@ struct Builder {
     anchors: HashMap<usize, (Node, usize)>,
     nodes: usize,
     root: Option<Node>,
+    /// Where a second document starts.
+    second: Option<Place>,
     errors: Vec<ConfigError>,
 }
 
@@ -91,8 +94,11 @@ impl Builder {
         let place = self.place(&span.start);
         match event {
             Event::DocumentStart(_) if self.root.is_some() => {
-                Err(error(place, "a second document (---) starts here; a configuration is one document"))
+                self.second = Some(place);
+                Ok(())
             }
+            // Tools that write several documents leave a `---` behind the last one.
+            event if self.second.is_some() => self.in_second(&event),
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = self.is_plain(style, tag.as_deref(), &place)?;
                 let nodes = 1 + text.len() / BYTES_PER_NODE;
@@ -120,6 +126,19 @@ impl Builder {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
                 Ok(())
             }
+        }
+    }
+
+    /// A document behind the configuration has to be empty.
+    fn in_second(&mut self, event: &Event<'_>) -> Step {
+        let is_content = match event {
+            Event::Scalar(text, style, ..) => *style != ScalarStyle::Plain || !["", "~"].contains(&text.as_ref()),
+            Event::SequenceStart(..) | Event::MappingStart(..) | Event::Alias(_) => true,
+            _ => false,
+        };
+        match self.second.take_if(|_| is_content) {
+            Some(place) => Err(error(place, "a second document (---) starts here; a configuration is one document")),
+            None => Ok(()),
         }
     }
 
