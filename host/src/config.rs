@@ -131,8 +131,9 @@ pub fn read(sources: &Sources, environment: Environment<'_>) -> Reading {
     let mut report = error::Report::default();
     let config = source::read(sources, environment, &mut report).map(|mut root| {
         expand::expand(&mut root, environment, &mut report);
-        let config = build::build(&root, &mut report);
+        let mut config = build::build(&root, &mut report);
         references::check(&config, &root, environment, &mut report);
+        references::name_once(&mut config);
         config
     });
     Reading { config, found: report.into_errors() }

@@ -26,6 +26,16 @@ pub(super) fn check(config: &Config, root: &Node, environment: Environment<'_>, 
     checker.signatures(report);
 }
 
+/// Leaves one mention of what a pipeline names more than once, which `check` reports.
+pub(super) fn name_once(config: &mut Config) {
+    for pipeline in config.service.pipelines.values_mut() {
+        for ids in [&mut pipeline.receivers, &mut pipeline.exporters] {
+            let mut seen = BTreeSet::new();
+            ids.retain(|id| seen.insert(id.clone()));
+        }
+    }
+}
+
 /// The ids of each section, whether or not their settings are right: one mistake is reported once.
 struct Defined(BTreeMap<Kind, BTreeSet<ComponentId>>);
 
@@ -134,7 +144,12 @@ impl Checker<'_> {
                 for (index, id) in ids.iter().enumerate() {
                     let place = self.place(&format!("{path}::{}::{index}", kind.section()));
                     if !seen.insert(id) {
-                        report.error(Some(&place), path.as_str(), format!("references {kind} \"{id}\" multiple times"));
+                        let message = format!("references {kind} \"{id}\" multiple times");
+                        match kind {
+                            Kind::Processor => report.error(Some(&place), path.as_str(), message),
+                            // As in the collector, which knows no order of them.
+                            _ => report.warn(Some(&place), path.as_str(), message + "; once is enough"),
+                        }
                     } else if let Some(message) = self.reference(kind, id, pipeline_id) {
                         report.error(Some(&place), path.as_str(), message);
                     }

@@ -117,6 +117,20 @@ fn loads_reference_configurations_but_for_components_that_come_later() {
     }
 }
 
+#[test]
+fn a_pipeline_that_names_a_component_twice_has_it_once() {
+    let text = "
+receivers: {otlp: {protocols: {grpc: }}}
+exporters: {debug: , debug/2: }
+service: {pipelines: {logs: {receivers: [otlp, otlp], exporters: [debug, debug/2, debug]}}}
+";
+    let config = load_texts(&[("text", text)], &[]).expect("loads");
+    let pipeline = config.service.pipelines.into_values().next().expect("a pipeline");
+    let names = |ids: Vec<ComponentId>| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    assert_eq!((names(pipeline.receivers), names(pipeline.exporters)), ("otlp".into(), "debug debug/2".into()));
+    assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+}
+
 /// How a fixture of the collector's own tests becomes a configuration.
 enum Shape {
     /// It is one.
