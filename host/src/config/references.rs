@@ -10,7 +10,7 @@ use super::error::{Place, Report};
 use super::id::{ComponentId, PipelineId};
 use super::node::{Entry, Node};
 use super::source::Environment;
-use super::types::{AuthConfig, Scope, Url, default_region, given};
+use super::types::{AuthConfig, HttpClientConfig, Scope, Url, default_region, given};
 use super::{Config, ExporterConfig, ExtensionConfig};
 
 /// Reports every reference that leads nowhere, in the collector's words.
@@ -299,6 +299,7 @@ impl Checker<'_> {
                 continue;
             }
             let Some(Signature { region, service, set_in, path }) = self.signature(exporter) else { continue };
+            self.signed_headers(id, exporter, report);
             let unknown = |endpoint: String| {
                 let uri: Uri = endpoint.parse().ok()?;
                 let host = uri.host()?;
@@ -313,6 +314,20 @@ impl Checker<'_> {
                 if report.errors.iter().all(|error| error.path != path) {
                     report.error(Some(&self.place(&path)), path, message);
                 }
+            }
+        }
+    }
+
+    /// Reports headers that no signature covers: what is signed is text in ASCII.
+    fn signed_headers(&self, id: &ComponentId, exporter: &ExporterConfig, report: &mut Report) {
+        let Some((client, path)) = client(exporter) else { return };
+        for (name, value) in client.headers.iter() {
+            // Control characters are reported where the block is checked.
+            let can_be_sent = http::HeaderValue::try_from(value.expose()).ok();
+            if can_be_sent.is_some_and(|value| value.to_str().is_err()) {
+                let path = format!("exporters::{id}::{path}headers::{name}");
+                let message = "the value can't be signed for aws: it has characters outside of ASCII";
+                report.error(Some(&self.place(&path)), path, message);
             }
         }
     }
@@ -357,6 +372,17 @@ fn auth(exporter: &ExporterConfig) -> Option<(&AuthConfig, &'static str)> {
         }
     };
     Some((auth.as_ref()?, path))
+}
+
+/// The settings of an exporter's HTTP client, and where they stand in its block.
+fn client(exporter: &ExporterConfig) -> Option<(&HttpClientConfig, &'static str)> {
+    match exporter {
+        ExporterConfig::PrometheusRemoteWrite(config) => Some((&config.client, "")),
+        ExporterConfig::AwsPrometheusRemoteWrite(config) => Some((&config.remote_write.client, "")),
+        ExporterConfig::OpenSearch(config) => Some((&config.http, "http::")),
+        ExporterConfig::OtlpHttp(config) => Some((&config.client, "")),
+        ExporterConfig::Otlp(_) | ExporterConfig::Debug(_) | ExporterConfig::File(_) => None,
+    }
 }
 
 /// Where an exporter sends these signals, if that can be signed.
