@@ -46,6 +46,9 @@ impl Check for SigV4AuthConfig {
         if without_arn && !role.external_id.is_empty() {
             findings.error("assume_role::arn", "must be set when external_id is");
         }
+        if role.web_identity_token_file.is_some() && !role.external_id.is_empty() {
+            findings.warn("assume_role::external_id", "has no effect with web_identity_token_file");
+        }
         if !without_arn && !role.arn.starts_with("arn:") {
             findings.error("assume_role::arn", format!("{:?} is not the ARN of a role", role.arn));
         }
