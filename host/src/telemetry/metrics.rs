@@ -52,6 +52,12 @@ pub struct Metrics {
     /// Bytes that batches occupy.
     pub budget_used_bytes: Gauge,
     uptime: Gauge,
+    /// None where the system does not tell.
+    process: Option<ProcessGauges>,
+}
+
+/// What the process itself takes.
+struct ProcessGauges {
     cpu_seconds: Gauge,
     memory_rss: Gauge,
 }
@@ -104,7 +110,6 @@ pub enum Exported {
 impl Metrics {
     pub(super) fn register(registry: Registry, instance: &str) -> Result<Self, prometheus::Error> {
         let r = &registry;
-        let process = |name: &str, help: &str| gauge(r, &format!("otelcol_process_{name}"), help);
         let stage = &["processor", "otel_signal"][..];
         target_info(r, instance)?;
         Ok(Self {
@@ -173,9 +178,8 @@ impl Metrics {
                 &["processor"],
             )?,
             budget_used_bytes: gauge(r, "sluice_memory_budget_used_bytes", "Bytes that batches occupy.")?,
-            uptime: process("uptime", "Seconds since the start.")?,
-            cpu_seconds: process("cpu_seconds", "CPU seconds, user and system.")?,
-            memory_rss: process("memory_rss", "Resident bytes.")?,
+            uptime: gauge(r, "otelcol_process_uptime", "Seconds since the start.")?,
+            process: ProcessGauges::register(r, ProcessUsage::read().as_ref())?,
             started: Instant::now(),
             registry,
         })
@@ -212,13 +216,26 @@ impl Metrics {
     /// Returns the encoder's words; it does not fail on what is registered here.
     pub fn render(&self) -> Result<String, prometheus::Error> {
         self.uptime.set(self.started.elapsed().as_secs_f64());
-        if let Some(usage) = ProcessUsage::read() {
-            self.cpu_seconds.set(usage.cpu_seconds);
-            self.memory_rss.set(usage.rss_bytes);
+        if let (Some(gauges), Some(usage)) = (&self.process, ProcessUsage::read()) {
+            gauges.cpu_seconds.set(usage.cpu_seconds);
+            gauges.memory_rss.set(usage.rss_bytes);
         }
         let mut out = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut out)?;
         Ok(String::from_utf8_lossy(&out).into_owned())
+    }
+}
+
+impl ProcessGauges {
+    /// Registers what can be read: a gauge that stays at zero would say that nothing is used.
+    fn register(r: &Registry, usage: Option<&ProcessUsage>) -> Result<Option<Self>, prometheus::Error> {
+        if usage.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            cpu_seconds: gauge(r, "otelcol_process_cpu_seconds", "CPU seconds, user and system.")?,
+            memory_rss: gauge(r, "otelcol_process_memory_rss", "Resident bytes.")?,
+        }))
     }
 }
 
@@ -332,5 +349,12 @@ mod tests {
             assert!(text.contains(line), "no {line} in\n{text}");
         }
         assert!(!text.contains("filter_logs_filtered"), "only the filter counts what it filters\n{text}");
+    }
+
+    #[test]
+    fn says_nothing_about_what_the_system_does_not_tell() {
+        let registry = Registry::new();
+        assert!(ProcessGauges::register(&registry, None).expect("no name twice").is_none());
+        assert!(registry.gather().is_empty());
     }
 }
