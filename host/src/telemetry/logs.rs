@@ -58,7 +58,7 @@ fn writer(paths: &[String]) -> (BoxMakeWriter, Vec<String>) {
         let one = match path.as_str() {
             "stderr" => BoxMakeWriter::new(std::io::stderr),
             "stdout" => BoxMakeWriter::new(std::io::stdout),
-            path => match OpenOptions::new().create(true).append(true).open(path) {
+            path => match OpenOptions::new().create(true).append(true).open(file(path)) {
                 Ok(file) => BoxMakeWriter::new(Mutex::new(file)),
                 Err(error) => {
                     problems.push(format!("can't log to {path}: {error}"));
@@ -72,4 +72,28 @@ fn writer(paths: &[String]) -> (BoxMakeWriter, Vec<String>) {
         });
     }
     (all.unwrap_or_else(|| BoxMakeWriter::new(std::io::stderr)), problems)
+}
+
+/// A file may be named by its path or by a URL, as in the collector.
+fn file(path: &str) -> &str {
+    path.strip_prefix("file://").unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use tracing_subscriber::fmt::MakeWriter;
+
+    use super::*;
+
+    #[test]
+    fn writes_to_files_named_by_path_and_by_url() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| directory.path().join(name).display().to_string();
+        let (writer, problems) = writer(&[at("a.log"), format!("file://{}", at("b.log"))]);
+        writer.make_writer().write_all(b"said").expect("written");
+        let written = ["a.log", "b.log"].map(|name| std::fs::read_to_string(at(name)).expect("a file"));
+        assert_eq!((written, problems), (["said".to_owned(), "said".to_owned()], Vec::new()));
+    }
 }
