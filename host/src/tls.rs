@@ -88,9 +88,13 @@ impl Pem {
         }
     }
 
-    fn read(key: &'static str, path: &Path) -> Result<Self, TlsError> {
+    pub(crate) fn read(key: &'static str, path: &Path) -> Result<Self, TlsError> {
         let failed = |error| TlsError::new(key, format_args!("can't read {}: {error}", path.display()));
         Ok(Self { key, text: std::fs::read(path).map_err(failed)? })
+    }
+
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.text
     }
 
     fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -14,20 +14,22 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_sdk_sts::types::Credentials as StsCredentials;
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::timeout::TimeoutConfig;
 use percent_encoding::utf8_percent_encode;
+use rustls::RootCertStore;
 
 use super::Source;
 use crate::config::component::{AssumeRoleConfig, SigV4AuthConfig};
-use crate::config::process_environment;
 use crate::config::types::{REDACTED, given};
+use crate::config::{Environment, process_environment};
 use crate::export::RESERVED;
 use crate::export::client::{ProxyVariables, error_chain, shorten};
 use crate::export::echo::SHORTEST_SECRET;
+use crate::tls::Pem;
 
 /// Per attempt; the SDK makes three.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -36,14 +38,25 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const HTTPS_PORT: u16 = 443;
 /// Web identity tokens are some 1 to 2 KiB; a file beyond this is something else.
 const MAX_TOKEN_BYTES: u64 = 64 * 1024;
+const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+/// What tells the chain where to look; none of it is a secret.
+const DIRECTIONS: [&str; 6] = [
+    "AWS_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+];
 
 /// Makes a source that asks the whole chain anew each time, so that changed files and variables are seen.
 pub(super) fn source(settings: &SigV4AuthConfig) -> Source {
     let settings = settings.clone();
-    let http = http_client();
+    let proxy = proxy(&ProxyVariables::read(&process_environment));
     Box::new(move || {
-        let (settings, http) = (settings.clone(), http.clone());
+        let (settings, proxy) = (settings.clone(), proxy.clone());
         Box::pin(async move {
+            let http = http_client(proxy, trust_store(&process_environment)?)?;
             let config = sdk_config(&settings, http).await;
             let role = &settings.assume_role;
             match &role.web_identity_token_file {
@@ -69,7 +82,11 @@ async fn chain(config: &SdkConfig) -> Result<Credentials, String> {
     let Some(provider) = config.credentials_provider() else { return Err("the chain has no providers".to_owned()) };
     match provider.provide_credentials().await {
         Ok(credentials) => Ok(credentials),
-        Err(error) => Err(chain_reason(&error, &Hidden::of_environment().await)),
+        Err(error) => {
+            let hidden = Hidden::of_environment().await;
+            let directions = shorten(hidden.out_of(directions(&process_environment)));
+            Err(chain_reason(&error, &hidden) + &directions)
+        }
     }
 }
 
@@ -84,7 +101,14 @@ fn chain_reason(error: &CredentialsError, hidden: &Hidden) -> String {
             return format!("sts AssumeRole: {}", reason(error, hidden));
         }
     }
-    shorten(hidden.out_of(error_chain(error)))
+    shorten(hidden.out_of(explained(error_chain(error), knows_authorities)))
+}
+
+/// Where the environment has the chain look: its errors name neither files nor addresses.
+fn directions(environment: Environment<'_>) -> String {
+    let is_set = |name: &str| Some(format!("{name}={}", environment(name)?));
+    let set: Vec<String> = DIRECTIONS.into_iter().filter_map(is_set).collect();
+    if set.is_empty() { String::new() } else { format!("; the environment has {}", set.join(", ")) }
 }
 
 async fn assume(config: &SdkConfig, role: &AssumeRoleConfig) -> Result<Credentials, String> {
@@ -183,8 +207,21 @@ where
     let unread = error.raw_response().filter(|_| code.is_none()).and_then(|response| response.body().bytes());
     let unread = unread.map(String::from_utf8_lossy);
     let parts: Vec<&str> = [status.as_deref(), code, message, unread.as_deref()].into_iter().flatten().collect();
-    let text = if parts.is_empty() { error_chain(error) } else { parts.join(": ") };
+    let text = if parts.is_empty() { explained(error_chain(error), knows_authorities) } else { parts.join(": ") };
     shorten(hidden.out_of(text))
+}
+
+/// Adds why no certificate is trusted if none can be.
+fn explained(text: String, knows_authorities: impl FnOnce() -> bool) -> String {
+    if !text.contains("UnknownIssuer") || knows_authorities() {
+        return text;
+    }
+    text + "; this system has no certificates of authorities: name a file with some in SSL_CERT_FILE or AWS_CA_BUNDLE"
+}
+
+fn knows_authorities() -> bool {
+    process_environment(CA_BUNDLE).is_some_and(|path| !path.is_empty())
+        || !rustls_native_certs::load_native_certs().certs.is_empty()
 }
 
 fn session_name(role: &AssumeRoleConfig) -> String {
@@ -210,15 +247,26 @@ fn into_credentials(credentials: Option<StsCredentials>) -> Result<Credentials, 
 }
 
 /// The SDK's HTTP client with rustls and ring, which are in the binary anyway.
-fn http_client() -> SharedHttpClient {
-    let proxy = proxy(&ProxyVariables::read(&process_environment));
-    Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut connector =
-            Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).proxy_config(proxy.clone());
+fn http_client(proxy: ProxyConfig, trust_store: TrustStore) -> Result<SharedHttpClient, String> {
+    let tls = TlsContext::builder().with_trust_store(trust_store).build().map_err(|error| error_chain(&error))?;
+    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder()
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(tls.clone())
+            .proxy_config(proxy.clone());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector.build()
-    })
+    }))
+}
+
+/// Whom to trust: the authorities of `AWS_CA_BUNDLE` in place of the system's, as AWS's other SDKs do.
+fn trust_store(environment: Environment<'_>) -> Result<TrustStore, String> {
+    let Some(path) = environment(CA_BUNDLE).filter(|path| !path.is_empty()) else { return Ok(TrustStore::default()) };
+    let pem = Pem::read(CA_BUNDLE, Path::new(&path)).map_err(|error| error.to_string())?;
+    // The connector has no way to say that it can't use them.
+    pem.add_to(&mut RootCertStore::empty()).map_err(|error| format!("{error} ({path})"))?;
+    Ok(TrustStore::empty().with_pem_certificate(pem.text()))
 }
 
 /// The proxy of the environment, for what is encrypted. What is not comes from this machine or its neighbours (the
@@ -253,5 +301,53 @@ mod tests {
         for (message, expected) in cases {
             assert_eq!(hidden.out_of(message.to_owned()), expected);
         }
+    }
+
+    #[test]
+    fn trusts_the_authorities_of_a_bundle() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = |name: &str, text: &str| {
+            let path = directory.path().join(name).display().to_string();
+            std::fs::write(&path, text).expect("written");
+            path
+        };
+        let certificate = rcgen::generate_simple_self_signed(["sts.example.com".to_owned()]).expect("a certificate");
+        let pem = certificate.cert.pem();
+        let trusted = |path: Option<String>| {
+            let environment = move |name: &str| path.clone().filter(|_| name == CA_BUNDLE);
+            trust_store(&environment).map(|store| format!("{store:?}"))
+        };
+        let system = format!("{:?}", TrustStore::default());
+        assert_eq!(trusted(None).as_ref(), Ok(&system));
+        assert_eq!(trusted(Some(String::new())).as_ref(), Ok(&system));
+        let bundle = trusted(Some(file("bundle.pem", &pem.repeat(2)))).expect("a bundle");
+        assert!(bundle.contains("enable_native_roots: false") && bundle.contains("CertificatePEM"), "{bundle}");
+        let empty = trusted(Some(file("empty.pem", ""))).expect_err("nothing in it");
+        assert!(empty.starts_with("AWS_CA_BUNDLE: holds no certificate in PEM (/"), "{empty}");
+        let missing = trusted(Some("/nowhere.pem".to_owned())).expect_err("no such file");
+        assert!(missing.starts_with("AWS_CA_BUNDLE: can't read /nowhere.pem: "), "{missing}");
+    }
+
+    #[test]
+    fn says_where_the_chain_was_told_to_look() {
+        let environment = |name: &str| match name {
+            "AWS_ROLE_ARN" => Some("arn:aws:iam::1:role/r".to_owned()),
+            "AWS_WEB_IDENTITY_TOKEN_FILE" => Some("/var/run/token".to_owned()),
+            "AWS_SECRET_ACCESS_KEY" => Some("secret".to_owned()),
+            _ => None,
+        };
+        let expected =
+            "; the environment has AWS_ROLE_ARN=arn:aws:iam::1:role/r, AWS_WEB_IDENTITY_TOKEN_FILE=/var/run/token";
+        assert_eq!(directions(&environment), expected);
+        assert_eq!(directions(&|_| None), "");
+    }
+
+    #[test]
+    fn says_that_an_image_has_no_authorities() {
+        let text = "dispatch failure: invalid peer certificate: UnknownIssuer";
+        let said = explained(text.to_owned(), || false);
+        assert!(said.starts_with(text) && said.contains("no certificates of authorities"), "{said}");
+        assert_eq!(explained(text.to_owned(), || true), text);
+        assert_eq!(explained("timeout".to_owned(), || false), "timeout");
     }
 }
