@@ -74,7 +74,7 @@ pub struct LogsConfig {
     pub level: LogLevel,
     /// Form of the lines. Default: console.
     pub encoding: LogEncoding,
-    /// Where to write: `stderr`, `stdout` or files. Default: stderr.
+    /// Where to write: `stderr`, `stdout` or files, by path or `file://` URL. Default: stderr.
     pub output_paths: Vec<String>,
     /// Accepted as in the collector; errors of the log itself go to stderr.
     #[schemars(extend("x-no-effect" = "what goes wrong with the log itself goes to stderr"))]
