@@ -45,7 +45,7 @@ impl Material {
     pub(crate) fn of_server(settings: &TlsServerConfig) -> Result<Self, TlsError> {
         let TlsServerConfig { cert_file, cert_pem, key_file, key_pem, client_ca_file, .. } = settings;
         Ok(Self {
-            authorities: client_ca_file.as_deref().map(|path| Pem::read("client_ca_file", path)).transpose()?,
+            authorities: Pem::of(["client_ca_file", ""], client_ca_file.as_deref(), None)?,
             certificate: Pem::of(["cert_file", "cert_pem"], cert_file.as_deref(), cert_pem.as_ref())?,
             key: Pem::of(["key_file", "key_pem"], key_file.as_deref(), key_pem.as_ref())?,
         })

@@ -101,35 +101,34 @@ impl Walker<'_> {
         false
     }
 
-    /// A key without a value: `grpc:` alone is a block with all its defaults, `tls:` alone no block, and `timeout:` alone
-    /// 0, as in the collector. One of several forms is as if it were absent, as nothing says which of them is meant.
+    /// A key without a value: `grpc:` alone is a block with all its defaults, `timeout:` alone the default, and `tls:`
+    /// alone no block. Nor is one of several forms, as nothing says which of them is meant.
     fn null(&mut self, node: &Node, schema: &Value, alternatives: &[&Value], path: &str) -> Option<Value> {
         let may_be_absent = allows_null(schema) && schema.get("x-empty") != Some(&Value::Bool(true));
         let mut objects = alternatives.iter().copied().filter(|one| has_type(one, "object"));
         match (objects.next(), objects.next()) {
             (Some(object), None) if !may_be_absent => self.object(node, &[], object, path),
-            (None, _) if !may_be_absent => self.zero(node, schema, alternatives, path),
+            (None, _) if !may_be_absent => {
+                self.warn_of_default(node, schema, path);
+                None
+            }
             _ => None,
         }
     }
 
-    /// What a number, text or switch without a value is. Whoever left it out hardly meant that: mostly it is a variable
-    /// that is not set.
-    fn zero(&mut self, node: &Node, schema: &Value, alternatives: &[&Value], path: &str) -> Option<Value> {
-        let [one] = alternatives else { return None };
-        if schema.get("x-no-effect").is_some() {
-            return None;
-        }
-        let zero = match one.get("format").and_then(Value::as_str) {
-            Some("go-duration") => "0s",
-            _ if has_type(one, "boolean") => "false",
-            _ if has_type(one, "integer") || has_type(one, "number") => "0",
-            _ => return None,
+    /// Mostly it is a variable that is not set. The collector takes the zero value then, which for one of ours may lose
+    /// data: no time to drain, say.
+    fn warn_of_default(&mut self, node: &Node, schema: &Value, path: &str) {
+        let Some(default) = schema.get("default").filter(|_| schema.get("x-no-effect").is_none()) else { return };
+        let shown = match default {
+            Value::Bool(true) => "true".to_owned(),
+            Value::Number(number) if number.as_f64() != Some(0.0) => number.to_string(),
+            Value::String(text) if !matches!(text.as_str(), "" | "0s") => text.clone(),
+            _ => return,
         };
-        let message = format!("no value: it counts as {zero}, as in the collector");
+        let message =
+            format!("no value: the default counts, {shown}; the collector takes such a key for 0, false or \"\"");
         self.report.warn(Some(&node.place), path, message);
-        let zero = Node::new(node.place.clone(), Content::Scalar { text: zero.to_owned(), plain: true });
-        self.scalar(&zero, schema, alternatives, path)
     }
 
     fn object(&mut self, node: &Node, entries: &[Entry], schema: &Value, path: &str) -> Option<Value> {
@@ -282,9 +281,14 @@ impl Walker<'_> {
         items.is_some_and(|items| self.alternatives(items).iter().any(|one| has_type(one, "string")))
     }
 
-    /// The collector takes `a,b` for `[a, b]`, blanks with the texts around them, and an empty text for no list.
+    /// The collector takes `a,b` for `[a, b]`, with blanks where texts are free, and an empty text for no list.
     fn split_list(&mut self, node: &Node, text: &str, schema: &Value, path: &str) -> Option<Value> {
-        let item = |part: &str| Node::new(node.place.clone(), Content::Scalar { text: part.to_owned(), plain: false });
+        let items = schema.get("items").map(|items| self.alternatives(items)).unwrap_or_default();
+        let is_choice = items.iter().any(|one| !choices(one).is_empty());
+        let item = |part: &str| {
+            let text = if is_choice { part.trim() } else { part }.to_owned();
+            Node::new(node.place.clone(), Content::Scalar { text, plain: false })
+        };
         let items: Vec<Node> = text.split(',').filter(|_| !text.is_empty()).map(item).collect();
         self.array(&items, schema, path)
     }

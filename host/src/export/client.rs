@@ -42,6 +42,9 @@ pub(crate) const DEFAULT_MAX_REPLY_BYTES: usize = 64 * 1024;
 /// The most of a reply's text that stands in a reason.
 pub(crate) const MAX_REASON_BYTES: usize = 1024;
 
+/// What Go takes a `http2_ping_timeout` of 0 for; for hyper every ping would be late.
+const PING_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// What Sluice calls itself towards destinations.
 pub(crate) const AGENT: HeaderValue = HeaderValue::from_static(concat!("sluice/", env!("CARGO_PKG_VERSION")));
 
@@ -350,7 +353,7 @@ fn client(settings: &HttpClientConfig, connector: Connector) -> Client<Connector
     if let Some(ping) = settings.http2_read_idle_timeout.unless_zero() {
         builder
             .http2_keep_alive_interval(ping)
-            .http2_keep_alive_timeout(settings.http2_ping_timeout.get())
+            .http2_keep_alive_timeout(settings.http2_ping_timeout.unless_zero().unwrap_or(PING_TIMEOUT))
             .http2_keep_alive_while_idle(true);
     }
     builder.build(connector)

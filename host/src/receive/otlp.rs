@@ -39,6 +39,8 @@ use crate::tls::TlsError;
 const STREAMS: u32 = 256;
 /// Time for the first request of a gRPC connection, and between chunks of a body.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What gRPC servers of Go take 0 for; for hyper every ping would be late.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the receiver needs from the rest of the process.
 pub struct Deps {
@@ -187,7 +189,7 @@ fn grpc_builder(config: &GrpcServerConfig) -> Builder {
         .http2()
         .max_concurrent_streams(streams)
         .keep_alive_interval(keepalive.time.unless_zero())
-        .keep_alive_timeout(*keepalive.timeout);
+        .keep_alive_timeout(keepalive.timeout.unless_zero().unwrap_or(KEEPALIVE_TIMEOUT));
     builder.http2_only()
 }
 

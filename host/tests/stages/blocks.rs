@@ -35,14 +35,14 @@ fn schema(stage: &str) -> Value {
     Catalog::new(engine(), None).find(stage).expect("a standard stage").descriptor().config_schema.clone()
 }
 
-/// The collector takes `allowed_keys:` for an empty list, and so on. A number is 0 then, which may be out of range.
+/// The collector takes `allowed_keys:` for an empty list, and so on.
 #[test]
 fn a_key_without_a_value_is_as_good_as_none() {
     for stage in STAGES {
         let required = if stage == "tenant_label" { "sources: [{from: constant, value: acme, key: }]" } else { "" };
         let mut block = format!("{{{required}");
-        for (key, schema) in schema(stage)["properties"].as_object().expect("keys") {
-            if !required.starts_with(key.as_str()) && !["integer", "number"].iter().any(|one| schema["type"] == *one) {
+        for key in schema(stage)["properties"].as_object().expect("keys").keys() {
+            if !required.starts_with(key.as_str()) {
                 write!(block, ", {key}: ").unwrap();
             }
         }

@@ -27,7 +27,8 @@ pub struct FileConfig {
     pub format: FileFormat,
     /// Compresses each request by itself; they then stand behind their length in 4 bytes. Default: none.
     pub compression: FileCompression,
-    /// Accepted as in the collector, has no effect: each request is written at once.
+    /// Accepted as in the collector; each request is written at once.
+    #[schemars(extend("x-no-effect" = "each request is written at once"))]
     pub flush_interval: Duration,
     /// Writes a file per value of a resource attribute.
     pub group_by: GroupByConfig,

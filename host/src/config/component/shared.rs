@@ -162,7 +162,7 @@ impl Check for HttpServerConfig {
             findings.within("tls", |findings| tls.check(findings));
         }
         for (index, name) in self.compression_algorithms.iter().flatten().enumerate() {
-            if !["", "gzip", "zstd", "zlib", "deflate", "snappy", "x-snappy-framed"].contains(&name.as_str()) {
+            if !["", "gzip", "zstd", "zlib", "deflate", "snappy", "x-snappy-framed"].contains(&name.trim()) {
                 findings.error(
                     &format!("compression_algorithms::{index}"),
                     format!("{name:?} is not supported; gzip, zstd, zlib, deflate, snappy and x-snappy-framed are"),

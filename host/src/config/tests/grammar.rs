@@ -322,24 +322,20 @@ exporters: {otlp: {endpoint: 'a:1', auth: , keepalive: , sending_queue: {storage
     assert_eq!(page.response_body, None);
 }
 
-/// Mostly it is a variable that is not set; a switch that is on by default must not stay on then.
 #[test]
-fn a_setting_without_a_value_is_zero() {
+fn a_setting_without_a_value_has_its_default_and_says_so() {
     let more = "exporters: {otlphttp: {endpoint: 'http://a:1', timeout: , headers: , compression: , \
                 retry_on_failure: {enabled: \"${env:RETRY}\", max_elapsed_time: ~}, \
-                sending_queue: {num_consumers: }}}\n\
-                processors: {batch: {send_batch_size: }}";
-    let errors = load_texts(&[("a", SMALL), ("more", more)], &[("RETRY", "")]).expect_err("no consumers");
-    assert!(errors.to_string().contains("sending_queue::num_consumers: 0 "), "{errors}");
-    let more = more.replace("num_consumers: ", "block_on_overflow: ");
-    let config = load_texts(&[("a", SMALL), ("more", &more)], &[("RETRY", "")]).expect("loads");
+                sending_queue: {num_consumers: , block_on_overflow: }}}\n\
+                service: {shutdown_timeout: }";
+    let config = load_texts(&[("a", SMALL), ("more", more)], &[("RETRY", "")]).expect("loads");
     let Some(ExporterConfig::OtlpHttp(http)) = config.exporters.get(&id("otlphttp")) else { panic!("no exporter") };
-    assert_eq!(http.client.timeout, Duration::ZERO);
-    assert_eq!((http.retry_on_failure.enabled, http.retry_on_failure.max_elapsed_time), (false, Duration::ZERO));
+    assert_eq!((http.client.timeout, http.retry_on_failure.enabled), (Duration::from_secs(30), true));
     let warnings: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
-    let zeros = |warning: &&String| warning.contains("no value: it counts as");
-    assert_eq!(warnings.iter().filter(zeros).count(), 5, "{warnings:#?}");
-    assert!(warnings.iter().any(|one| one.ends_with("enabled: no value: it counts as false, as in the collector")));
+    let of_defaults = |warning: &&String| warning.contains("no value: the default counts");
+    assert_eq!(warnings.iter().filter(of_defaults).count(), 6, "{warnings:#?}");
+    let expected = "enabled: no value: the default counts, true; the collector takes such a key for 0, false or \"\"";
+    assert!(warnings.iter().any(|one| one.ends_with(expected)), "{warnings:#?}");
 }
 
 #[test]
@@ -351,6 +347,8 @@ fn splits_a_text_where_a_list_stands_as_the_collector_does() {
         let cors = otlp.protocols.http.as_ref().and_then(|http| http.server.cors.as_ref()).expect("cors");
         assert_eq!(cors.allowed_headers, expected, "{text}");
     }
+    let more = "receivers: {otlp: {protocols: {http: {compression_algorithms: 'gzip, zstd'}}}}";
+    load_texts(&[("a", SMALL), ("more", more)], &[]).expect("these are no free texts");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -21,6 +22,8 @@ const MAX_CONNECTIONS: usize = 4;
 const BUSY_AT: usize = 4;
 /// What waits for a peer's window; a batch is handed over whole, whatever its size, so this is only a mark.
 const MAX_SEND_BUFFER_BYTES: usize = 4 << 20;
+/// What gRPC clients of Go take a timeout of 0 for; for hyper every ping would be late.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) struct Channel {
     connector: Connector,
@@ -121,7 +124,7 @@ impl Channel {
         if let Some(keepalive) = &self.keepalive {
             builder
                 .keep_alive_interval(keepalive.time.unless_zero())
-                .keep_alive_timeout(keepalive.timeout.get())
+                .keep_alive_timeout(keepalive.timeout.unless_zero().unwrap_or(KEEPALIVE_TIMEOUT))
                 .keep_alive_while_idle(keepalive.permit_without_stream);
         }
         let (sender, connection) = builder
