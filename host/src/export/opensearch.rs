@@ -199,7 +199,7 @@ impl Exporter for OpenSearch {
         }
         let (body, encoding) = compress(self.compression, request.body.clone());
         let mut message = Request::post(self.bulk.clone(), "application/x-ndjson", body);
-        message.max_reply_bytes = reply::max_bytes(request.documents.len());
+        message.max_reply_bytes = reply::max_bytes(request.documents.len(), request.body.len());
         if let Some(encoding) = encoding {
             message = message.header(CONTENT_ENCODING, encoding);
         }

@@ -10,9 +10,13 @@ use crate::export::client::{MAX_REASON_BYTES, shorten};
 
 /// An answer has about 200 bytes a document, more for failures.
 const REPLY_BYTES_PER_DOCUMENT: usize = 4 << 10;
+/// The most that so many documents take.
+const MAX_DOCUMENT_BYTES: usize = 64 << 20;
+/// Beside that, a failure repeats all of the value that it is about, once for itself and once for its cause; quotes in it
+/// are escaped.
+const REPEATS: usize = 3;
 /// What stands in an answer beside its results, or instead of them.
 const MIN_REPLY_BYTES: usize = 1 << 20;
-const MAX_REPLY_BYTES: usize = 64 << 20;
 /// So many causes of a failure are told.
 const MAX_CAUSES: usize = 3;
 
@@ -95,9 +99,10 @@ enum FailureKey {
     Other,
 }
 
-/// How much of an answer to so many documents is read.
-pub(super) fn max_bytes(documents: usize) -> usize {
-    documents.saturating_mul(REPLY_BYTES_PER_DOCUMENT).clamp(MIN_REPLY_BYTES, MAX_REPLY_BYTES)
+/// How much of an answer to so many documents is read, which are so many bytes before compression.
+pub(super) fn max_bytes(documents: usize, bytes: usize) -> usize {
+    let of_documents = documents.saturating_mul(REPLY_BYTES_PER_DOCUMENT).min(MAX_DOCUMENT_BYTES);
+    bytes.saturating_mul(REPEATS).saturating_add(of_documents).max(MIN_REPLY_BYTES)
 }
 
 /// Reads an answer to a request with so many documents.
@@ -272,8 +277,17 @@ mod tests {
 
     #[test]
     fn reads_so_much_as_results_may_take() {
-        for (documents, expected) in [(0, 1 << 20), (256, 1 << 20), (257, 257 << 12), (usize::MAX, 64 << 20)] {
-            assert_eq!(max_bytes(documents), expected, "{documents}");
+        let cases = [
+            (0, 0, 1 << 20),
+            (256, 0, 1 << 20),
+            (257, 0, 257 << 12),
+            (256, 1, (1 << 20) + 3),
+            (1, 4 << 20, (12 << 20) + (4 << 10)),
+            (usize::MAX, 4 << 20, 76 << 20),
+            (usize::MAX, usize::MAX, usize::MAX),
+        ];
+        for (documents, bytes, expected) in cases {
+            assert_eq!(max_bytes(documents, bytes), expected, "{documents} of {bytes}");
         }
     }
 

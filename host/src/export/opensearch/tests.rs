@@ -458,6 +458,28 @@ fn an_answer_for_the_whole_request_concerns_all_of_it() {
     assert_eq!(answered(200).again.expect("again").requests[0].1, 4);
 }
 
+/// OpenSearch says the value that it can't take, and its parser says it once more.
+#[tokio::test]
+async fn an_answer_that_repeats_a_large_value_counts_for_each_document() {
+    let value = "\\\"x".repeat(200_000);
+    let failure = format!(
+        r#"{{"create":{{"status":400,"error":{{"type":"mapper_parsing_exception","reason":"value: '{value}'",
+            "caused_by":{{"type":"number_format_exception","reason":"For input string: '{value}'"}}}}}}}}"#
+    );
+    let stored = r#",{"create":{"status":201}}"#.repeat(49);
+    let answer = format!(r#"{{"errors":true,"items":[{failure}{stored}]}}"#);
+    let server = Server::start(move |_| server::reply(200, answer.clone())).await;
+    let mut config = config();
+    config.http.endpoint = Url::new(server.uri("").to_string());
+    let records = format!(r#"{{"body":{{"stringValue":"{value}"}}}}{}"#, ",{}".repeat(49));
+    let json = format!(r#"{{"resourceLogs":[{{"scopeLogs":[{{"logRecords":[{records}]}}]}}]}}"#);
+    let exporter = exporter(&config);
+    let mut encoded = exporter.encode(&batch(Signal::Logs, from_json(Signal::Logs, &json)), 0);
+    let sent = exporter.send(encoded.requests.pop().expect("one request")).await;
+    assert_eq!((sent.delivered, sent.refused.len(), sent.again.is_none()), (49, 1, true));
+    assert!(sent.refused[0].reason.len() <= 1024 && sent.refused[0].reason.starts_with("status 400: mapper_parsing"));
+}
+
 #[test]
 fn waits_as_long_as_the_destination_says() {
     let mut busy = reply(429, "busy");
