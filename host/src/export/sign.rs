@@ -3,9 +3,10 @@
 //! A signer holds the credentials; its own task gets them and refreshes them before they expire, so that neither the
 //! start nor a request waits for a slow STS.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -91,8 +92,9 @@ struct Shared {
     credentials: watch::Sender<Held>,
     refresh: Notify,
     clock: Clock,
-    /// The last access key that a destination did not know, and which load it came from.
-    refused_key: Mutex<Option<(String, u64)>>,
+    /// The hosts that do not know the access key, each with the first load whose key it refused. A role gives another key
+    /// with each load, so keys tell nothing. Hosts are those of the configuration.
+    refused_loads: Mutex<HashMap<String, u64>>,
 }
 
 /// What the refreshing task has got so far.
@@ -110,7 +112,7 @@ struct Held {
 #[derive(Clone, Debug)]
 pub struct Signed {
     time: SystemTime,
-    access_key: String,
+    host: String,
     /// Which load of credentials it came from.
     load: u64,
 }
@@ -153,7 +155,7 @@ impl Signer {
             credentials: watch::Sender::new(Held::nothing()),
             refresh: Notify::new(),
             clock: Clock::default(),
-            refused_key: Mutex::default(),
+            refused_loads: Mutex::default(),
         });
         let task = tokio::spawn(refresh::run(Arc::clone(&shared), source));
         Self { shared, _task: Arc::new(AbortOnDrop(task.abort_handle())) }
@@ -180,7 +182,7 @@ impl Signer {
         let scope = self.scope(uri)?;
         let time = self.shared.clock.now(SystemTime::now());
         signature::sign(Signing { method, uri, body, credentials: &credentials, scope: &scope, time }, headers)?;
-        Ok(Signed { time, access_key: credentials.access_key_id().to_owned(), load })
+        Ok(Signed { time, host: uri.host().unwrap_or_default().to_owned(), load })
     }
 
     /// Looks at a reply to a request that was signed so. True means that the clock was wrong and is corrected
@@ -197,6 +199,7 @@ impl Signer {
             self.shared.refresh.notify_one();
             return if self.may_have_another(signed) { Err(SignError::Revoked(reply.reason())) } else { Ok(false) };
         }
+        self.refused_loads().remove(&signed.host);
         let was_wrong = self.shared.clock.learn(reply, signed.time, SystemTime::now());
         if was_wrong {
             // By the right time they may have expired, or do so sooner than it was thought.
@@ -205,16 +208,13 @@ impl Signer {
         Ok(was_wrong)
     }
 
-    /// Whether there may be another key than the one that was refused: it has not come a second time since then.
+    /// Whether there may be a key that the destination knows: none that was loaded later has been refused as well.
     fn may_have_another(&self, signed: &Signed) -> bool {
-        let mut refused = self.shared.refused_key.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*refused {
-            Some((key, load)) if *key == signed.access_key => signed.load <= *load,
-            _ => {
-                *refused = Some((signed.access_key.clone(), signed.load));
-                true
-            }
-        }
+        signed.load <= *self.refused_loads().entry(signed.host.clone()).or_insert(signed.load)
+    }
+
+    fn refused_loads(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.shared.refused_loads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The credentials, and which load they came from.

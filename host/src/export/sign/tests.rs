@@ -208,31 +208,42 @@ async fn corrects_a_clock_by_which_fresh_credentials_have_expired() {
     assert_eq!(client(&signer).send(request(&server)).await.expect("reply").status, StatusCode::OK);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_request_whose_key_was_replaced_has_another_chance() {
-    let signer = signer([Next::Key("old", None), Next::Key("new", None), Next::Key("new", None), Next::Hangs]);
-    let refused = Reply {
-        status: StatusCode::FORBIDDEN,
+fn answer(status: u16, body: &'static str) -> Reply {
+    Reply {
+        status: status.try_into().expect("status"),
         headers: HeaderMap::new(),
-        body: Bytes::from_static(b"InvalidClientTokenId"),
+        body: Bytes::from_static(body.as_bytes()),
         truncated: false,
         secrets: Default::default(),
-    };
-    let sign = async || {
+    }
+}
+
+/// A role gives a key that was never there before with each load.
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_key_was_replaced_has_another_chance_and_only_one() {
+    let signer = signer(["1", "2", "3", "4", "5"].map(|key| Next::Key(key, None)));
+    let (refused, taken) = (answer(403, "InvalidClientTokenId"), answer(200, ""));
+    let sign = async |uri| {
         let mut headers = HeaderMap::new();
-        signer.sign(&Method::POST, &Uri::from_static("https://example.com/"), &mut headers, b"").await.expect("signed")
+        signer.sign(&Method::POST, &Uri::from_static(uri), &mut headers, b"").await.expect("signed")
     };
-    let old = sign().await;
-    assert!(signer.learn(&refused, &old).expect_err("old").is_retryable());
-    assert!(signer.learn(&refused, &old).expect_err("another one at the same time").is_retryable());
-    tokio::time::sleep(Duration::from_secs(6)).await;
-    let new = sign().await;
-    assert_eq!((old.access_key.as_str(), new.access_key.as_str()), ("old", "new"), "asked for at once");
-    assert!(signer.learn(&refused, &new).expect_err("new").is_retryable());
-    tokio::time::sleep(Duration::from_secs(6)).await;
-    let same = sign().await;
-    assert_eq!((same.access_key.as_str(), same.load), ("new", 3));
-    assert_eq!(signer.learn(&refused, &same), Ok(false), "there is no other");
+    let wait = async || tokio::time::sleep(Duration::from_secs(6)).await;
+    let (here, elsewhere) = ("https://example.com/", "https://example.org/");
+    let (first, other) = (sign(here).await, sign(elsewhere).await);
+    assert!(signer.learn(&refused, &first).expect_err("the first").is_retryable());
+    assert!(signer.learn(&refused, &first).expect_err("another one at the same time").is_retryable());
+    assert_eq!(signer.learn(&taken, &other), Ok(false));
+    wait().await;
+    let second = sign(here).await;
+    assert_eq!((first.load, second.load), (1, 2), "asked for at once");
+    assert_eq!(signer.learn(&refused, &second), Ok(false), "whatever others know");
+    wait().await;
+    let third = sign(here).await;
+    assert_eq!(third.load, 3);
+    assert_eq!(signer.learn(&refused, &third), Ok(false), "there is no other");
+    // Once a key is taken, the next one that is not may have been replaced, too.
+    assert_eq!(signer.learn(&taken, &third), Ok(false));
+    assert!(signer.learn(&refused, &third).expect_err("replaced").is_retryable());
 }
 
 #[tokio::test]
