@@ -43,7 +43,10 @@ pub struct OpenSearch {
     compression: crate::config::types::Compression,
     templates: Vec<templates::Template>,
     templates_installed: AtomicBool,
+    /// Whether they have been before, so that they may be there even if they are refused.
+    were_installed: AtomicBool,
     id: String,
+    refused_templates: Mutex<Pace>,
     refused_services: Mutex<Pace>,
 }
 
@@ -87,7 +90,9 @@ impl OpenSearch {
             compression: config.http.compression,
             templates_installed: AtomicBool::new(templates.is_empty()),
             templates,
+            were_installed: AtomicBool::new(false),
             id: id.to_string(),
+            refused_templates: Mutex::default(),
             refused_services: Mutex::default(),
         })
     }
@@ -112,10 +117,12 @@ impl OpenSearch {
                 _ if reply.may_pass() => {
                     return Err(NoTemplate::Later(reason(), reply.retry_after(SystemTime::now())));
                 }
+                _ if self.were_installed.load(Ordering::Relaxed) => self.pass_over_template(reason()),
                 _ => return Err(NoTemplate::Never(reason())),
             }
         }
         self.templates_installed.store(true, Ordering::Relaxed);
+        self.were_installed.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -126,13 +133,22 @@ impl OpenSearch {
         }
     }
 
-    /// What answers the next time may be another one that has neither the templates nor the services.
+    /// After a lost connection, what answers the next time may be another one that has neither the templates nor the
+    /// services.
     fn failed(&self, request: BulkRequest, error: &SendError) -> Sent<BulkRequest> {
-        if error.is_retryable() {
+        if matches!(error, SendError::Connect(_) | SendError::Interrupted(_)) {
             self.templates_installed.store(self.templates.is_empty(), Ordering::Relaxed);
             self.encoder.services.forget();
         }
         divisible::failed(request, error)
+    }
+
+    /// Most likely it is still there, and documents must not be lost for it.
+    fn pass_over_template(&self, reason: String) {
+        let mut pace = self.refused_templates.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(templates) = pace.add(1) {
+            tracing::warn!(exporter = self.id, templates, reason, "index templates refused that were installed before");
+        }
     }
 
     /// Nothing is lost, but Jaeger does not show what it has no service for.

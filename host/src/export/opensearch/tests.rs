@@ -9,6 +9,7 @@ use sluice_wire::sample::{request, tenant_request};
 use super::*;
 use crate::config::types::Url;
 use crate::export::echo::Secrets;
+use crate::export::sign::SignError;
 use crate::export::testing::server::{self, Server};
 use crate::limits::Budget;
 use crate::model::{Context, TenantId};
@@ -753,9 +754,52 @@ async fn templates_are_installed_and_services_announced_again_after_a_lost_conne
     exporter.send(first.clone()).await;
     assert_eq!(methods(), [Method::PUT, Method::PUT, Method::POST, Method::POST]);
 
-    let sent = exporter.failed(first.clone(), &SendError::Interrupted("reset".into()));
-    assert_eq!(sent.again.expect("sent again").requests[0].1, 1);
-    assert_eq!(encoded().documents.len(), 2, "the service is announced again");
-    exporter.send(first).await;
-    assert_eq!(methods()[4..], [Method::PUT, Method::PUT, Method::POST]);
+    let unsigned = SignError::NoCredentials("sts is down".into());
+    for error in [SendError::Timeout(Duration::from_secs(1)), SendError::Sign(unsigned)] {
+        let sent = exporter.failed(first.clone(), &error);
+        assert_eq!(sent.again.expect("sent again").requests[0].1, 1);
+        assert_eq!(encoded().documents.len(), 1, "{error}: the service is known");
+    }
+    exporter.send(first.clone()).await;
+    assert_eq!(methods()[4..], [Method::POST], "what is slow or can't be asked is no other");
+
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let uri = format!("http://{}/", nobody.local_addr().expect("an address")).parse().expect("a URI");
+    drop(nobody);
+    let unconnected = exporter.client.send(Request::post(uri, "text/plain", "".into())).await.expect_err("nobody");
+    for error in [SendError::Interrupted("reset".into()), unconnected] {
+        let before = methods().len();
+        let sent = exporter.failed(first.clone(), &error);
+        assert_eq!(sent.again.expect("sent again").requests[0].1, 1);
+        assert_eq!(encoded().documents.len(), 2, "{error}: the service is announced again");
+        exporter.send(first.clone()).await;
+        assert_eq!(methods()[before..], [Method::PUT, Method::PUT, Method::POST], "{error}");
+    }
+}
+
+/// Whoever may write documents may not install templates, not any more.
+#[tokio::test]
+async fn templates_that_were_installed_before_may_be_refused() {
+    let stored = r#"{"errors":false,"items":[{"index":{"status":201}},{"create":{"status":201}}]}"#;
+    let refuses = Arc::new(AtomicBool::new(false));
+    let refused = Arc::clone(&refuses);
+    let server = Server::start(move |seen| match seen.head.method == Method::PUT && refused.load(Ordering::Relaxed) {
+        true => server::reply(403, "security_exception"),
+        false => server::reply(200, stored),
+    })
+    .await;
+    let mut config = config();
+    config.mapping.mode = MappingMode::Jaeger;
+    config.http.endpoint = Url::new(server.uri("").to_string());
+    let exporter = exporter(&config);
+    let batch = batch(Signal::Traces, request(Signal::Traces, 1));
+    let request = exporter.encode(&batch, 0).requests.pop().expect("one request");
+    assert_eq!(exporter.send(request.clone()).await.delivered, 1);
+    refuses.store(true, Ordering::Relaxed);
+    exporter.failed(request.clone(), &SendError::Interrupted("reset".into()));
+    for requests in [6, 7] {
+        let sent = exporter.send(request.clone()).await;
+        assert_eq!((sent.delivered, sent.refused.len()), (1, 0));
+        assert_eq!(server.seen().len(), requests, "they are asked for once after each lost connection");
+    }
 }
