@@ -38,6 +38,7 @@ struct State {
     lost: Pace,
     refused: Pace,
     dead_lettered: Pace,
+    refused_beside: Pace,
     not_expressible: Pace,
 }
 
@@ -153,6 +154,13 @@ impl Journal {
         }
     }
 
+    /// The destination will never take something beside the items, such as `target_info`; they end by themselves.
+    pub(super) fn refused_beside(&self, reason: &str) {
+        if let Some(parts) = self.add(1, |state| &mut state.refused_beside) {
+            tracing::warn!(exporter = self.exporter, parts, reason, "parts without items refused by the destination");
+        }
+    }
+
     /// Some items can't be expressed for the destination.
     pub(super) fn not_expressible(&self, dropped: &Dropped) {
         if let Some(items) = self.add(dropped.items, |state| &mut state.not_expressible) {
@@ -164,7 +172,9 @@ impl Journal {
 
     /// What was not told yet, at the end.
     pub(super) fn finish(&self) {
-        let State { given_back, cancelled, lost, refused, dead_lettered, not_expressible, .. } = &mut *self.state();
+        let mut state = self.state();
+        let State { given_back, cancelled, lost, refused, dead_lettered, refused_beside, not_expressible, .. } =
+            &mut *state;
         let exporter = &self.exporter;
         if let Some(items) = lost.rest() {
             tracing::error!(exporter, items, "more items lost");
@@ -174,6 +184,9 @@ impl Journal {
         }
         if let Some(items) = dead_lettered.rest() {
             tracing::warn!(exporter, items, "more items refused, kept as dead letters");
+        }
+        if let Some(parts) = refused_beside.rest() {
+            tracing::warn!(exporter, parts, "more parts without items refused by the destination");
         }
         if let Some(items) = not_expressible.rest() {
             tracing::warn!(exporter, items, "more items dropped by the exporter");
@@ -227,6 +240,7 @@ mod tests {
             journal.refused(items, "bad", Kept::Yes);
             journal.refused(items + 1, "bad", Kept::No);
             journal.cancelled(items + 2, false);
+            journal.refused_beside("late");
         }
         journal.finish();
         journal.finish();
@@ -236,8 +250,10 @@ mod tests {
             "WARN items refused, kept as dead letters exporter=\"x\" items=1 reason=\"bad\"",
             "ERROR items refused by the destination and lost exporter=\"x\" items=2 reason=\"bad\"",
             "WARN items not exported; their sender, who waited, went away exporter=\"x\" items=3",
+            "WARN parts without items refused by the destination exporter=\"x\" parts=1 reason=\"late\"",
             "ERROR more items refused by the destination and lost exporter=\"x\" items=11",
             "WARN more items refused, kept as dead letters exporter=\"x\" items=10",
+            "WARN more parts without items refused by the destination exporter=\"x\" parts=1",
             "WARN more items not exported, whose senders went away exporter=\"x\" items=12",
         ];
         assert_eq!(lines, expected);

@@ -483,6 +483,42 @@ async fn tells_that_the_destination_fails_if_it_refuses_everything() {
     assert_eq!(bench.queue.health(), Health::Works);
 }
 
+/// One bad point is found by cutting the request around it, and is refused alone.
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_takes_a_part_of_a_request_works() {
+    let cases = [
+        (vec![Answer::Delivered, Answer::Refused], true),
+        (vec![Answer::Refused, Answer::Delivered], true),
+        (vec![Answer::Refused, failure(), Answer::Delivered], true),
+        (vec![Answer::Refused, Answer::Refused], false),
+    ];
+    for (number, (answers, works)) in cases.into_iter().enumerate() {
+        let bench = Bench::new(settings(), std::iter::once(Answer::Halves).chain(answers));
+        assert!(bench.push("ab"));
+        tokio::time::sleep(HOUR).await;
+        assert_eq!(bench.queue.health() == Health::Works, works, "case {number}");
+    }
+}
+
+/// Metadata, say, or a `target_info` that is late.
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_without_items_is_neither_a_loss_nor_a_failure() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let writer = Mutex::new(file.reopen().expect("a file"));
+    let log = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).with_target(false).without_time();
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
+    let _logged = tracing::subscriber::set_default(log.finish());
+    let bench = Bench::new(settings(), [Answer::Delivered, Answer::Refused]);
+    let outcome = bench.queue.try_push(&[text_batch("a,")], Awaited::Yes).expect("taken").remove(0).await;
+    assert_eq!(outcome.expect("outcome"), Outcome { exported: 1, ..Outcome::default() });
+    assert_eq!(bench.queue.health(), Health::Works);
+    bench.finish().await;
+    assert_eq!(bench.report.take(), ["exported 1"]);
+    let said = std::fs::read_to_string(file.path()).expect("text");
+    let expected = "WARN parts without items refused by the destination exporter=\"test\" parts=1 reason=\"bad\"";
+    assert_eq!(said.trim(), expected);
+}
+
 /// Lines come now and then; the last of them must not be left out.
 #[tokio::test(start_paused = true)]
 async fn what_was_not_told_yet_is_told_at_the_end() {

@@ -101,30 +101,24 @@ fn lock<'a, 'b>(tally: &'a Mutex<Tally<'b>>) -> MutexGuard<'a, Tally<'b>> {
     tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sends one request, and whatever comes back from it, to the end.
+/// Sends one request, and whatever comes back from it, to the end. All of that together tells whether the destination works:
+/// one that takes a part does, one that refuses every item does not.
 async fn deliver_request<E: Exporter>(exporter: &E, shared: &Shared, request: E::Request, tally: &Mutex<Tally<'_>>) {
     let mut phase = shared.phase.subscribe();
     let mut backoff = Backoff::new(shared.settings.retry, Instant::now().into_std());
     let mut pending = VecDeque::from([request]);
+    let (mut works, mut refusal) = (false, None);
     while let Some(request) = pending.pop_front() {
         let Sent { delivered, refused, again } = exporter.send(request).await;
         lock(tally).delivered(delivered);
-        if delivered == 0
-            && again.is_none()
-            && let Some(last) = refused.last()
-        {
-            shared.journal.gives_up(&last.reason);
+        works |= delivered > 0;
+        if let Some(last) = refused.iter().rfind(|letter| letter.items > 0) {
+            refusal = Some(last.reason.clone());
         }
         if !refused.is_empty() {
             lock(tally).refused(refused);
         }
-        let Some(again) = again else {
-            // A destination that refuses everything does not work.
-            if delivered > 0 {
-                shared.journal.works();
-            }
-            continue;
-        };
+        let Some(again) = again else { continue };
         if again.requests.len() > 1 {
             // Parts of a request that was too large: progress rather than a failure. It may go on for many requests,
             // so let others work.
@@ -141,6 +135,11 @@ async fn deliver_request<E: Exporter>(exporter: &E, shared: &Shared, request: E:
             Decision::Disabled => lock(tally).given_up(&again, reasons::RETRY_DISABLED),
             Decision::TooOld => lock(tally).given_up(&again, reasons::RETRIES_EXHAUSTED),
         }
+    }
+    if works {
+        shared.journal.works();
+    } else if let Some(reason) = refusal {
+        shared.journal.gives_up(&reason);
     }
 }
 
@@ -208,6 +207,7 @@ impl<'a> Tally<'a> {
                 None => Kept::No,
             };
             match is_kept {
+                _ if letter.items == 0 => self.shared.journal.refused_beside(&letter.reason),
                 Kept::Yes => kept.add(items, letter.reason),
                 Kept::No => lost.add(items, letter.reason),
             }
