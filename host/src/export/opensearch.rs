@@ -161,7 +161,7 @@ impl OpenSearch {
 
     /// What became of each document.
     fn results(&self, request: BulkRequest, reply: &Reply) -> Sent<BulkRequest> {
-        let results = match reply::read(&reply.body, request.documents.len()) {
+        let results = match reply::read(&reply.body, request.documents.len(), &reply.secrets) {
             Ok(results) => results,
             // What was stored is found by its id when it is sent again.
             Err(error) => {
@@ -179,14 +179,14 @@ impl OpenSearch {
                         self.encoder.services.stored(key.id, key.day, Instant::now());
                     }
                 }
-                reply::Result::Later(why) => reason = reply.secrets.mask_text(why.clone()),
+                reply::Result::Later(why) => reason.clone_from(why),
                 // A service document comes again with the next span of the operation.
                 reply::Result::Never(why) if document.items == 0 => {
-                    self.refuse_service(reply.secrets.mask_text(why.clone()));
+                    self.refuse_service(why.clone());
                 }
                 reply::Result::Never(why) => sent.refused.push(DeadLetter {
                     items: document.items.into(),
-                    reason: reply.secrets.mask_text(why.clone()),
+                    reason: why.clone(),
                     document: Some(request.letter(document)),
                 }),
             }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::export::client::{MAX_REASON_BYTES, shorten};
+use crate::export::echo::Secrets;
 
 /// An answer has about 200 bytes a document, more for failures.
 const REPLY_BYTES_PER_DOCUMENT: usize = 4 << 10;
@@ -48,13 +49,27 @@ pub(super) enum ReplyError {
 }
 
 /// The answer to a request with so many documents.
-struct Reply {
+struct Reply<'a> {
     documents: usize,
+    secrets: &'a Secrets,
 }
 
 /// Its results: those of the documents, and how many there are.
-struct Items {
+struct Items<'a> {
     documents: usize,
+    secrets: &'a Secrets,
+}
+
+/// One of them: `{"create": {...}}` or `{"index": {...}}`.
+struct Item<'a>(&'a Secrets);
+
+/// What it says of the document.
+struct Outcome<'a>(&'a Secrets);
+
+/// Reads what an error says of itself and of so many of its causes: most versions send an object, some a text.
+struct Failure<'a> {
+    causes: usize,
+    secrets: &'a Secrets,
 }
 
 #[derive(Deserialize)]
@@ -66,28 +81,23 @@ enum ReplyKey {
     Other,
 }
 
-/// `{"create": {...}}` or `{"index": {...}}`.
 #[derive(Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Item {
-    Create(Outcome),
-    Index(Outcome),
-    Update(Outcome),
-    Delete(Outcome),
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Action {
+    Create,
+    Index,
+    Update,
+    Delete,
 }
 
 #[derive(Deserialize)]
-struct Outcome {
-    status: u16,
-    #[serde(default)]
-    error: Option<Failure>,
+#[serde(field_identifier, rename_all = "lowercase")]
+enum OutcomeKey {
+    Status,
+    Error,
+    #[serde(other)]
+    Other,
 }
-
-/// What an error says of itself: most versions send an object, some a text.
-struct Failure(String);
-
-/// Reads an error and so many of its causes.
-struct Causes(usize);
 
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
@@ -105,10 +115,10 @@ pub(super) fn max_bytes(documents: usize, bytes: usize) -> usize {
     bytes.saturating_mul(REPEATS).saturating_add(of_documents).max(MIN_REPLY_BYTES)
 }
 
-/// Reads an answer to a request with so many documents.
-pub(super) fn read(body: &[u8], documents: usize) -> std::result::Result<Vec<Result>, ReplyError> {
+/// Reads an answer to a request with so many documents. These secrets are masked in what failures say, before it is cut.
+pub(super) fn read(body: &[u8], documents: usize, secrets: &Secrets) -> std::result::Result<Vec<Result>, ReplyError> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let (results, found) = Reply { documents }.deserialize(&mut json)?;
+    let (results, found) = Reply { documents, secrets }.deserialize(&mut json)?;
     json.end()?;
     if found != documents {
         return Err(ReplyError::Count { found, expected: documents });
@@ -116,10 +126,8 @@ pub(super) fn read(body: &[u8], documents: usize) -> std::result::Result<Vec<Res
     Ok(results)
 }
 
-fn outcome(item: Item) -> Result {
-    let (Item::Create(outcome) | Item::Index(outcome) | Item::Update(outcome) | Item::Delete(outcome)) = item;
-    let Outcome { status, error } = outcome;
-    let reason = || shorten(format!("status {status}: {}", error.map_or_else(String::new, |Failure(text)| text)));
+fn outcome(status: u16, error: &str) -> Result {
+    let reason = || shorten(format!("status {status}: {error}"));
     match status {
         // The ids are deterministic: a conflict means that an earlier attempt got through.
         200..=299 | 409 => Result::Stored,
@@ -128,7 +136,7 @@ fn outcome(item: Item) -> Result {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Reply {
+impl<'de> DeserializeSeed<'de> for Reply<'_> {
     type Value = (Vec<Result>, usize);
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> std::result::Result<Self::Value, D::Error> {
@@ -137,7 +145,7 @@ impl<'de> DeserializeSeed<'de> for Reply {
 }
 
 /// Every bulk answer has both, and nothing else is one.
-impl<'de> Visitor<'de> for Reply {
+impl<'de> Visitor<'de> for Reply<'_> {
     type Value = (Vec<Result>, usize);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,11 +153,12 @@ impl<'de> Visitor<'de> for Reply {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
+        let Self { documents, secrets } = self;
         let (mut errors, mut items) = (None, None);
         while let Some(key) = map.next_key()? {
             match key {
                 ReplyKey::Errors => errors = Some(map.next_value::<bool>()?),
-                ReplyKey::Items => items = Some(map.next_value_seed(Items { documents: self.documents })?),
+                ReplyKey::Items => items = Some(map.next_value_seed(Items { documents, secrets })?),
                 ReplyKey::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -158,7 +167,7 @@ impl<'de> Visitor<'de> for Reply {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Items {
+impl<'de> DeserializeSeed<'de> for Items<'_> {
     type Value = (Vec<Result>, usize);
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> std::result::Result<Self::Value, D::Error> {
@@ -166,7 +175,7 @@ impl<'de> DeserializeSeed<'de> for Items {
     }
 }
 
-impl<'de> Visitor<'de> for Items {
+impl<'de> Visitor<'de> for Items<'_> {
     type Value = (Vec<Result>, usize);
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -176,8 +185,8 @@ impl<'de> Visitor<'de> for Items {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Self::Value, A::Error> {
         let mut results = Vec::new();
         while results.len() < self.documents {
-            let Some(item) = items.next_element()? else { break };
-            results.push(outcome(item));
+            let Some(result) = items.next_element_seed(Item(self.secrets))? else { break };
+            results.push(result);
         }
         let mut found = results.len();
         while items.next_element::<IgnoredAny>()?.is_some() {
@@ -187,55 +196,108 @@ impl<'de> Visitor<'de> for Items {
     }
 }
 
-impl<'de> Deserialize<'de> for Failure {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Self, D::Error> {
-        Causes(MAX_CAUSES).deserialize(json)
+impl<'de> DeserializeSeed<'de> for Item<'_> {
+    type Value = Result;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> std::result::Result<Result, D::Error> {
+        json.deserialize_map(self)
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Causes {
-    type Value = Failure;
+impl<'de> Visitor<'de> for Item<'_> {
+    type Value = Result;
 
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> std::result::Result<Failure, D::Error> {
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a result")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Result, A::Error> {
+        map.next_key::<Action>()?.ok_or_else(|| A::Error::custom("a result without an action"))?;
+        map.next_value_seed(Outcome(self.0))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Outcome<'_> {
+    type Value = Result;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> std::result::Result<Result, D::Error> {
+        json.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Outcome<'_> {
+    type Value = Result;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what became of a document")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Result, A::Error> {
+        let (mut status, mut error) = (None, String::new());
+        while let Some(key) = map.next_key()? {
+            match key {
+                OutcomeKey::Status => status = Some(map.next_value::<u16>()?),
+                OutcomeKey::Error => error = map.next_value_seed(Failure { causes: MAX_CAUSES, secrets: self.0 })?,
+                OutcomeKey::Other => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        let status = status.ok_or_else(|| A::Error::missing_field("status"))?;
+        Ok(outcome(status, &error))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Failure<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> std::result::Result<String, D::Error> {
         json.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Causes {
-    type Value = Failure;
+impl<'de> Visitor<'de> for Failure<'_> {
+    type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an error")
     }
 
-    fn visit_unit<E>(self) -> std::result::Result<Failure, E> {
-        Ok(Failure(String::new()))
+    fn visit_unit<E>(self) -> std::result::Result<String, E> {
+        Ok(String::new())
     }
 
-    /// What is longer than any reason is cut here, before there are several of it.
-    fn visit_str<E>(self, text: &str) -> std::result::Result<Failure, E> {
-        Ok(Failure(text[..text.floor_char_boundary(MAX_REASON_BYTES)].to_owned()))
+    /// What is longer than any reason is cut here, before there are several of it, and masked before: of a secret that is
+    /// cut the beginning would stay.
+    fn visit_str<E>(self, text: &str) -> std::result::Result<String, E> {
+        let masked = self.secrets.mask_text(text.to_owned());
+        Ok(masked[..masked.floor_char_boundary(MAX_REASON_BYTES)].to_owned())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Failure, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<String, A::Error> {
+        let Self { causes, secrets } = self;
         let (mut kind, mut reason, mut cause) = (String::new(), String::new(), String::new());
         while let Some(key) = map.next_key()? {
             match key {
-                FailureKey::Type => Failure(kind) = map.next_value_seed(Causes(0))?,
-                FailureKey::Reason => Failure(reason) = map.next_value_seed(Causes(0))?,
-                FailureKey::CausedBy if self.0 > 0 => Failure(cause) = map.next_value_seed(Causes(self.0 - 1))?,
+                FailureKey::Type => kind = map.next_value_seed(Failure { causes: 0, secrets })?,
+                FailureKey::Reason => reason = map.next_value_seed(Failure { causes: 0, secrets })?,
+                FailureKey::CausedBy if causes > 0 => {
+                    cause = map.next_value_seed(Failure { causes: causes - 1, secrets })?;
+                }
                 FailureKey::CausedBy | FailureKey::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         let said: Vec<String> = [kind, reason].into_iter().filter(|text| !text.is_empty()).collect();
         let said = said.join(": ");
-        Ok(Failure(if cause.is_empty() { said } else { format!("{said}; caused by {cause}") }))
+        Ok(if cause.is_empty() { said } else { format!("{said}; caused by {cause}") })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(body: &[u8], documents: usize) -> std::result::Result<Vec<Result>, ReplyError> {
+        super::read(body, documents, &Secrets::default())
+    }
 
     #[test]
     fn tells_stored_later_and_never_apart() {

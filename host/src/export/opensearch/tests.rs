@@ -574,6 +574,27 @@ fn a_header_that_stands_in_an_answer_is_masked_where_it_is_shown() {
     assert!(sent.refused[0].reason.ends_with("header ****"), "{}", sent.refused[0].reason);
 }
 
+/// Wherever in it the answer is cut.
+#[test]
+fn not_even_the_beginning_of_a_secret_is_shown() {
+    let secret = format!("s3cr3t{}", "-and-more".repeat(10));
+    let mut value = http::HeaderValue::from_str(&format!("Bearer {secret}")).expect("a value");
+    value.set_sensitive(true);
+    let sent = http::HeaderMap::from_iter([(http::header::AUTHORIZATION, value)]);
+    for status in [400, 429] {
+        for before in 960..1040 {
+            let text = format!("{}{secret}", "x".repeat(before));
+            let (exporter, request) = one_request(1);
+            let answer = json!({"errors": true, "items": [{"create": {"status": status, "error": {"reason": text}}}]});
+            let reply = Reply { secrets: Secrets::of(&sent), ..reply(200, &answer.to_string()) };
+            let sent = exporter.answered(request, &reply);
+            let reasons = sent.refused.into_iter().map(|letter| letter.reason);
+            let reason = reasons.chain(sent.again.map(|again| again.reason)).next().expect("a reason");
+            assert!(reason.contains("xxx") && !reason.contains("s3"), "{before}: {}", &reason[before - 10..]);
+        }
+    }
+}
+
 /// The words about an answer that can't be read quote it.
 #[test]
 fn neither_secrets_nor_much_else_of_an_answer_that_is_none_is_shown() {
