@@ -1,7 +1,7 @@
 //! The batcher's task: owns the batcher, the clock and the way on.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -9,7 +9,7 @@ use tokio::time::timeout_at;
 
 use super::batcher::{Batcher, Limits, Trigger};
 use crate::model::{Batch, Refusal};
-use crate::telemetry::{Entry, Telemetry};
+use crate::telemetry::Telemetry;
 
 /// How many requests may wait for the batcher; what they hold is bounded by the memory budget.
 const INBOX: usize = 64;
@@ -45,7 +45,17 @@ type Answer = Result<(), Refused>;
 /// The way into a batcher.
 #[derive(Clone)]
 pub struct BatchHandle {
-    inbox: mpsc::Sender<(Vec<Batch>, oneshot::Sender<Answer>)>,
+    inbox: mpsc::Sender<(Parcel, oneshot::Sender<Answer>)>,
+}
+
+/// Batches in the inbox. They are the sender's until the batcher takes them out.
+#[derive(Clone)]
+struct Parcel(Arc<Mutex<Option<Vec<Batch>>>>);
+
+/// A sender that waits for the batcher to come to its parcel, and takes it back when it goes away.
+struct Waiting<F: FnOnce()> {
+    parcel: Parcel,
+    is_taken: Option<F>,
 }
 
 impl BatchHandle {
@@ -55,30 +65,57 @@ impl BatchHandle {
     /// Refuses when the batcher is stopping or has too many metadata combinations.
     pub async fn push(&self, batches: Vec<Batch>) -> Answer {
         let (reply, answer) = oneshot::channel();
-        self.inbox.send((batches, reply)).await.map_err(|_| stopping())?;
+        self.inbox.send((Parcel::new(batches), reply)).await.map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())?
     }
 
-    /// The same for a sender that can come again: waits a moment only. `is_in` is called when the batches have left the
-    /// caller's hands; if nobody waits for them any more when the batcher comes to them, it books them as rejected.
+    /// The same for a sender that can come again: waits a moment only. `is_taken` is called when the batcher has had the
+    /// batches, even if nobody waits for its answer any more.
     ///
     /// # Errors
     /// As [`Self::push`]; and when the batcher waits for exporters that take nothing.
-    pub async fn offer(&self, batches: Vec<Batch>, is_in: impl FnOnce()) -> Answer {
+    pub async fn offer(&self, batches: Vec<Batch>, is_taken: impl FnOnce()) -> Answer {
         let deadline = Instant::now() + PATIENCE;
         let room = timeout_at(deadline.into(), self.inbox.reserve()).await;
         let room = room.map_err(|_| Refused::all(busy()))?.map_err(|_| stopping())?;
         let (reply, mut answer) = oneshot::channel();
-        is_in();
-        room.send((batches, reply));
-        match timeout_at(deadline.into(), &mut answer).await {
-            Ok(answered) => answered.map_err(|_| stopping())?,
-            Err(_) => {
-                answer.close();
-                // It may have come at the last moment.
-                answer.try_recv().unwrap_or_else(|_| Err(Refused { refusal: busy(), positions: Some(Vec::new()) }))
-            }
+        let mut waiting = Waiting { parcel: Parcel::new(batches), is_taken: Some(is_taken) };
+        room.send((waiting.parcel.clone(), reply));
+        let answered = match timeout_at(deadline.into(), &mut answer).await {
+            Ok(answered) => answered,
+            Err(_) if waiting.take_back() => return Err(Refused::all(busy())),
+            // The batcher came at the last moment, and answers at once.
+            Err(_) => answer.await,
+        };
+        answered.map_err(|_| stopping())?
+    }
+}
+
+impl Parcel {
+    fn new(batches: Vec<Batch>) -> Self {
+        Self(Arc::new(Mutex::new(Some(batches))))
+    }
+
+    /// Whoever comes first has them.
+    fn take(&self) -> Option<Vec<Batch>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl<F: FnOnce()> Waiting<F> {
+    /// Whether the batcher has not had it.
+    fn take_back(&mut self) -> bool {
+        let is_back = self.parcel.take().is_some();
+        if let Some(is_taken) = self.is_taken.take().filter(|_| !is_back) {
+            is_taken();
         }
+        is_back
+    }
+}
+
+impl<F: FnOnce()> Drop for Waiting<F> {
+    fn drop(&mut self) {
+        self.take_back();
     }
 }
 
@@ -119,7 +156,7 @@ where
                 biased;
                 () = sleep_until(due) => sender.send(batcher.poll(Instant::now())).await,
                 message = received.recv() => match message {
-                    Some((batches, reply)) => sender.take(&mut batcher, batches, reply).await,
+                    Some((parcel, reply)) => sender.take(&mut batcher, &parcel, reply).await,
                     None => break,
                 },
             }
@@ -147,14 +184,9 @@ where
     F: Fn(Batch) -> Fut,
     Fut: Future<Output = ()>,
 {
-    async fn take(&self, batcher: &mut Batcher, batches: Vec<Batch>, reply: oneshot::Sender<Answer>) {
-        if reply.is_closed() {
-            // The sender has been told to come again, or has gone away.
-            for batch in batches {
-                self.telemetry.ledger.book(&batch.tenant, batch.signal, Entry::Rejected("cancelled"), batch.items);
-            }
-            return;
-        }
+    async fn take(&self, batcher: &mut Batcher, parcel: &Parcel, reply: oneshot::Sender<Answer>) {
+        // Without them the sender has been told to come again, or has gone away.
+        let Some(batches) = parcel.take() else { return };
         let mut full = Vec::new();
         let mut positions = Vec::new();
         let mut refused = None;

@@ -253,6 +253,11 @@ impl<'a> Debt<'a> {
         self.items.clear();
     }
 
+    /// How many items that are.
+    pub(super) fn items(&self) -> u64 {
+        self.items.iter().map(|(_, _, items)| items).sum()
+    }
+
     /// Somebody has all but this.
     pub(super) fn reduce_to(&mut self, items: Vec<(TenantId, Signal, u64)>) {
         self.items = items;

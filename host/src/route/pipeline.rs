@@ -98,7 +98,8 @@ impl Refused<'_> {
     }
 
     /// The sender is told that others have it.
-    fn lose(mut self) {
+    fn lose(mut self, overflow: &Overflow) {
+        overflow.add(self.debt.items(), &self.refusal);
         self.debt.end(Entry::Dropped("queue_full"));
     }
 }
@@ -298,12 +299,13 @@ impl Pipelines {
         Self(pipelines.into())
     }
 
-    /// Hands the batch to each pipeline, whatever the others say. Where one has no room and another has the batch, it is
-    /// accepted, and the copy of the first is lost, as with the exporters of one pipeline: a sender that is told to try
-    /// again gives it to all of them again.
+    /// Hands the batch to each pipeline, whatever the others say. Where one has no room and another has the batch, the
+    /// copy of the first is lost, as with the exporters of one pipeline: a sender that is told to try again gives it to all
+    /// of them again.
     ///
     /// # Errors
-    /// The refusal of a pipeline, rather one after which it makes sense to try again.
+    /// The refusal of a pipeline, rather one after which it makes sense to try again; that one has no room is none where
+    /// another has the batch.
     pub async fn consume(&self, batch: Batch) -> Result<(), Refusal> {
         if let [pipeline] = &*self.0 {
             return pipeline.consume(batch).await;
@@ -312,14 +314,17 @@ impl Pipelines {
         let is_taken = results.iter().any(Result::is_ok);
         let refused = self.0.iter().zip(results).filter_map(|(pipeline, result)| Some((pipeline, result.err()?)));
         let refused: Vec<(&Pipeline, Refused<'_>)> = refused.collect();
-        if is_taken && refused.iter().all(|(_, refused)| matches!(refused.refusal, Refusal::Busy { .. })) {
-            for (pipeline, refused) in refused {
-                pipeline.overflow.add(batch.items, &refused.refusal);
-                refused.lose();
+        let comes_again = refused.iter().any(|(_, refused)| matches!(refused.refusal, Refusal::Failed { .. }));
+        let mut refusals = Vec::new();
+        for (pipeline, refused) in refused {
+            match refused.refusal {
+                Refusal::Busy { .. } if is_taken && !comes_again => refused.lose(&pipeline.overflow),
+                _ => refusals.push(refused.give_back()),
             }
+        }
+        if refusals.is_empty() {
             return Ok(());
         }
-        let mut refusals: Vec<_> = refused.into_iter().map(|(_, refused)| refused.give_back()).collect();
         let again = refusals.iter().position(|refusal| !matches!(refusal, Refusal::Permanent { .. }));
         Err(refusals.swap_remove(again.unwrap_or(0)))
     }

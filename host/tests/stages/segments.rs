@@ -1,10 +1,17 @@
 //! Segments of a pipeline: what they book when a stage fails, before a batch processor and behind one.
 
-use sluice::model::Signal;
-use sluice::route::pipeline::Next;
-use sluice::route::{FanOut, Segment};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::json;
+use sluice::batch::{self, Limits};
+use sluice::limits::Budget;
+use sluice::model::{Batch, Refusal, Signal};
+use sluice::route::pipeline::{Next, Pipelines};
+use sluice::route::{FanOut, Pipeline, Segment};
 use sluice::stage::{Chain, OnError};
 use sluice::telemetry::{Entry, Telemetry};
+use tokio::sync::Semaphore;
 
 use super::kit::{act, batch, one};
 
@@ -51,4 +58,124 @@ async fn what_plugins_count_stands_among_the_metrics_summed_over_pipelines() {
     }
     let page = telemetry.metrics.render().expect("encodes");
     assert!(page.contains("sluice_plugin_counter{name=\"probe_rows\",processor=\"probe\"} 10\n"), "{page}");
+}
+
+/// A pipeline that leaves out all records with this text and has no room for others.
+fn full_but_for(id: &str, text: &str, telemetry: &Telemetry) -> Pipeline {
+    leading_nowhere(id, one(json!({ "act": "drop_value", "key": "k", "value": text }), OnError::Reject), telemetry)
+}
+
+fn leading_nowhere(id: &str, chain: Chain, telemetry: &Telemetry) -> Pipeline {
+    let next = Next::Exporters(FanOut::new(Vec::new(), telemetry.clone()));
+    Pipeline::new(id, Signal::Logs, Segment::new(Some(chain.into()), next, telemetry.clone()), telemetry.clone())
+}
+
+/// Those that have it would get it again and again, and the one that refuses it would do so again.
+#[tokio::test]
+async fn what_one_pipeline_refuses_for_good_does_not_come_again_for_the_full_queue_of_another() {
+    for (act_of_last, is_final) in [("refuse", true), ("fail", false)] {
+        let telemetry = Telemetry::new("test").expect("no name twice");
+        let pipelines = Pipelines::new(vec![
+            leading_nowhere("logs/refuses", one(act("refuse"), OnError::Reject), &telemetry),
+            full_but_for("logs/full", "other", &telemetry),
+            full_but_for("logs/takes", "a", &telemetry),
+            leading_nowhere("logs/last", one(act(act_of_last), OnError::Reject), &telemetry),
+        ]);
+        let refusal = pipelines.consume(batch(&[&["a", "a"]])).await.expect_err("refused");
+        assert_eq!(matches!(refusal, Refusal::Permanent { .. }), is_final, "{refusal:?}");
+        let total = |entry| telemetry.ledger.total(entry);
+        let lost = total(Entry::Dropped("queue_full"));
+        assert_eq!((lost, total(Entry::Rejected("busy"))), if is_final { (2, 0) } else { (0, 2) });
+        assert_eq!(telemetry.ledger.in_flight(), 0);
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_how_much_of_a_batch_was_lost_and_not_what_stages_left_out() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("log");
+    let file = Arc::new(std::fs::File::create(&path).expect("created"));
+    let log = tracing_subscriber::fmt().with_writer(file).with_ansi(false).finish();
+    // With one dispatcher alone, another test's thread may be asked whether a message is wanted.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
+    let _log = tracing::subscriber::set_default(log);
+    let telemetry = Telemetry::new("test").expect("no name twice");
+    let pipelines = Pipelines::new(vec![
+        leading_nowhere("logs/full", one(act("drop_even"), OnError::Reject), &telemetry),
+        full_but_for("logs/takes", "a", &telemetry),
+    ]);
+    assert_eq!(pipelines.consume(batch(&[&["a", "a", "a"]])).await, Ok(()));
+    let log = std::fs::read_to_string(path).expect("readable");
+    assert!(log.contains("dropped what other pipelines have pipeline=logs/full items=1 "), "{log}");
+    assert_eq!(telemetry.ledger.total(Entry::Dropped("queue_full")), 1);
+}
+
+/// A segment that leads to a batch processor, which waits with every batch for a permit, and who has those batches.
+fn before_a_batch_processor(telemetry: &Telemetry, gate: &Arc<Semaphore>) -> (Segment, Arc<Mutex<Vec<Batch>>>) {
+    let limits = Limits {
+        send_batch_size: 0,
+        send_batch_max_size: 0,
+        timeout: Duration::ZERO,
+        metadata_keys: Vec::new(),
+        metadata_cardinality_limit: 1,
+    };
+    let (gate, sent) = (Arc::clone(gate), Arc::new(Mutex::new(Vec::new())));
+    let all = Arc::clone(&sent);
+    let next = move |batch| {
+        let (gate, all) = (Arc::clone(&gate), Arc::clone(&all));
+        async move {
+            gate.acquire().await.expect("open").forget();
+            all.lock().unwrap().push(batch);
+        }
+    };
+    let (handle, _task) = batch::spawn("batch".to_owned(), limits, telemetry.clone(), next);
+    (Segment::new(None, Next::Batcher(handle), telemetry.clone()), sent)
+}
+
+/// It is not the processor's until that comes to it.
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_a_batch_processor_did_not_come_to_is_the_senders_again() {
+    let telemetry = Telemetry::new("test").expect("no name twice");
+    let total = |entry| telemetry.ledger.total(entry);
+    let gate = Arc::new(Semaphore::new(0));
+    let (segment, sent) = before_a_batch_processor(&telemetry, &gate);
+    let budget = Budget::new(1 << 20);
+    let of_budget = || {
+        let batch = batch(&[&["a", "b"]]);
+        let permit = budget.try_take(batch.bytes.len()).expect("fits");
+        Batch { permit: Arc::new(permit), ..batch }
+    };
+    assert_eq!(segment.consume(of_budget()).await, Ok(()));
+    let used = budget.used_bytes();
+
+    let gone = tokio::time::timeout(Duration::from_millis(10), segment.consume(of_budget())).await;
+    assert!(gone.is_err(), "it waits");
+    assert_eq!((total(Entry::Rejected("cancelled")), budget.used_bytes()), (2, used));
+    let busy = segment.consume(of_budget()).await;
+    assert!(matches!(busy, Err(Refusal::Busy { .. })), "{busy:?}");
+    assert_eq!((total(Entry::Rejected("busy")), budget.used_bytes()), (2, used));
+
+    let head = Pipeline::new("logs/full", Signal::Logs, segment, telemetry.clone());
+    let other = full_but_for("logs/takes", "a", &telemetry);
+    assert_eq!(Pipelines::new(vec![head, other]).consume(batch(&[&["a", "a"]])).await, Ok(()));
+    assert_eq!(total(Entry::Dropped("queue_full")), 2);
+
+    gate.add_permits(10);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(sent.lock().unwrap().len(), 1);
+    assert_eq!((total(Entry::Rejected("cancelled")), total(Entry::Rejected("busy"))), (2, 2));
+}
+
+/// A sender that goes away later does not have it, too.
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_a_batch_processor_came_to_is_not_the_senders() {
+    let telemetry = Telemetry::new("test").expect("no name twice");
+    let gate = Arc::new(Semaphore::new(10));
+    let (segment, sent) = before_a_batch_processor(&telemetry, &gate);
+    let mut consuming = Box::pin(segment.consume(batch(&[&["a", "b"]])));
+    assert!(futures_util::poll!(&mut consuming).is_pending());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(consuming);
+    assert_eq!(sent.lock().unwrap().len(), 1);
+    assert_eq!(telemetry.ledger.total(Entry::Rejected("cancelled")), 0);
 }
