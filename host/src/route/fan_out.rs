@@ -54,8 +54,9 @@ impl FanOut {
     }
 
     /// Hands the parts of one request to all exporters, and waits for the answers of those that are to be waited for.
-    /// Where there are none it is accepted when one exporter has it; copies that found their queue full are dropped then,
-    /// and counted. `debt` is what has to be booked if no exporter takes the request; those that do book its end themselves.
+    /// Where there are none it is accepted when one exporter has it; copies that found their queue full are dropped, and
+    /// counted, unless the sender is to try again. `debt` is what has to be booked if no exporter takes the request; those
+    /// that do book its end themselves.
     ///
     /// # Errors
     /// Refuses when no exporter has room, and what fails at one that is waited for: rather what may work later than what
@@ -87,13 +88,15 @@ impl FanOut {
         if full.iter().any(|full| full.wait_for_result) || (is_refused && nobody_else_has_it && !full.is_empty()) {
             failures.push(Refusal::Failed { reason: full_queues(&full), retry_after: RETRY_AFTER });
         }
-        if failures.is_empty() {
-            self.drop_copies(&batches, &full);
-            return Ok(());
-        }
-        self.count_refused(&batches, &full);
         let again = failures.iter().position(|failure| !matches!(failure, Refusal::Permanent { .. }));
-        Err(failures.swap_remove(again.unwrap_or(0)))
+        match again {
+            Some(_) => self.count_refused(&batches, &full),
+            None => self.drop_copies(&batches, &full),
+        }
+        match failures.is_empty() {
+            true => Ok(()),
+            false => Err(failures.swap_remove(again.unwrap_or(0))),
+        }
     }
 
     /// Hands over a batch that nobody can be asked to send again, and waits as long as it takes until one has room, then

@@ -282,9 +282,13 @@ async fn what_is_refused_for_good_is_not_sent_again_for_a_full_queue_where_other
     assert!(matches!(again, Err(Refusal::Failed { .. })), "{again:?}");
     let three = FanOut::new(vec![full, refusing(), other], telemetry.clone());
     let refused = answer(&three, &telemetry, &["refused"]).await;
+    three.destinations[2].queue.drain(Instant::now() + PATIENCE).await;
     assert!(matches!(refused, Err(Refusal::Permanent { .. })), "{refused:?}");
     let page = telemetry.metrics.render().expect("a page");
     assert!(page.contains("otelcol_exporter_enqueue_failed_spans{exporter=\"full\"} 6"), "it turned both away: {page}");
+    let total = |entry| telemetry.ledger.total(entry);
+    assert_eq!(total(Entry::Duplicated), 6, "for the other, and the lost one");
+    assert_eq!((total(Entry::Dropped("queue_full")), telemetry.ledger.in_flight()), (3, 0));
 }
 
 /// One whose items were refused with others' must not take them for delivered.
