@@ -18,9 +18,9 @@ use offer::Offer;
 
 mod offer;
 
-/// How long a request waits for room in queues that make senders wait. Longer waits end with the sender gone, who sends it
-/// again to all.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a request waits for room in queues that make senders wait: senders give up after five or ten seconds, and send
+/// it again to all.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// When a sender may try again after a full queue.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 

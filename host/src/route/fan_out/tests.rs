@@ -349,6 +349,21 @@ async fn a_dead_queue_keeps_a_slow_one_waiting_once() {
     }
 }
 
+/// Many wait five seconds, and then send it again to all.
+#[tokio::test(start_paused = true)]
+async fn a_sender_is_answered_before_it_gives_up() {
+    let telemetry = Telemetry::new("test").expect("metrics");
+    let gates = [0, 100].map(|open| Arc::new(Semaphore::new(open)));
+    let [dead, alive] =
+        [("dead", 0), ("alive", 1)].map(|(id, gate)| destination(id, 1, true, &gates[gate], &telemetry));
+    assert!(dead.queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
+    for (destinations, accepted) in [(vec![dead.clone(), alive], true), (vec![dead], false)] {
+        let fan_out = FanOut::new(destinations, telemetry.clone());
+        let answer = timeout(Duration::from_secs(4), answer(&fan_out, &telemetry, &["acme"])).await;
+        assert_eq!(answer.expect("an answer in time").is_ok(), accepted);
+    }
+}
+
 /// One that is slow and alive gets all, whoever waits for it at the same time.
 #[tokio::test(start_paused = true)]
 async fn senders_wait_for_a_slow_queue_whatever_others_have() {
