@@ -105,7 +105,7 @@ impl Configured {
         instance
     }
 
-    /// Hears of an instance that nobody will use again. One that took long to make should have lasted.
+    /// Hears of an instance whose call failed. One that took long to make should have lasted.
     pub(super) fn lost(&self, made: Option<Made>) {
         let Some(Made { at, took }) = made.filter(|made| made.took > self.limits.timeout()) else { return };
         let lasts = (took * LASTS).min(PAUSE);
@@ -132,10 +132,10 @@ impl Configured {
         }
     }
 
-    /// Takes back an instance whose call came back with an answer.
+    /// Takes back an instance whose call came back with an answer, unless it is worn.
     pub(super) fn give_back(&self, instance: Instance) {
         if instance.is_worn(&self.limits) {
-            return self.lost(instance.made);
+            return;
         }
         let mut idle = lock(&self.idle);
         let most = if self.plugin.engine.is_crowded() { 1 } else { MAX_IDLE };

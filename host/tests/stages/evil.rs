@@ -150,6 +150,30 @@ fn a_fresh_instance_that_took_long_and_did_not_last_is_not_made_for_each_batch()
     }
 }
 
+/// It lasted as long as it was to.
+#[test]
+fn a_worn_instance_that_took_long_makes_room_for_another_one() {
+    let limits = StageLimits { timeout_ms: 30, calls_per_instance: 1, ..Default::default() };
+    let chain = chain(vec![StageSpec { limits, ..spec(act("slow_in_configure")) }]);
+    for _ in 0..4 {
+        assert_eq!(chain.run(batch(&[&["a"]])).stages[0].failures, []);
+    }
+}
+
+#[test]
+fn a_fresh_instance_is_made_where_nobody_waits_for_the_thread() {
+    let limits = StageLimits { timeout_ms: 5_000, calls_per_instance: 1, ..Default::default() };
+    let chain = chain(vec![StageSpec { limits, ..spec(act("slow_in_configure")) }]);
+    chain.run(batch(&[&["a"]]));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+    let is_other_done = runtime.spawn(async move {
+        let other = tokio::spawn(async {});
+        chain.run(batch(&[&["a"]]));
+        other.is_finished()
+    });
+    assert!(runtime.block_on(is_other_done).expect("no panic"), "on the only thread of the runtime");
+}
+
 #[test]
 fn one_evil_stage_does_not_disturb_the_others() {
     let set = json!({ "act": "set", "value": "new" });
