@@ -79,6 +79,36 @@ fn misfit() -> Vec<u8> {
     wat::parse_str(format!("(component {lifted} {})", exports.concat())).unwrap()
 }
 
+/// A component with the exports of a plugin and a function that is just too much for the compiler.
+fn too_complex() -> Vec<u8> {
+    let locals = "i32 ".repeat(4_000);
+    let additions = "(drop (i32.add (local.get 0) (i32.const 1)))".repeat(12_000);
+    let core = format!("(core module $m (func (export \"f\")) (func (local {locals}) {additions}))");
+    let lifted = "(core instance $i (instantiate $m)) (func $f (canon lift (core func $i \"f\")))";
+    let exports = ["describe", "configure", "process"].map(|name| format!("(export \"{name}\" (func $f))"));
+    wat::parse_str(format!("(component {core} {lifted} {})", exports.concat())).unwrap()
+}
+
+/// Whether it would be run then or its descriptor is read. What the code cache has is not looked at.
+#[test]
+fn compiles_nothing_that_takes_the_compiler_too_much_memory() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("noop.wasm");
+    fs::write(&file, guests::guest("noop")).unwrap();
+    let engine = Engine::new(EngineConfig { cache_directory: None, max_instances: 10, ..Default::default() }).unwrap();
+    let catalog = Catalog::new(engine, Some(directory.path().to_owned()));
+    let packed = catalog.pack(&file).expect("a plugin");
+    let section = packed.strip_prefix(&guests::guest("noop")[..]).expect("a section behind it");
+    let expected = "its function 1 has 72005 bytes and 4002 locals and operands, which takes too much memory";
+    for component in [too_complex(), [&too_complex(), section].concat()] {
+        fs::write(&file, component).unwrap();
+        let inspected = catalog.inspect(&file).expect_err("refused").to_string();
+        assert!(inspected.starts_with(expected), "{inspected}");
+        let found = catalog.find("noop").expect_err("refused").to_string();
+        assert!(found.contains(expected), "{found}");
+    }
+}
+
 #[test]
 fn finds_a_plugin_by_file_name_name_and_alias() {
     let directory = tempfile::tempdir().unwrap();
