@@ -58,10 +58,10 @@ fn is_below(asked: &str, path: &str) -> bool {
 /// # Errors
 /// An address that can't be bound.
 pub(super) async fn bind_metrics(config: &Config) -> Result<Option<PageServer>, StartError> {
-    let Some(address) = config.service.telemetry.metrics.listen_address() else { return Ok(None) };
-    let listener = bind_tcp(&ListenAddress::new(&address), Transport::Tcp)
-        .await
-        .map_err(|error| StartError::service(&format!("telemetry::metrics: {address}: {error}")))?;
+    let Some(endpoint) = config.service.telemetry.metrics.listen_address() else { return Ok(None) };
+    let failed = |error| StartError::service(&format!("telemetry::metrics: {endpoint}: {error}"));
+    let listener = bind_tcp(&ListenAddress::new(&endpoint), Transport::Tcp).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
     tracing::info!(%address, "serving Prometheus metrics");
     Ok(Some(PageServer::new(listener)))
 }

@@ -65,8 +65,16 @@ fn check_one(
         // What a plugin warns of may be a consequence of what it was not given.
         tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), mistakes)
     };
-    errors.extend(block.mistakes(schema, reported, configure));
+    let found = block.mistakes(schema, reported, configure);
+    warn(&found.warnings);
+    errors.extend(found.errors);
     errors
+}
+
+fn warn(warnings: &[ConfigError]) {
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
 }
 
 fn mistakes(catalog: &Catalog, signal: Signal, spec: &StageSpec) -> Vec<PluginMistake> {
@@ -130,7 +138,8 @@ pub(super) fn spec(
     let error = |message: String| StageConfigError { stage: id.to_string(), path: String::new(), message };
     let plugin = catalog.find(&block.plugin).map_err(|refused| vec![error(refused.to_string())])?;
     let schema = &plugin.descriptor().config_schema;
-    let value = block.check(schema).map_err(|wrong| vec![error(wrong.to_string())])?;
+    let (value, warnings) = block.check(schema).map_err(|wrong| vec![error(wrong.to_string())])?;
+    warn(&warnings);
     Ok(spec_of(id, block, schema, value))
 }
 
@@ -198,7 +207,7 @@ mod tests {
         let schema = json!({"type": "object", "properties": {
             "keep": {"type": "integer"}, "key": {"type": "string", "writeOnly": true},
         }});
-        let value = block.check(&schema).expect("fits the schema");
+        let (value, _) = block.check(&schema).expect("fits the schema");
         spec_of(id, block, &schema, value)
     }
 

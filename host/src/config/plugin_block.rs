@@ -79,14 +79,15 @@ impl PluginConfig {
         texts
     }
 
-    /// Reads the settings by the plugin's own JSON Schema.
+    /// Reads the settings by the plugin's own JSON Schema; what looks odd comes as warnings.
     ///
     /// # Errors
     /// All unknown keys and wrong types, with their places.
-    pub fn check(&self, schema: &Value) -> Result<Value, ConfigErrors> {
+    pub fn check(&self, schema: &Value) -> Result<(Value, Vec<ConfigError>), ConfigErrors> {
         let mut report = Report::default();
         let (value, _) = self.walk(schema, &mut report);
-        if report.errors.is_empty() { Ok(value) } else { Err(report.into_errors()) }
+        let found = report.into_errors();
+        if found.errors.is_empty() { Ok((value, found.warnings)) } else { Err(found) }
     }
 
     /// Reads the plugin's part of the block. To whoever wrote it, the host's keys are keys of the same block: they are

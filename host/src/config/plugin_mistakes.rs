@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::error::{ConfigError, Report, join};
+use super::error::{ConfigError, ConfigErrors, Report, join};
 use super::node::Content;
 use super::plugin_block::{self, PluginConfig};
 use super::schema::LeftOut;
@@ -25,7 +25,7 @@ struct Remainder<'a> {
 }
 
 impl PluginConfig {
-    /// All mistakes in the plugin's part of the block that were not reported before. `configure` asks the plugin about a
+    /// All mistakes in the plugin's part of the block that were not reported before, and what looks odd. `configure` asks the plugin about a
     /// block, and hears whether it is the whole one: warnings about a remainder mean nothing.
     ///
     /// Of a remainder only those mistakes count that can't come from what it lacks: not that something is missing, nor
@@ -35,10 +35,10 @@ impl PluginConfig {
         schema: &Value,
         reported: &[ConfigError],
         mut configure: impl FnMut(&Value, bool) -> Vec<PluginMistake>,
-    ) -> Vec<ConfigError> {
+    ) -> ConfigErrors {
         // It was reported that it is no map.
         if !matches!(self.block.content, Content::Mapping(_)) {
-            return Vec::new();
+            return ConfigErrors::default();
         }
         let mut report = Report { errors: reported.to_vec(), warnings: Vec::new() };
         let (value, left_out) = self.walk(schema, &mut report);
@@ -50,7 +50,7 @@ impl PluginConfig {
             }
             is_whole = false;
         }
-        rest.errors.split_off(reported.len())
+        ConfigErrors { errors: rest.errors.split_off(reported.len()), warnings: report.warnings }
     }
 }
 

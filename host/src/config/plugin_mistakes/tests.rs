@@ -48,7 +48,7 @@ fn said(yaml: &str) -> Vec<String> {
     let mut report = Report::default();
     let block = PluginConfig::read("p", &node, "processors::p", &StageLimits::default(), &mut report);
     let mistakes = block.mistakes(&schema(), &report.errors, |block, _| configure(block));
-    mistakes.iter().map(ToString::to_string).collect()
+    mistakes.errors.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn counts_positions_as_the_text_does_whatever_was_taken_out_before() {
         let paths = rounds.pop().unwrap_or_default();
         paths.into_iter().map(|path| (path.to_owned(), "no".to_owned())).collect()
     });
-    let paths: Vec<_> = mistakes.iter().map(|mistake| mistake.path.as_str()).collect();
+    let paths: Vec<_> = mistakes.errors.iter().map(|mistake| mistake.path.as_str()).collect();
     assert_eq!(paths, ["processors::p::names::0", "processors::p::names::2", "processors::p::names::3"]);
 }
 
@@ -133,5 +133,5 @@ fn ends_with_a_plugin_that_always_finds_something() {
         vec![("names[0]".into(), "no".into()), ("names[99999999999]".into(), "no".into()), ("[[.".into(), "no".into())]
     });
     assert!(rounds <= MAX_ROUNDS, "{rounds}");
-    assert_eq!(mistakes[0].path, "processors::p::names::0");
+    assert_eq!(mistakes.errors[0].path, "processors::p::names::0");
 }

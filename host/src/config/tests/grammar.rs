@@ -486,17 +486,22 @@ fn reads_a_block_by_itself_for_tests_of_components() {
 
 #[test]
 fn a_key_of_a_plugin_without_a_value_is_left_out() {
-    let block = "processors: {redaction: {open: {a: , b: [{c: , d: 1}], e: ~}, free: , map: {f: , g: 2}, empty: }}";
+    let block =
+        "processors: {redaction: {open: {a: , b: [{c: , d: 1}], e: ~}, free: , map: {f: , g: 2}, empty: , on: }}";
     let config = load_texts(&[("rest", SMALL), ("block", block)], &[]).expect("loads");
     let Some(ProcessorConfig::Plugin(plugin)) = config.processors.values().next() else { panic!("no plugin") };
     let schema = serde_json::json!({
         "type": "object",
         "properties": {
             "open": {"type": "object"}, "free": true, "empty": {"type": "array", "items": {"type": "string"}},
-            "map": {"type": "object", "additionalProperties": true},
+            "map": {"type": "object", "additionalProperties": true}, "on": {"type": "boolean", "default": true},
         },
     });
     // In a map with keys of the user's own, a key alone says something.
     let expected = serde_json::json!({"open": {"b": [{"d": 1}]}, "map": {"f": null, "g": 2}});
-    assert_eq!(plugin.check(&schema).expect("as the schema says"), expected);
+    let (value, warnings) = plugin.check(&schema).expect("as the schema says");
+    assert_eq!(value, expected);
+    let warning = "processors::redaction::on: no value: the default counts, true; the collector takes such a key for 0, \
+                   false or \"\"";
+    assert!(matches!(&warnings[..], [one] if one.to_string().ends_with(warning)), "{warnings:?}");
 }
