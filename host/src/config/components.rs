@@ -143,7 +143,7 @@ pub const COMPONENTS: &[Component] = &[
     later(Kind::Receiver, "jaeger", TRACES),
     later(Kind::Receiver, "kafka", ALL),
     later(Kind::Receiver, "filelog", LOGS).also(&["file_log"]),
-    later(Kind::Receiver, "fluentforward", LOGS),
+    later(Kind::Receiver, "fluentforward", LOGS).also(&["fluent_forward"]),
     later(Kind::Receiver, "hostmetrics", METRICS).also(&["host_metrics"]),
     later(Kind::Receiver, "awscontainerinsightreceiver", METRICS),
     native(Kind::Processor, "batch", ALL, Native::Batch),

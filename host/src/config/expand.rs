@@ -1,6 +1,7 @@
 //! Expands `${env:VAR}`, `${VAR}`, `${env:VAR:-default}`, `${file:path}`, `${yaml:text}`, `$$` and the bare `$VAR` of 2021.
 //!
-//! What comes out of the environment is not expanded again, so a secret may contain any dollar sign. What a file says is,
+//! What comes out of the environment is not expanded again, so a secret may contain any dollar sign; there is a warning
+//! where the collector would have read it otherwise. What a file says is,
 //! as in the collector, but for a bare `$VAR`. No message repeats a text with a dollar sign, as it may be a password.
 
 use std::path::Path;
@@ -220,7 +221,15 @@ impl Expander<'_> {
             );
         }
         match ((self.environment)(name), default) {
-            (Some(text), _) => Retrieved { text, ..Retrieved::default() },
+            (Some(text), _) => {
+                if text.contains("${") || text.contains("$$") {
+                    let message = format!(
+                        "the value of {name} is taken as it is; the collector would expand the ${{...}} and $$ in it"
+                    );
+                    self.warn(message);
+                }
+                Retrieved { text, ..Retrieved::default() }
+            }
             (None, Some(default)) => Retrieved { text: default.to_owned(), ..Retrieved::default() },
             (None, None) => {
                 // In a file it may be a part of a password.
@@ -232,9 +241,9 @@ impl Expander<'_> {
         }
     }
 
-    /// `$VAR` as ADOT took it until 2024: where the name begins and how long it is is all that marks it. A name in
-    /// small letters that is not set is left alone, so that `pa$word` is what it seems. What seems to be a name may be
-    /// a part of a password: it is shown only if it is the whole value, or stands in an address.
+    /// `$VAR` as ADOT took it until 2024: where the name begins and how long it is is all that marks it. A name that is
+    /// not set is left alone if it is in small letters, or neither the whole value nor in an address, so that `pa$word`
+    /// is what it seems. Else it may be shown, as no part of a password.
     fn bare_variable(&mut self, after: &str, is_shown: bool) -> Option<(usize, Retrieved)> {
         let end = name_length(after);
         let name = &after[..end];
@@ -242,7 +251,7 @@ impl Expander<'_> {
             return None;
         }
         let set = (self.environment)(name);
-        if set.is_none() && name.bytes().any(|b| b.is_ascii_lowercase()) {
+        if set.is_none() && (!is_shown || name.bytes().any(|b| b.is_ascii_lowercase())) {
             self.warn(
                 "the dollar sign is taken literally: no environment variable has the name behind it; write $$ to say so"
                     .to_owned(),
@@ -252,8 +261,7 @@ impl Expander<'_> {
         let shown = if is_shown { name } else { "VARIABLE" };
         self.warn(format!("${shown} is deprecated; write ${{env:{shown}}}"));
         if set.is_none() {
-            let which = if is_shown { format!("environment variable {name:?}") } else { "this variable".to_owned() };
-            self.warn(format!("{which} is not set; it is taken as empty"));
+            self.warn(format!("environment variable {name:?} is not set; it is taken as empty"));
         }
         let unset = set.is_none().then(|| name.to_owned());
         Some((end, Retrieved { text: set.unwrap_or_default(), unset, file: None }))

@@ -78,6 +78,15 @@ impl Node {
         self.entries().iter().find(|entry| entry.key == key)
     }
 
+    /// The same, but for one entry of a map.
+    pub(crate) fn without(&self, key: &str) -> Self {
+        let mut node = self.clone();
+        if let Content::Mapping(entries) = &mut node.content {
+            entries.retain(|entry| entry.key != key);
+        }
+        node
+    }
+
     /// What it means, without positions.
     pub(crate) fn to_json(&self) -> Value {
         match &self.content {

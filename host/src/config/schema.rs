@@ -70,7 +70,11 @@ impl Walker<'_> {
             }
             Content::Mapping(_) => match of_type("object") {
                 none if none.is_empty() => self.refuse(node, "a map", &alternatives, path),
-                objects => self.fit(node, objects, path),
+                objects => match switch(node, schema, &objects) {
+                    None => self.fit(node, objects, path),
+                    Some(true) => self.fit(&node.without(SWITCH), objects, path),
+                    Some(false) => None,
+                },
             },
             Content::Sequence(_) => match of_type("array") {
                 none if none.is_empty() => self.refuse(node, "a list", &alternatives, path),
@@ -439,6 +443,16 @@ fn property<'s>(schema: &'s Value, key: &str) -> Option<&'s Value> {
 fn is_nothing<V: Borrow<Value>>(node: &Node, alternatives: &[V]) -> bool {
     let is_text = || alternatives.iter().any(|one| has_type(one.borrow(), "string"));
     node.is_null() && !(node.original.as_ref().is_some_and(|text| !text.is_empty()) && is_text())
+}
+
+/// The collector's key with which a section that may be absent can also be switched off.
+const SWITCH: &str = "enabled";
+
+/// How a section that may be absent is switched, if it is and has no such key of its own.
+fn switch(node: &Node, schema: &Value, objects: &[&Value]) -> Option<bool> {
+    let is_own = || objects.iter().any(|one| property(one, SWITCH).is_some());
+    let switched = node.get(SWITCH).filter(|_| allows_null(schema) && !is_own())?;
+    switched.value.scalar()?.as_bool()
 }
 
 /// Whether a value of a key that is not supported asks for nothing.

@@ -85,6 +85,9 @@ pub struct LogsConfig {
     /// Writes a message that repeats only now and then.
     pub sampling: LogSamplingConfig,
     /// Accepted as in the collector.
+    #[schemars(extend("x-no-effect" = "the process's log goes to output_paths alone"))]
+    pub processors: Vec<Value>,
+    /// Accepted as in the collector.
     #[schemars(extend("x-no-effect" = "there is no such mode", "x-unless" = false))]
     pub development: bool,
     /// Leaves out the module that wrote the line. Default: false.
@@ -104,6 +107,7 @@ impl Default for LogsConfig {
             error_output_paths: vec!["stderr".into()],
             initial_fields: BTreeMap::new(),
             sampling: LogSamplingConfig::default(),
+            processors: Vec::new(),
             development: false,
             disable_caller: false,
             disable_stacktrace: false,
@@ -122,6 +126,8 @@ pub enum LogLevel {
     Info,
     /// Degraded and healing.
     Warn,
+    /// As warn.
+    Warning,
     /// Data lost or a guarantee broken.
     Error,
     /// As error.

@@ -49,7 +49,7 @@ impl Backoff {
     fn step(&mut self, random: f64) -> Duration {
         let factor = self.policy.randomization_factor;
         let wait = scale(self.interval, 1.0 - factor + 2.0 * factor * random);
-        self.interval = scale(self.interval, self.policy.multiplier).min(self.policy.max_interval.get());
+        self.interval = scale(self.interval, self.policy.multiplier.max(1.0)).min(self.policy.max_interval.get());
         wait
     }
 }

@@ -112,10 +112,10 @@ pub(crate) async fn bind_tcp(endpoint: &ListenAddress, transport: Transport) -> 
 }
 
 /// The addresses of a host in the order in which they are tried. One is bound, and as in Go's `net.Listen` that is an
-/// IPv4 address if there is one. No host means all interfaces.
+/// IPv4 address if there is one. No host means all interfaces, and so does `0.0.0.0`, with those of IPv6.
 async fn resolve(host: &str, port: u16, transport: Transport) -> io::Result<Vec<SocketAddr>> {
     let mut addresses: Vec<SocketAddr> = match host {
-        "" => vec![SocketAddr::from(([0_u16; 8], port)), SocketAddr::from(([0_u8; 4], port))],
+        "" | "0.0.0.0" => vec![SocketAddr::from(([0_u16; 8], port)), SocketAddr::from(([0_u8; 4], port))],
         host => {
             let mut found: Vec<_> = lookup_host((host, port)).await?.collect();
             found.sort_by_key(SocketAddr::is_ipv6);
@@ -174,10 +174,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endpoint_without_a_host_is_all_interfaces() {
-        let listener = bind(":0", Transport::Tcp).await.expect("a port");
+    async fn an_endpoint_without_a_host_is_all_interfaces_of_both_families() {
+        for endpoint in [":0", "0.0.0.0:0"] {
+            let listener = bind(endpoint, Transport::Tcp).await.expect("a port");
+            let BoundAddress::Tcp(address) = listener.address() else { panic!("not TCP") };
+            assert!(address.ip().is_unspecified(), "{address}");
+            let has_ipv6 = TcpListener::bind("[::1]:0").await.is_ok();
+            assert_eq!(address.is_ipv6(), has_ipv6, "{address}");
+        }
+        let listener = bind("0.0.0.0:0", Transport::Tcp4).await.expect("a port");
         let BoundAddress::Tcp(address) = listener.address() else { panic!("not TCP") };
-        assert!(address.ip().is_unspecified(), "{address}");
+        assert!(address.is_ipv4(), "{address}");
     }
 
     #[tokio::test]

@@ -72,10 +72,14 @@ impl Sockets {
     pub async fn bind(config: &OtlpReceiverConfig) -> Result<Self, ReceiveError> {
         let mut sockets = Self { grpc: None, http: None };
         if let Some(config) = &config.protocols.grpc {
-            sockets.grpc = Some(Listener::bind("grpc", &config.endpoint, config.transport).await?);
+            let listener = Listener::bind("grpc", &config.endpoint, config.transport).await?;
+            tracing::info!(endpoint = %listener.address(), "Starting GRPC server");
+            sockets.grpc = Some(listener);
         }
         if let Some(config) = &config.protocols.http {
-            sockets.http = Some(Listener::bind("http", &config.server.endpoint, config.server.transport).await?);
+            let listener = Listener::bind("http", &config.server.endpoint, config.server.transport).await?;
+            tracing::info!(endpoint = %listener.address(), "Starting HTTP server");
+            sockets.http = Some(listener);
         }
         Ok(sockets)
     }

@@ -20,7 +20,7 @@ pub fn init(config: &LogsConfig) {
     let level = match config.level {
         LogLevel::Debug => "debug",
         LogLevel::Info => "info",
-        LogLevel::Warn => "warn",
+        LogLevel::Warn | LogLevel::Warning => "warn",
         LogLevel::Error | LogLevel::DPanic | LogLevel::Panic | LogLevel::Fatal => "error",
     };
     let filter = EnvFilter::new(format!("{LIBRARIES},sluice={level}"));

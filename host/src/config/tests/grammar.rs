@@ -174,7 +174,9 @@ fn reads_a_variable_as_yaml_only_if_it_is_the_whole_value() {
         ("k: 100$", json!("100$")),
         ("k: $1 and ${", json!("$1 and ${")),
         ("k: pa$word", json!("pa$word")),
-        ("k: a$UPPER", json!("a")),
+        ("k: a$UPPER", json!("a$UPPER")),
+        ("k: $UPPER", json!(null)),
+        ("k: http://$UPPER/v1", json!("http:///v1")),
     ];
     for (text, value) in cases {
         let (whole, report) = expanded(text, &environment);

@@ -18,8 +18,8 @@ pub struct RetryConfig {
     /// Jitter: each wait is multiplied by a random number between 1 - this and 1 + this. Default: 0.5.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub randomization_factor: f64,
-    /// By how much each wait is longer than the one before. Default: 1.5.
-    #[schemars(range(min = 1.0))]
+    /// By how much each wait is longer than the one before; less than 1 counts as 1. Default: 1.5.
+    #[schemars(range(min = 0.0))]
     pub multiplier: f64,
     /// Longest wait between two attempts. Default: 30s.
     pub max_interval: Duration,

@@ -181,7 +181,7 @@ pub struct HttpServerConfig {
     /// How long answering may take. Default: 30s.
     #[schemars(extend("x-no-effect" = "answers are a few bytes, which no client can hold up"))]
     pub write_timeout: Duration,
-    /// How long an idle connection is kept. Default: 1m.
+    /// How long an idle connection is kept; 0 is forever. Default: 1m, of the `otlp` receiver 0.
     pub idle_timeout: Duration,
     /// Whether connections serve more than one request. Default: true.
     pub keep_alives_enabled: bool,

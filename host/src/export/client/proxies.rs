@@ -56,7 +56,7 @@ impl Proxies {
 impl ProxyVariables {
     pub(crate) fn read(environment: Environment<'_>) -> Self {
         let of = |names: [&str; 2]| names.into_iter().find_map(|name| environment(name).filter(|set| !set.is_empty()));
-        let proxy = |names| of(names).or_else(|| of(["ALL_PROXY", "all_proxy"])).unwrap_or_default();
+        let proxy = |names| of(names).unwrap_or_default();
         let direct = of(["NO_PROXY", "no_proxy"]).unwrap_or_default();
         Self {
             http: proxy(["HTTP_PROXY", "http_proxy"]),
@@ -115,7 +115,7 @@ mod tests {
     /// Whether a proxy of the environment stands before an address.
     fn passes(no_proxy: &str, uri: &str) -> bool {
         let environment = |name: &str| match name {
-            "ALL_PROXY" => Some("http://proxy:3128".to_owned()),
+            "HTTP_PROXY" | "HTTPS_PROXY" => Some("http://proxy:3128".to_owned()),
             "NO_PROXY" => Some(no_proxy.to_owned()),
             _ => None,
         };
