@@ -1,5 +1,5 @@
 // The OpenTelemetry Collector that the tests and the benchmark put beside Sluice: the released components that this
-// project has counterparts of, and nothing else.
+// project has counterparts of, and `ask`, which asks one processor without a server around it.
 package main
 
 import (
@@ -40,7 +40,9 @@ func main() {
 			DefaultScheme: "env",
 		}},
 	}
-	if err := otelcol.NewCommand(settings).Execute(); err != nil {
+	command := otelcol.NewCommand(settings)
+	command.AddCommand(askCommand())
+	if err := command.Execute(); err != nil {
 		log.Fatal(err)
 	}
 }

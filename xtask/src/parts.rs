@@ -94,7 +94,12 @@ pub(crate) const PARTS: &[Part] = &[
         needs: &["go"],
         fetch: golang::collector,
         proof: "otelcol",
-        made_of: &[include_str!("../collector/go.mod"), include_str!("../collector/main.go"), "configurations"],
+        made_of: &[
+            include_str!("../collector/go.mod"),
+            include_str!("../collector/main.go"),
+            include_str!("../collector/ask.go"),
+            "configurations",
+        ],
     },
 ];
 

@@ -25,7 +25,7 @@ pub(crate) fn jaeger(dir: &Path) -> Result<()> {
 
 /// The collector, from the module list in `xtask/collector`.
 pub(crate) fn collector(dir: &Path) -> Result<()> {
-    for file in ["main.go", "go.mod", "go.sum"] {
+    for file in ["main.go", "ask.go", "go.mod", "go.sum"] {
         let source = shell::root().join("xtask/collector").join(file);
         if source.exists() {
             std::fs::copy(source, dir.join(file))?;

@@ -1,7 +1,7 @@
 //! Compares the stage with the filter processor of the OpenTelemetry Collector.
 //!
-//! The answers of the Collector are recorded under `tests/data`. To record them anew, build `tests/collector` and run
-//! these tests with `SLUICE_FILTER_ORACLE` naming the binary.
+//! The answers of the Collector are recorded under `tests/data`. To record them anew, run these tests with
+//! `SLUICE_COLLECTOR` naming the Collector that `cargo xtask parts` builds.
 
 use std::io::Write;
 use std::ops::Range;
@@ -50,13 +50,14 @@ fn name(signal: Signal) -> &'static str {
 }
 
 /// Asks the Collector about several configurations at once.
-fn theirs(oracle: &Path, cases: &[(Signal, Value, Vec<u8>)]) -> Vec<Outcome> {
-    let mut child = Command::new(oracle).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+fn theirs(collector: &Path, cases: &[(Signal, Value, Vec<u8>)]) -> Vec<Outcome> {
+    let mut child = Command::new(collector).arg("ask").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     let lines: Vec<String> = cases
         .iter()
         .map(|(signal, config, request)| {
-            json!({ "signal": name(*signal), "config": config, "input": base64(request) }).to_string()
+            let request = hex::encode(request);
+            json!({ "processor": "filter", "signal": name(*signal), "config": config, "request": request }).to_string()
         })
         .collect();
     let writer = std::thread::spawn(move || lines.iter().for_each(|line| writeln!(input, "{line}").unwrap()));
@@ -76,34 +77,8 @@ fn outcome(signal: Signal, answer: &Value) -> Outcome {
     }
     match answer["error"].as_str() {
         Some(_) => Outcome::Refused,
-        None => Outcome::Kept(zoo::ids(signal, &unbase64(answer["output"].as_str().unwrap_or_default()))),
+        None => Outcome::Kept(zoo::ids(signal, &hex::decode(answer["request"].as_str().unwrap()).unwrap())),
     }
-}
-
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-fn base64(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let byte = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for digit in 0..4 {
-            let place = (bits >> (18 - 6 * digit) & 63) as usize;
-            text.push(if digit <= chunk.len() { DIGITS[place] as char } else { '=' });
-        }
-    }
-    text
-}
-
-fn unbase64(text: &str) -> Vec<u8> {
-    let digits: Vec<u32> =
-        text.bytes().filter_map(|b| DIGITS.iter().position(|digit| *digit == b)).map(|digit| digit as u32).collect();
-    let mut bytes = Vec::new();
-    for chunk in digits.chunks(4) {
-        let bits = chunk.iter().enumerate().fold(0, |bits, (i, digit)| bits | digit << (18 - 6 * i));
-        bytes.extend(bits.to_be_bytes()[1..chunk.len()].iter());
-    }
-    bytes
 }
 
 /// How many made-up configurations each signal has.
@@ -145,9 +120,9 @@ fn agrees_with_the_collector_on_made_up_configurations() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let first = number("FIRST").unwrap_or(0);
     let seeds = first..first + number("CASES").unwrap_or(CASES);
-    let theirs = match std::env::var_os("SLUICE_FILTER_ORACLE") {
-        Some(oracle) => {
-            let theirs = lines(&seeds, |cases| theirs(Path::new(&oracle), cases));
+    let theirs = match std::env::var_os("SLUICE_COLLECTOR") {
+        Some(collector) => {
+            let theirs = lines(&seeds, |cases| theirs(Path::new(&collector), cases));
             if seeds == (0..CASES) {
                 std::fs::write(RECORDED, theirs.join("\n") + "\n").expect("the recording is written");
             }

@@ -48,7 +48,7 @@ fn text_attribute(json: &str) -> Option<String> {
 fn decides_and_writes_as_the_collector_does() {
     // Configuration, trace id, sampling.threshold, sampling.randomness, the value of from_attribute as an encoded
     // AnyValue, the number of sampling_priority, and what the Collector made of it: - for dropped, else both attributes.
-    // Regenerate with tests/collector/cases.py.
+    // Regenerate with tests/cases.py.
     for line in include_str!("../../tests/data/logs.tsv").lines() {
         let [config, id, threshold, randomness, source, percentage, expected]: [&str; 7] =
             line.split('\t').collect::<Vec<_>>().try_into().expect("seven columns");

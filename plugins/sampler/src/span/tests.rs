@@ -32,7 +32,7 @@ fn sample(config: &str, id: [u8; 16], tracestate: &str, priority: Option<Priorit
 #[test]
 fn decides_and_writes_as_the_collector_does() {
     // Configuration, trace id, tracestate, sampling.priority, and what the Collector made of it: - for dropped, else =
-    // and the tracestate. Regenerate with tests/collector/cases.py.
+    // and the tracestate. Regenerate with tests/cases.py.
     for line in include_str!("../../tests/data/spans.tsv").lines() {
         let [config, id, tracestate, asked, expected]: [&str; 5] =
             line.split('\t').collect::<Vec<_>>().try_into().expect("five columns");

@@ -1,7 +1,7 @@
-"""Asks the Collector's sampler (main.go, built as ./collector) about random spans and log records, and writes down its
-answers as ../data/spans.tsv and ../data/logs.tsv.
+"""Asks the Collector's sampler about random spans and log records, and writes down its answers as data/spans.tsv and
+data/logs.tsv.
 
-    cd plugins/sampler/tests/collector && go build -o collector . && python3 cases.py [seed [how many]]
+    python3 plugins/sampler/tests/cases.py target/parts/collector/otelcol [seed [how many]]
 """
 
 import json
@@ -9,6 +9,7 @@ import random
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 HEX = "0123456789abcdef"
 
@@ -203,14 +204,17 @@ def value(depth=0):
 
 def ask(questions):
     lines = "\n".join(json.dumps(question) for question in questions).encode()
-    answers = subprocess.run(["./collector"], input=lines, stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
+    found = subprocess.run([sys.argv[1], "ask"], input=lines, stdout=subprocess.PIPE, check=True).stdout.splitlines()
+    answers = [json.loads(answer) for answer in found]
     assert len(answers) == len(questions)
-    assert not any(answer.startswith("error") for answer in answers)
-    return [None if answer == "-" else first(first(first(bytes.fromhex(answer), 1), 2), 2) for answer in answers]
+    assert all(answer.keys() == {"request"} for answer in answers)
+    requests = [bytes.fromhex(answer["request"]) for answer in answers]
+    return [first(first(first(request, 1), 2), 2) if request else None for request in requests]
 
 
 def question(config, signal, record):
-    return {"config": config, "signal": signal, "request": message(1, message(2, message(2, record))).hex()}
+    request = message(1, message(2, message(2, record))).hex()
+    return {"processor": "probabilistic_sampler", "config": config, "signal": signal, "request": request}
 
 
 def compact(value):
@@ -285,10 +289,10 @@ def logs(count):
 
 
 def main():
-    random.seed(int(sys.argv[1]) if len(sys.argv) > 1 else 1)
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else 1500
+    random.seed(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
+    count = int(sys.argv[3]) if len(sys.argv) > 3 else 900
     for name, rows in (("spans", spans(count)), ("logs", logs(count))):
-        with open(f"../data/{name}.tsv", "w", encoding="utf-8") as file:
+        with open(Path(__file__).parent / f"data/{name}.tsv", "w", encoding="utf-8") as file:
             for row in rows:
                 line = "\t".join(row)
                 # Long ones are worth their place only now and then.
