@@ -36,7 +36,7 @@ pub use gather::{BytesColumn, DictionaryColumn, Gathered, GatheredTable, LiveRow
 pub use plan::{EditError, EditPlan, EditValue, EditValues, Entities};
 pub use projection::{MAX_COLUMNS, Projection, ProjectionError};
 pub use splice::{Part, TooRepetitive, splice, splice_within};
-pub use split::{Piece, concat, room_for_parts, split};
+pub use split::{Piece, concat, resources, room_for_parts, split};
 pub use validate::{MAX_VALUE_NESTING, Reason, Summary, WireError, validate};
 pub use writer::*;
 

@@ -35,6 +35,17 @@ pub fn concat(parts: &[&[u8]]) -> Vec<u8> {
     parts.concat()
 }
 
+/// The resources of a validated request as they stand in it, each a request of its own. What stands beside them is left
+/// out.
+pub fn resources(signal: Signal, bytes: &[u8]) -> impl Iterator<Item = Piece<'_>> {
+    let mut cursor = Cursor::new(bytes);
+    core::iter::from_fn(move || cursor.item()).filter_map(move |item| {
+        let resource = child(schema::request(signal), &item, Data::default())?;
+        let records = count(bytes, resource, item.start, item.end) as u32;
+        Some(Piece { records, bytes: Cow::Borrowed(bytes.get(item.at..item.end)?) })
+    })
+}
+
 /// Splits a validated request into pieces with at most `max_records` records and at most `max_bytes` bytes; 0 means no
 /// limit. Records keep their order and are never split: one that is too large stands alone. What a resource, scope or
 /// metric says about itself is repeated in every piece that has records of it; once pieces take [`room_for_parts`], all

@@ -1,7 +1,7 @@
-//! `concat` and `split` lose and reorder nothing.
+//! `concat`, `split` and `resources` lose and reorder nothing.
 
 use proptest::prelude::*;
-use sluice_wire::{Level, Signal, concat, sample, split, validate};
+use sluice_wire::{Level, Piece, Signal, concat, resources, sample, split, validate};
 
 use crate::dice::{cases, seeds};
 use crate::generate::request;
@@ -117,12 +117,39 @@ proptest! {
     }
 
     #[test]
+    fn resources_are_requests_of_one_each_and_hold_the_same_bytes((seed, size) in seeds(), odd: bool) {
+        for signal in SIGNALS {
+            let whole = request(signal, seed, size, odd);
+            let pieces: Vec<Piece<'_>> = resources(signal, &whole).collect();
+            for piece in &pieces {
+                let summary = validate(signal, &piece.bytes).unwrap();
+                prop_assert_eq!((summary.resources, summary.records), (1, piece.records));
+                prop_assert_eq!(raw::own_of_request(&piece.bytes), Vec::<u8>::new());
+            }
+            prop_assert_eq!(pieces.len() as u32, validate(signal, &whole).unwrap().resources);
+            let found: Vec<Row> = pieces.iter().flat_map(|piece| raw::rows(signal, &piece.bytes)).collect();
+            prop_assert_eq!(found, raw::rows(signal, &whole));
+        }
+    }
+
+    #[test]
     fn splitting_never_panics((seed, size) in seeds(), damage: u64, items in 0usize..4) {
         for signal in SIGNALS {
             let mut bytes = request(signal, seed, size, true);
             crate::validate::spoil(&mut bytes, damage);
             let _ = split(signal, &bytes, items, 100);
+            let _ = resources(signal, &bytes).count();
         }
+    }
+}
+
+#[test]
+fn resources_end_at_what_is_cut_off() {
+    let one = [0x0a, 0];
+    for rest in [&[0x0a, 2, 0][..], &[0x0a], &[0x0a, 0xff], &[0x0b, 0], &[0x09, 1], &[0xff; 12]] {
+        let bytes = [&one[..], rest].concat();
+        let found: Vec<Vec<u8>> = resources(Signal::Traces, &bytes).map(|piece| piece.bytes.into_owned()).collect();
+        assert_eq!(found, [one], "{rest:?}");
     }
 }
 
