@@ -17,7 +17,7 @@ fn main() {
     println!("cargo:rerun-if-env-changed=SLUICE_PRECOMPILED_DIR");
     println!("cargo:rerun-if-env-changed=SLUICE_SKIP_GUESTS");
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")).join("..");
-    for watched in ["plugins", "sdk/rust", "wit", "Cargo.lock", "host/build.rs"] {
+    for watched in ["plugins", "sdk", "wit", "Cargo.lock", "host/build.rs"] {
         println!("cargo:rerun-if-changed={}", root.join(watched).display());
     }
     let names = if wants_guests() { plugins(&root) } else { Vec::new() };

@@ -1,6 +1,7 @@
 //! The text form of values that are no text, as the Collector writes it (`AsString` of its pdata): numbers as in
 //! JSON, arrays and maps as JSON with sorted keys.
 
+use sluice_sdk::go_json::{Encoder, Json, double};
 use sluice_sdk::{Batch, Table, Texts, ValueKind};
 
 /// Writes values of one batch.
@@ -30,9 +31,9 @@ impl<'a> TextForms<'a> {
             ValueKind::Integer => self.table.integer(i).unwrap_or_default().to_string(),
             ValueKind::Double => double(self.table.double(i).unwrap_or_default()),
             ValueKind::Array | ValueKind::Map => {
-                let mut json = String::new();
-                self.write_json(i, &mut json);
-                json
+                let mut json = Json::new(Encoder::Standard);
+                self.write(&mut json, i);
+                json.finish()
             }
             ValueKind::Bytes | ValueKind::Empty | ValueKind::Absent => String::new(),
         }
@@ -46,34 +47,20 @@ impl<'a> TextForms<'a> {
     ///
     /// All that an exporter may write stands in it, though JSON and the Collector have no such thing: each member of a map
     /// that has a key twice, and numbers that are none.
-    fn write_json(&self, i: usize, json: &mut String) {
+    fn write(&self, json: &mut Json, i: usize) {
         match self.table.kind(i) {
-            ValueKind::Text => write_string(self.text(i), json),
-            ValueKind::Double if !self.table.double(i).is_some_and(f64::is_finite) => {
-                write_string(&self.of(i as u32), json);
-            }
-            ValueKind::Boolean | ValueKind::Integer | ValueKind::Double => json.push_str(&self.of(i as u32)),
-            ValueKind::Bytes => json.push_str("\"\""),
-            ValueKind::Empty | ValueKind::Absent => json.push_str("null"),
-            ValueKind::Array => {
-                json.push('[');
-                for (at, element) in children(self.table, i).enumerate() {
-                    json.push_str(if at == 0 { "" } else { "," });
-                    self.write_json(element, json);
-                }
-                json.push(']');
-            }
+            ValueKind::Text => json.text(self.text(i)),
+            ValueKind::Boolean => json.boolean(self.table.boolean(i).unwrap_or_default()),
+            ValueKind::Integer => json.integer(self.table.integer(i).unwrap_or_default()),
+            ValueKind::Double => json.double(self.table.double(i).unwrap_or_default()),
+            ValueKind::Bytes => json.text(""),
+            ValueKind::Empty | ValueKind::Absent => json.null(),
+            ValueKind::Array => json.array(children(self.table, i), |json, element| self.write(json, element)),
             ValueKind::Map => {
-                let mut members: Vec<usize> = children(self.table, i).collect();
-                members.sort_by_key(|member| self.table.key(*member));
-                json.push('{');
-                for (at, member) in members.into_iter().enumerate() {
-                    json.push_str(if at == 0 { "" } else { "," });
-                    write_string(self.table.key(member), json);
-                    json.push(':');
-                    self.write_json(member, json);
-                }
-                json.push('}');
+                let mut members: Vec<_> =
+                    children(self.table, i).map(|member| (self.table.key(member), member)).collect();
+                members.sort_by_key(|(key, _)| *key);
+                json.members(members, |json, member| self.write(json, member));
             }
         }
     }
@@ -87,72 +74,4 @@ fn end_of(table: Table<'_>, i: usize) -> usize {
 /// The entries that an entry contains directly.
 fn children(table: Table<'_>, i: usize) -> impl Iterator<Item = usize> {
     (i + 1..end_of(table, i)).filter(move |&child| table.parent(child) == Some(i))
-}
-
-/// A number as ECMAScript writes it.
-fn double(value: f64) -> String {
-    if value.is_nan() {
-        return "NaN".to_owned();
-    }
-    if value.is_infinite() {
-        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
-    }
-    let size = value.abs();
-    if size == 0.0 || (1e-6..1e21).contains(&size) {
-        return value.to_string();
-    }
-    let text = format!("{value:e}");
-    if text.contains("e-") { text } else { text.replace('e', "e+") }
-}
-
-/// Writes a JSON string as Go does without its escapes for HTML.
-fn write_string(text: &str, json: &mut String) {
-    json.push('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => json.extend(['\\', c]),
-            '\n' => json.push_str("\\n"),
-            '\r' => json.push_str("\\r"),
-            '\t' => json.push_str("\\t"),
-            '\x08' => json.push_str("\\b"),
-            '\x0c' => json.push_str("\\f"),
-            '\0'..='\x1f' | '\u{2028}' | '\u{2029}' => json.push_str(&format!("\\u{:04x}", c as u32)),
-            _ => json.push(c),
-        }
-    }
-    json.push('"');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn writes_numbers_as_the_collector_does() {
-        for (value, expected) in [
-            (0.0, "0"),
-            (-0.0, "-0"),
-            (5.0, "5"),
-            (0.1, "0.1"),
-            (1e20, "100000000000000000000"),
-            (1e21, "1e+21"),
-            (1.5e300, "1.5e+300"),
-            (1e-6, "0.000001"),
-            (1.5e-7, "1.5e-7"),
-            (1e-10, "1e-10"),
-            (4_111_111_111_111_111.0, "4111111111111111"),
-            (f64::NAN, "NaN"),
-            (f64::INFINITY, "Infinity"),
-            (f64::NEG_INFINITY, "-Infinity"),
-        ] {
-            assert_eq!(double(value), expected);
-        }
-    }
-
-    #[test]
-    fn escapes_strings_as_go_does() {
-        let mut json = String::new();
-        write_string("a\"\\\n\r\t\u{8}\u{c}\u{1}<>&é\u{2028}\u{7f}", &mut json);
-        assert_eq!(json, "\"a\\\"\\\\\\n\\r\\t\\b\\f\\u0001<>&é\\u2028\u{7f}\"");
-    }
 }

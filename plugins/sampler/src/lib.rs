@@ -14,7 +14,6 @@ mod span;
 mod spans;
 mod threshold;
 mod tracestate;
-mod value;
 
 pub use config::{AttributeSource, SamplerConfig, SamplerMode};
 use sluice_sdk::{Batch, ConfigErrors, Descriptor, Drops, Failure, OnError, Outcome, Setup, Signal, Stage, counter};

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use sluice_sdk::go_json::{self, Encoder, Json};
 use sluice_sdk::{
-    Batch, Bitmap, Boolean, Bytes, F64, F64Column, Field, Kind, Outcome, S64, S64Column, Setup, Text, TextColumn,
-    Texts, ValueKind, Writes,
+    AnyValue, Batch, Bitmap, Boolean, Bytes, F64, F64Column, Field, Kind, Outcome, S64, S64Column, Setup, Text,
+    TextColumn, Texts, ValueKind, Writes,
 };
 
 use crate::config::{AttributeSource, SamplerConfig};
@@ -13,7 +14,6 @@ use crate::plain;
 use crate::policy::{Mode, Policy, Verdict};
 use crate::record;
 use crate::threshold::{DIGITS, Randomness, Threshold};
-use crate::value;
 
 /// Samples log records.
 #[derive(Debug)]
@@ -196,15 +196,18 @@ impl Source {
             ValueKind::Bytes => return Some(Cow::Borrowed(batch.bytes(self.bytes).get(row)?)),
             ValueKind::Boolean => batch.boolean(self.boolean).get(row)?.to_string(),
             ValueKind::Integer => batch.s64(self.integer).get(row)?.to_string(),
-            ValueKind::Double => {
-                let mut text = String::new();
-                value::write_double(batch.f64(self.double).get(row)?, &mut text);
-                text
-            }
-            ValueKind::Array | ValueKind::Map => value::json(batch.bytes(self.bytes).get(row)?)?,
+            ValueKind::Double => go_json::double(batch.f64(self.double).get(row)?),
+            ValueKind::Array | ValueKind::Map => json(batch.bytes(self.bytes).get(row)?)?,
         };
         Some(Cow::Owned(text.into_bytes()))
     }
+}
+
+/// An encoded AnyValue as JSON; `None` with a number that JSON doesn't have.
+pub(crate) fn json(any_value: &[u8]) -> Option<String> {
+    let mut json = Json::new(Encoder::Standard);
+    json.value(AnyValue::from(any_value));
+    json.exact()
 }
 
 impl Answer {

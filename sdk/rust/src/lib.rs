@@ -79,6 +79,9 @@ pub use setup::{
     Boolean, Bytes, Dictionary, Encoding, F64, Header, Kind, MAX_COLUMNS, S64, Setup, TableLists, TableRequest, Text,
     U64, Writes,
 };
+pub use sluice_wire::go_json;
+/// What stands in the bytes of an array or a map: `AnyValue::from` reads it.
+pub use sluice_wire::view::Value as AnyValue;
 pub use stage::Stage;
 pub use texts::{Texts, TextsView};
 

@@ -26,6 +26,7 @@ mod validate;
 mod writer;
 #[cfg(feature = "sample")]
 pub mod sample;
+pub mod go_json;
 pub mod view;
 
 pub use columns::{Columns, MAX_ENTRIES, SEPARATOR, SeparatedTexts, TableTexts};

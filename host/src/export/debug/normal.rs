@@ -9,7 +9,6 @@ use sluice_wire::view::{
 };
 
 use super::text::{Lines, fixed, general};
-use crate::export::text::as_string;
 
 /// The lines of a request.
 pub(super) fn text(signal: Signal, bytes: &[u8]) -> String {
@@ -43,7 +42,7 @@ fn logs(lines: &mut Lines, view: LogsView<'_>) {
         for (j, scope) in resource.scope_logs().enumerate() {
             lines.line(format_args!("ScopeLog #{j}{}", described(scope.scope(), scope.schema_url())));
             for record in scope.log_records() {
-                let body = as_string(record.body().unwrap_or_default());
+                let body = record.body().unwrap_or_default().as_string();
                 lines.line(format_args!("{body}{}", spaced(record.attributes())));
             }
         }
@@ -152,6 +151,6 @@ fn spaced<'a>(attributes: Each<'a, KeyValue<'a>>) -> String {
 }
 
 fn pairs<'a>(attributes: Each<'a, KeyValue<'a>>, separator: &str) -> String {
-    let pairs: Vec<String> = attributes.map(|pair| format!("{}={}", pair.key(), as_string(pair.value()))).collect();
+    let pairs: Vec<String> = attributes.map(|pair| format!("{}={}", pair.key(), pair.value().as_string())).collect();
     pairs.join(separator)
 }

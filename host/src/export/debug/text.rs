@@ -5,8 +5,6 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use sluice_wire::view::Value;
 
-use crate::export::text::as_string;
-
 /// The value in the name of its type, such as `Str(x)`.
 pub(super) fn typed(value: Value<'_>) -> String {
     let kind = match value {
@@ -19,7 +17,7 @@ pub(super) fn typed(value: Value<'_>) -> String {
         Value::Array(_) => "Slice",
         Value::Map(_) => "Map",
     };
-    format!("{kind}({})", as_string(value))
+    format!("{kind}({})", value.as_string())
 }
 
 /// A number as Go's `%v` prints it: as short as can be, with an exponent if it is very large or very small.

@@ -17,7 +17,7 @@ use super::request::{BulkRequest, Packer, ServiceKey};
 use super::services::Services;
 use super::ss4o::{self, DataStream, Surroundings, time_of};
 use crate::export::repeated::Repeated;
-use crate::export::text::{as_string, for_tenant};
+use crate::export::text::for_tenant;
 use crate::export::{Dropped, Encoded};
 use crate::model::Batch;
 
@@ -404,7 +404,7 @@ impl Bulk<'_> {
 fn size<'a>(attributes: impl Iterator<Item = KeyValue<'a>>) -> usize {
     let of_value = |value: Value<'_>| match value {
         Value::Text(text) => text.len(),
-        other => as_string(other).len(),
+        other => other.as_string().len(),
     };
     attributes.map(|attribute| attribute.key().len() + of_value(attribute.value())).sum()
 }

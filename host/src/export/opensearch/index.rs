@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use sluice_wire::view::KeyValue;
 
 use super::json::civil;
-use crate::export::text::as_string;
 
 /// The longest name that OpenSearch takes.
 const MAX_NAME_BYTES: usize = 255;
@@ -95,7 +94,7 @@ impl IndexName {
 
 fn find<'a>(mut attributes: impl Iterator<Item = KeyValue<'a>>, key: &str) -> Option<Cow<'a, str>> {
     let found = attributes.find(|attribute| attribute.key() == key)?;
-    Some(as_string(found.value())).filter(|value| !value.is_empty())
+    Some(found.value().as_string()).filter(|value| !value.is_empty())
 }
 
 /// A date in the letters that OpenSearch's users know: `yyyy`, `yy`, `MM`, `dd`, `HH`, `mm`, `ss`. The Collector turns

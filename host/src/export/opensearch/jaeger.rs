@@ -6,7 +6,6 @@ use sluice_wire::view::{KeyValue, Link, Span, Value};
 
 use super::json::{Json, put_hex};
 use super::ss4o::Surroundings;
-use crate::export::text::as_string;
 
 /// The bits of a span's flags that are the trace's; Jaeger's index takes no number of 32 bits.
 const TRACE_FLAGS: u32 = 0xff;
@@ -22,7 +21,7 @@ pub(super) fn service_name(around: &Surroundings<'_>) -> String {
         return NO_RESOURCE.into();
     }
     let name = attributes.find(|attribute| attribute.key() == "service.name");
-    let name = name.map(|attribute| as_string(attribute.value())).filter(|name| !name.is_empty());
+    let name = name.map(|attribute| attribute.value().as_string()).filter(|name| !name.is_empty());
     name.map_or_else(|| NO_SERVICE.into(), Cow::into_owned)
 }
 
@@ -232,7 +231,7 @@ fn tag(json: &mut Json<'_>, tag: &KeyValue<'_>) {
         Value::Bytes(bytes) => return head(json, key, "binary", |json| json.hex(bytes)),
         Value::Double(_) | Value::Text(_) | Value::Empty | Value::Array(_) | Value::Map(_) => "string",
     };
-    head(json, key, kind, |json| json.text(&as_string(value)));
+    head(json, key, kind, |json| json.text(&value.as_string()));
 }
 
 fn head(json: &mut Json<'_>, key: &str, kind: &str, value: impl FnOnce(&mut Json<'_>)) {

@@ -107,10 +107,10 @@ impl<'a> Json<'a> {
     /// first document, and would cut the fractions off all later ones of an integer.
     pub(super) fn double(&mut self, number: f64) {
         if !number.is_finite() {
-            return self.text(&crate::export::text::double(number));
+            return self.text(&sluice_wire::go_json::double(number));
         }
         self.separate();
-        let text = crate::export::text::double(number);
+        let text = sluice_wire::go_json::double(number);
         self.out.extend_from_slice(text.as_bytes());
         if !text.contains(['.', 'e']) {
             self.out.extend_from_slice(b".0");
@@ -156,7 +156,7 @@ impl<'a> Json<'a> {
             Value::Boolean(value) => self.boolean(value),
             Value::Integer(number) => self.integer(number),
             Value::Double(number) => self.double(number),
-            Value::Bytes(_) => self.text(&crate::export::text::as_string(value)),
+            Value::Bytes(_) => self.text(&value.as_string()),
             Value::Array(array) => {
                 self.begin_array();
                 array.iter().for_each(|member| self.value(member));

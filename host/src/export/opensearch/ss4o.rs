@@ -6,7 +6,6 @@ use sluice_wire::view::{KeyValue, LogRecord, Resource, Scope, Span};
 
 use super::json::{Json, settled};
 use super::members::Members;
-use crate::export::text::as_string;
 
 /// What documents of one resource and scope share.
 pub(super) struct Surroundings<'a> {
@@ -109,7 +108,7 @@ impl<'a> Writer<'a> {
         json.begin_object();
         self.attributes(json, log.attributes());
         json.key("body");
-        json.text(&as_string(log.body().unwrap_or_default()));
+        json.text(&log.body().unwrap_or_default().as_string());
         json.key("instrumentationScope");
         json.raw(&self.scope);
         if log.observed_time_unix_nano() != 0 {
@@ -243,7 +242,7 @@ fn resource(json: &mut Json<'_>, around: &Surroundings<'_>) {
     let attributes = around.resource.attributes().map(|attribute| (attribute.key(), attribute.value()));
     for (key, value) in settled(attributes, |_| false) {
         json.key(&key);
-        json.text(&as_string(value));
+        json.text(&value.as_string());
     }
     json.end_object();
 }

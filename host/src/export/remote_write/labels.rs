@@ -8,7 +8,6 @@ use sluice_wire::view::{KeyValue, Value};
 
 use super::names::{Naming, label_name};
 use crate::export::recent::Recent;
-use crate::export::text::as_string;
 
 /// Who says what a label is. A later one wins, except that nothing external ever replaces anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +90,7 @@ impl<'a> LabelNames<'a> {
         found.clear();
         for attribute in attributes {
             let (key, value) = (attribute.key(), attribute.value());
-            let text = as_string(value);
+            let text = value.as_string();
             if !matches!(value, Value::Empty) && !text.is_empty() {
                 found.push((key, text));
             }

@@ -16,7 +16,7 @@ use super::series::{self, SeriesSet};
 use super::{STALE_NAN, Translation};
 use crate::export::Dropped;
 use crate::export::repeated::Repeated;
-use crate::export::text::{as_string, for_tenant, plain_double};
+use crate::export::text::{for_tenant, plain_double};
 
 /// What the series of a batch may take beside four times the batch before the rest waits.
 const ROOM: usize = 16 << 20;
@@ -120,7 +120,7 @@ impl<'a> Translator<'a> {
     fn resource(&mut self, metrics: &ResourceMetrics<'a>) {
         let resource = metrics.resource();
         let labels = self.resource_labels(&resource);
-        let of_resource: usize = labels.attributes.iter().map(|a| a.key().len() + as_string(a.value()).len()).sum();
+        let of_resource: usize = labels.attributes.iter().map(|a| a.key().len() + a.value().as_string().len()).sum();
         let mut shared = self.target_labels(&resource);
         let of_target = shared.len();
         let mut latest_nanos = 0;
@@ -166,7 +166,7 @@ impl<'a> Translator<'a> {
             labels.push(Label::new(Source::Target, Rc::from(name.as_str()), self.tenant));
         }
         let find = |key: &str| {
-            let found = resource.attributes().find(|a| a.key() == key).map(|a| as_string(a.value()));
+            let found = resource.attributes().find(|a| a.key() == key).map(|a| a.value().as_string());
             found.filter(|value| !value.is_empty())
         };
         if self.translation.naming == Naming::Adot2021 {
@@ -430,7 +430,7 @@ impl<'a> Translator<'a> {
         let ids = [("trace_id", exemplar.trace_id()), ("span_id", exemplar.span_id())];
         labels.extend(ids.into_iter().filter(|(_, id)| !id.is_empty()).map(|(name, id)| (name, hex::encode(id))));
         let ids_chars: usize = labels.iter().map(|(name, value)| name.len() + value.len()).sum();
-        let attributes: Vec<_> = exemplar.filtered_attributes().map(|a| (a.key(), as_string(a.value()))).collect();
+        let attributes: Vec<_> = exemplar.filtered_attributes().map(|a| (a.key(), a.value().as_string())).collect();
         let chars = |(key, value): &(&str, _)| key.chars().count() + AsRef::<str>::as_ref(value).chars().count();
         if ids_chars + attributes.iter().map(chars).sum::<usize>() <= MAX_EXEMPLAR_CHARS {
             labels.extend(attributes.into_iter().map(|(key, value)| (key, value.into_owned())));
@@ -444,7 +444,7 @@ impl<'a> Translator<'a> {
     fn target_info(&mut self, resource: &Resource<'a>, nanos: u64) {
         let others = resource.attributes().filter(|attribute| !is_identifying(attribute.key()));
         let named = others.filter_map(|attribute| {
-            let (key, value) = (attribute.key(), as_string(attribute.value()));
+            let (key, value) = (attribute.key(), attribute.value().as_string());
             let name = target_info_label_name(key).filter(|_| !value.is_empty())?;
             Some((Rc::from(name), key, value))
         });
@@ -466,7 +466,7 @@ impl<'a> Translator<'a> {
     fn add_metadata(&mut self, metric: &Metric<'a>, family: &str, data: &Data<'a>) {
         // What came from Prometheus, whose other types OpenTelemetry does not have.
         let of_type = metric.metadata().find(|attribute| attribute.key() == "prometheus.type");
-        let prometheus_type = of_type.map(|attribute| as_string(attribute.value())).unwrap_or_default();
+        let prometheus_type = of_type.map(|attribute| attribute.value().as_string()).unwrap_or_default();
         let kind = match data {
             Data::Sum { monotonic: true, .. } => 1,
             Data::Gauge { .. } if prometheus_type == "unknown" => 0,
@@ -506,7 +506,7 @@ fn scope_labels<'a>(naming: Naming, labels: &mut Vec<Label<'a>>, scope: &Scope<'
     let own = own.into_iter().filter(|(_, value)| !value.is_empty());
     labels.extend(own.map(|(name, value)| Label::new(Source::Scope, name, value)));
     for attribute in scope.attributes() {
-        let value = as_string(attribute.value());
+        let value = attribute.value().as_string();
         if matches!(attribute.key(), "name" | "version" | "schema_url") || value.is_empty() {
             continue;
         }

@@ -127,6 +127,7 @@ fn calculates_as_go_does() {
 fn writes_values_as_the_collector_does() {
     let map = Value::Map(vec![
         ("b".into(), list(vec![Value::Double(0.5), Value::Nil, Value::Bytes(vec![1, 2].into())])),
+        ("c".into(), Value::Bytes(vec![].into())),
         ("a".into(), Value::text("<\"\\\n\u{1}\u{2028}>")),
     ]);
     let cases = [
@@ -137,7 +138,7 @@ fn writes_values_as_the_collector_does() {
         (Value::Double(1.0), Some("1"), "1", Some("1")),
         (Value::Double(0.1), Some("0.1"), "0.1", Some("0.1")),
         (Value::Double(1e21), Some("1e+21"), "1e+21", Some("1000000000000000000000")),
-        (Value::Double(-1.5e-7), Some("-1.5e-7"), "-1.5e-7", Some("-0.00000015")),
+        (Value::Double(-1.5e-7), Some("-1.5e-07"), "-1.5e-7", Some("-0.00000015")),
         (Value::Double(123456789.125), Some("123456789.125"), "123456789.125", Some("123456789.125")),
         (Value::Bytes(vec![0, 255, 16].into()), Some("00ff10"), "AP8Q", None),
         (Value::Bytes(vec![1].into()), Some("01"), "AQ==", None),
@@ -153,8 +154,8 @@ fn writes_values_as_the_collector_does() {
         (Value::Id(vec![1, 200].into()), Some("[1,200]"), "Acg=", None),
         (
             map,
-            Some(r#"{"a":"\u003c\"\\\n\u0001\u2028\u003e","b":[0.5,null,"AQI="]}"#),
-            r#"{"a":"<\"\\\n\u0001\u2028>","b":[0.5,null,"AQI="]}"#,
+            Some(r#"{"a":"\u003c\"\\\n\u0001\u2028\u003e","b":[0.5,null,"AQI="],"c":null}"#),
+            r#"{"a":"<\"\\\n\u0001\u2028>","b":[0.5,null,"AQI="],"c":null}"#,
             None,
         ),
     ];

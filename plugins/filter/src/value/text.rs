@@ -3,15 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use super::{Fault, Value};
+use sluice_sdk::go_json::{Encoder, Json, base64, double};
 
-/// How JSON escapes `<`, `>` and `&`, and writes control characters.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Escape {
-    /// As for pages.
-    Html,
-    Plain,
-}
+use super::{Fault, Value};
 
 /// The text that functions such as `IsMatch` see: strings as they are, bytes in hexadecimal, all else as JSON. None
 /// for nil.
@@ -26,7 +20,7 @@ pub(crate) fn like_text<'v>(value: &'v Value<'_>) -> Result<Option<Cow<'v, str>>
         }
         Value::Duration(nanoseconds) => nanoseconds.to_string(),
         Value::Time(time) => format!("\"{}\"", rfc3339(*time)),
-        other => json(other, Escape::Html).ok_or_else(|| Fault::new("NaN and infinity can't be used as text"))?,
+        other => json(other, Encoder::Goccy).ok_or_else(|| Fault::new("NaN and infinity can't be used as text"))?,
     };
     Ok(Some(Cow::Owned(text)))
 }
@@ -36,12 +30,10 @@ pub(crate) fn display_text<'v>(value: &'v Value<'_>) -> Cow<'v, str> {
     match value {
         Value::Nil => Cow::Borrowed(""),
         Value::Text(text) => Cow::Borrowed(text),
-        Value::Double(number) if number.is_nan() => Cow::Borrowed("NaN"),
-        Value::Double(number) if number.is_infinite() && *number > 0.0 => Cow::Borrowed("Infinity"),
-        Value::Double(number) if number.is_infinite() => Cow::Borrowed("-Infinity"),
+        Value::Double(number) => Cow::Owned(double(*number)),
         Value::Bytes(bytes) => Cow::Owned(base64(bytes)),
         // The Collector ends up with nothing at all if a number can't be written.
-        other => Cow::Owned(json(other, Escape::Plain).unwrap_or_default()),
+        other => Cow::Owned(json(other, Encoder::Standard).unwrap_or_default()),
     }
 }
 
@@ -86,99 +78,23 @@ pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)] as char, DIGITS[usize::from(b & 15)] as char]).collect()
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let byte = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for digit in 0..4 {
-            let place = (bits >> (18 - 6 * digit) & 63) as usize;
-            text.push(if digit <= chunk.len() { DIGITS[place] as char } else { '=' });
-        }
-    }
-    text
-}
-
 /// A value as JSON; None if a number in it has no JSON form.
-fn json(value: &Value<'_>, escape: Escape) -> Option<String> {
-    let mut out = String::new();
-    write_json(value, escape, &mut out)?;
-    Some(out)
+fn json(value: &Value<'_>, encoder: Encoder) -> Option<String> {
+    let mut json = Json::new(encoder);
+    write(&mut json, value);
+    json.exact()
 }
 
-fn write_json(value: &Value<'_>, escape: Escape, out: &mut String) -> Option<()> {
+fn write(json: &mut Json, value: &Value<'_>) {
     match value {
-        Value::Nil => out.push_str("null"),
-        Value::Time(time) => write_string(&rfc3339(*time), escape, out),
-        Value::Boolean(value) => out.push_str(if *value { "true" } else { "false" }),
-        Value::Integer(number) | Value::Duration(number) => _ = write!(out, "{number}"),
-        Value::Double(number) if !number.is_finite() => return None,
-        Value::Double(number) => write_double(*number, out),
-        Value::Text(text) => write_string(text, escape, out),
-        Value::Bytes(bytes) | Value::Id(bytes) => write_string(&base64(bytes), escape, out),
-        Value::List(items) => {
-            out.push('[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(',');
-                }
-                write_json(item, escape, out)?;
-            }
-            out.push(']');
-        }
-        Value::Map(members) => write_map(members, escape, out)?,
+        Value::Nil => json.null(),
+        Value::Time(time) => json.text(&rfc3339(*time)),
+        Value::Boolean(value) => json.boolean(*value),
+        Value::Integer(number) | Value::Duration(number) => json.integer(*number),
+        Value::Double(number) => json.double(*number),
+        Value::Text(text) => json.text(text),
+        Value::Bytes(bytes) | Value::Id(bytes) => json.bytes(bytes),
+        Value::List(items) => json.array(items, write),
+        Value::Map(members) => json.map(members.iter().map(|(key, value)| (key.as_ref(), value)), write),
     }
-    Some(())
-}
-
-/// Members are sorted by key, and of several with the same key the last one counts, as in a Go map.
-fn write_map(members: &[(Cow<'_, str>, Value<'_>)], escape: Escape, out: &mut String) -> Option<()> {
-    let sorted: std::collections::BTreeMap<&str, &Value<'_>> =
-        members.iter().map(|(key, value)| (key.as_ref(), value)).collect();
-    out.push('{');
-    for (i, (key, value)) in sorted.into_iter().enumerate() {
-        if i > 0 {
-            out.push(',');
-        }
-        write_string(key, escape, out);
-        out.push(':');
-        write_json(value, escape, out)?;
-    }
-    out.push('}');
-    Some(())
-}
-
-/// The shortest digits that give the same number again; very small and very large ones with an exponent.
-fn write_double(number: f64, out: &mut String) {
-    let magnitude = number.abs();
-    if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
-        let text = format!("{number:e}");
-        match text.split_once('e') {
-            Some((digits, exponent)) if !exponent.starts_with('-') => _ = write!(out, "{digits}e+{exponent}"),
-            _ => out.push_str(&text),
-        }
-    } else {
-        _ = write!(out, "{number}");
-    }
-}
-
-fn write_string(text: &str, escape: Escape, out: &mut String) {
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' if escape == Escape::Plain => out.push_str("\\b"),
-            '\u{c}' if escape == Escape::Plain => out.push_str("\\f"),
-            '<' | '>' | '&' if escape == Escape::Html => _ = write!(out, "\\u{:04x}", character as u32),
-            '\u{2028}' | '\u{2029}' => _ = write!(out, "\\u{:04x}", character as u32),
-            control if control < ' ' => _ = write!(out, "\\u{:04x}", control as u32),
-            other => out.push(other),
-        }
-    }
-    out.push('"');
 }

@@ -1,28 +1,28 @@
 //! Decisions about log records against those of the OpenTelemetry Collector 0.155.
 
-use opentelemetry_proto::tonic::common::v1::{AnyValue, any_value};
-use prost::Message;
-use sluice_sdk::Signal;
+use sluice_sdk::{AnyValue, Signal};
 
 use super::*;
 use crate::config::{AttributeSource, SamplerConfig};
-use crate::value;
+use crate::logs::json;
 
 /// What is hashed for an encoded AnyValue.
 fn hashed(encoded: &[u8]) -> Option<Vec<u8>> {
-    let text = match AnyValue::decode(encoded).expect("a value").value? {
-        any_value::Value::StringValue(text) => text,
-        any_value::Value::BytesValue(bytes) => return Some(bytes),
-        any_value::Value::BoolValue(boolean) => boolean.to_string(),
-        any_value::Value::IntValue(number) => number.to_string(),
-        any_value::Value::DoubleValue(number) => {
-            let mut text = String::new();
-            value::write_double(number, &mut text);
-            text
-        }
-        _ => value::json(encoded)?,
-    };
-    Some(text.into_bytes())
+    match AnyValue::from(encoded) {
+        AnyValue::Empty => None,
+        AnyValue::Bytes(bytes) => Some(bytes.to_vec()),
+        AnyValue::Array(_) | AnyValue::Map(_) => json(encoded).map(String::into_bytes),
+        value => Some(value.as_string().into_owned().into_bytes()),
+    }
+}
+
+#[test]
+fn hashes_nothing_that_has_no_json() {
+    let array_of = |number: f64| [&[0x2a, 11, 0x0a, 9, 0x21], number.to_le_bytes().as_slice()].concat();
+    assert_eq!(json(&array_of(0.5)).as_deref(), Some("[0.5]"));
+    for number in [f64::NAN, f64::INFINITY] {
+        assert_eq!(json(&array_of(number)), None);
+    }
 }
 
 fn drawn(config: &SamplerConfig, policy: &Policy, id: &[u8], source: &str) -> Option<Randomness> {
