@@ -8,6 +8,7 @@ mod reply;
 #[cfg(test)]
 mod tests;
 mod unreadable;
+mod upload;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -1,14 +1,12 @@
 //! OTLP over HTTP: protobuf and JSON bodies posted to one path per signal.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER};
+use ::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use bytes::Bytes;
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use prost::Message;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -19,6 +17,7 @@ use super::cors::Cors;
 use super::intake::{Intake, unless_ending, unpack};
 use super::reply::Reply;
 use super::unreadable::Declared;
+use super::upload::Upload;
 use crate::config::component::OtlpHttpConfig;
 use crate::config::types::Secret;
 use crate::decode::compression::Encoding;
@@ -31,9 +30,6 @@ use crate::receive::counters::Transport;
 use crate::receive::rejection::Rejection;
 
 const ENCODINGS: &str = "gzip, zstd, deflate, zlib, snappy, x-snappy-framed, identity";
-/// Of a refused HTTP/1 body, so much is read and thrown away, so that the peer gets to read why.
-const DISCARD_BYTES: usize = 1 << 20;
-const DISCARD_TIME: Duration = Duration::from_secs(2);
 
 /// The HTTP side of the receiver.
 pub(in crate::receive) struct Http {
@@ -94,12 +90,13 @@ impl Http {
         {
             return response;
         }
-        let (head, mut body) = request.into_parts();
+        let (head, body) = request.into_parts();
+        let mut body = Upload::new(body);
         let mut response = match self.route(&head) {
             Err((status, text)) => plain(status, text),
             Ok((signal, format)) => {
                 let work = self.receive(signal, format, &head.headers, &mut body);
-                match unless_ending(phase, work).await {
+                match unless_ending(phase.clone(), work).await {
                     Ok(()) => reply(StatusCode::OK, format, empty(format)),
                     Err(rejection) => {
                         self.intake.count(Transport::Http, signal, &rejection);
@@ -112,9 +109,8 @@ impl Http {
             cors.grant(&head.headers, response.headers_mut());
         }
         response.headers_mut().extend(self.extra.clone());
-        // A connection that is closed over unread bytes is reset, and the peer may never see the response.
-        if head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT) && !body.is_end_stream() {
-            discard(body).await;
+        if head.version < Version::HTTP_2 {
+            body.settle(&head.headers, response.headers_mut(), phase).await;
         }
         response
     }
@@ -141,7 +137,7 @@ impl Http {
         signal: Signal,
         format: Format,
         headers: &HeaderMap,
-        body: &mut Incoming,
+        body: &mut Upload,
     ) -> Result<(), Rejection> {
         self.intake.consumer(signal)?;
         let held = self.intake.hold(headers)?;
@@ -269,18 +265,4 @@ fn json_status(status: &tonic::Status, retry_after: Option<Duration>) -> Bytes {
 /// Rounded up: who comes back too early is refused again.
 fn whole_seconds(delay: Duration) -> u64 {
     (delay.as_secs() + u64::from(delay.subsec_nanos() > 0)).max(1)
-}
-
-async fn discard(body: Incoming) {
-    let rest = async {
-        let mut body = pin!(body);
-        let mut left = DISCARD_BYTES;
-        while let Some(Ok(frame)) = body.frame().await {
-            let size = frame.data_ref().map_or(0, Bytes::len);
-            let Some(less) = left.checked_sub(size) else { return };
-            left = less;
-        }
-    };
-    // However it ends, the response goes out now.
-    let _ = timeout(DISCARD_TIME, rest).await;
 }

@@ -7,12 +7,14 @@ use bytes::Bytes;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tonic_types::pb;
 
 use super::kit::*;
 use crate::config::types::{self, CorsConfig, Secret};
 use crate::model::BATCH_OVERHEAD_BYTES;
 use crate::model::{Refusal, Signal};
+use crate::receive::Drained;
 use crate::receive::counters::{Cause, Transport};
 
 const PROTOBUF: (&str, &str) = ("content-type", "application/x-protobuf");
@@ -265,20 +267,87 @@ async fn over_the_budget_it_refuses_before_the_body_has_come() {
     assert_eq!(accepted.status(), StatusCode::OK);
 }
 
-#[tokio::test]
-async fn the_refused_peer_gets_to_read_why() {
+/// A connection to a receiver that takes bodies of 1000 bytes, with the head of one that is larger.
+async fn refused(running: &Running, bytes: usize, headers: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(tcp(&running.http)).await.unwrap();
+    let head = format!(
+        "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {bytes}\r\n{headers}\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+/// What comes until the end, which must not be a reset.
+async fn heard(mut stream: TcpStream) -> String {
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("no reset");
+    answer
+}
+
+fn of_1000_bytes() -> Plan {
     let mut plan = Plan::default();
     plan.http.server.max_request_body_size = 1000;
-    let running = plan.start().await;
-    let mut stream = tokio::net::TcpStream::connect(tcp(&running.http)).await.unwrap();
-    let head =
-        "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 900000\r\n\r\n";
-    stream.write_all(head.as_bytes()).await.unwrap();
+    plan
+}
+
+#[tokio::test]
+async fn the_refused_peer_gets_to_read_why() {
+    let running = of_1000_bytes().start().await;
+    let mut stream = refused(&running, 900_000, "").await;
     // All of the body is sent before anything is read, as simple clients do.
-    stream.write_all(&vec![b' '; 900_000]).await.unwrap();
+    stream.write_all(&[b' '; 900_000]).await.unwrap();
     let mut start = [0; 12];
     stream.read_exact(&mut start).await.unwrap();
     assert_eq!(&start, b"HTTP/1.1 413");
+    // And it need not connect anew.
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    assert!(heard(stream).await.contains("HTTP/1.1 404"));
+    let mut large = refused(&running, 20 << 20, "connection: close\r\n").await;
+    large.write_all(&vec![b' '; 20 << 20]).await.expect("it is read");
+    assert!(heard(large).await.starts_with("HTTP/1.1 413"));
+}
+
+#[tokio::test]
+async fn says_so_where_it_ends_the_connection_and_reads_on() {
+    let running = of_1000_bytes().start().await;
+    // It asks before it sends: the answer doesn't wait for the body.
+    let mut stream = refused(&running, 20 << 20, "expect: 100-continue\r\n").await;
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).await.unwrap();
+    assert_eq!(&start, b"HTTP/1.1 413");
+    // Some send it anyway.
+    stream.write_all(&vec![b' '; 20 << 20]).await.expect("it is read");
+    let rest = heard(stream).await;
+    assert!(rest.contains("\r\nconnection: close\r\n"), "{rest}");
+    assert!(!rest.contains(" 100 "), "{rest}");
+}
+
+#[tokio::test]
+async fn does_not_read_for_ever_what_it_refused() {
+    let running = of_1000_bytes().start().await;
+    let mut stream = refused(&running, 1 << 40, "").await;
+    let (piece, mut sent) = (vec![b' '; 1 << 20], 0);
+    while stream.write_all(&piece).await.is_ok() {
+        sent += 1;
+        assert!(sent < 300, "{sent} MiB were taken");
+    }
+}
+
+#[tokio::test]
+async fn does_not_wait_at_the_end_for_bodies_that_it_refused() {
+    let mut running = Plan { drain: Duration::from_millis(30), ..of_1000_bytes() }.start().await;
+    let before = refused(&running, 2000, "").await;
+    let behind = refused(&running, 2000, "expect: 100-continue\r\n").await;
+    let refusals = running.counters.of(Transport::Http, Signal::Traces).rejected(Cause::TooLarge);
+    while refusals.get() < 2 {
+        tokio::task::yield_now().await;
+    }
+    running.stop.take().unwrap().send(()).unwrap();
+    assert_eq!(running.task.await.unwrap(), Drained { cut_off: 0 });
+    for stream in [before, behind] {
+        let answer = heard(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
 }
 
 #[tokio::test]
@@ -352,7 +421,7 @@ async fn hangs_up_on_a_head_that_does_not_end() {
     let mut plan = Plan::default();
     plan.http.server.read_header_timeout = types::Duration::from_millis(50);
     let running = plan.start().await;
-    let mut stream = tokio::net::TcpStream::connect(tcp(&running.http)).await.unwrap();
+    let mut stream = TcpStream::connect(tcp(&running.http)).await.unwrap();
     stream.write_all(b"POST /v1/traces HTTP/1.1\r\nhost: ").await.unwrap();
     let mut rest = Vec::new();
     // Ends only because the other side closes.
