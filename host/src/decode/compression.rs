@@ -1,5 +1,7 @@
 //! Decompression under a limit and a memory permit, so that a small body can't become a large one unnoticed.
 
+mod lz4;
+
 use std::io::Read;
 
 use flate2::{Decompress, FlushDecompress, Status};
@@ -22,6 +24,8 @@ pub enum Encoding {
     Zstd,
     /// Snappy, as one block or framed.
     Snappy,
+    /// LZ4 in frames.
+    Lz4,
 }
 
 impl Encoding {
@@ -33,6 +37,7 @@ impl Encoding {
             "zlib" | "deflate" => Some(Self::Zlib),
             "zstd" => Some(Self::Zstd),
             "snappy" | "x-snappy-framed" => Some(Self::Snappy),
+            "lz4" => Some(Self::Lz4),
             _ => None,
         }
     }
@@ -45,6 +50,7 @@ impl Encoding {
             Self::Zlib => Some("deflate"),
             Self::Zstd => Some("zstd"),
             Self::Snappy => Some("snappy"),
+            Self::Lz4 => Some("lz4"),
         }
     }
 }
@@ -83,6 +89,7 @@ pub fn decompress(
             copy(snap::read::FrameDecoder::new(body), &mut room)?;
         }
         Encoding::Snappy => return snappy(body, limit_bytes, permit),
+        Encoding::Lz4 => lz4::lz4(body, &mut room)?,
     }
     room.finish()
 }

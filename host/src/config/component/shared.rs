@@ -162,10 +162,12 @@ impl Check for HttpServerConfig {
             findings.within("tls", |findings| tls.check(findings));
         }
         for (index, name) in self.compression_algorithms.iter().flatten().enumerate() {
-            if !["", "gzip", "zstd", "zlib", "deflate", "snappy", "x-snappy-framed"].contains(&name.trim()) {
+            if !["", "gzip", "zstd", "zlib", "deflate", "snappy", "x-snappy-framed", "lz4"].contains(&name.trim()) {
                 findings.error(
                     &format!("compression_algorithms::{index}"),
-                    format!("{name:?} is not supported; gzip, zstd, zlib, deflate, snappy and x-snappy-framed are"),
+                    format!(
+                        "{name:?} is not supported; gzip, zstd, zlib, deflate, snappy, x-snappy-framed and lz4 are"
+                    ),
                 );
             }
         }

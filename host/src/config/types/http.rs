@@ -171,7 +171,7 @@ pub struct HttpServerConfig {
     /// Headers of every answer.
     pub response_headers: Headers,
     /// Encodings that are accepted. Default: all that are supported (gzip, zstd, zlib, deflate, snappy,
-    /// x-snappy-framed, none).
+    /// x-snappy-framed, lz4, none).
     pub compression_algorithms: Option<Vec<String>>,
     /// How long reading a request may take. 0, the default, has no limit.
     pub read_timeout: Duration,

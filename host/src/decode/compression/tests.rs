@@ -3,11 +3,13 @@
 use std::io::Write;
 
 use flate2::Compression;
+use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 
 use super::*;
 use crate::limits::Budget;
 
-const ALL: [Encoding; 5] = [Encoding::Identity, Encoding::Gzip, Encoding::Zlib, Encoding::Zstd, Encoding::Snappy];
+const ALL: [Encoding; 6] =
+    [Encoding::Identity, Encoding::Gzip, Encoding::Zlib, Encoding::Zstd, Encoding::Snappy, Encoding::Lz4];
 
 fn compress(encoding: Encoding, plain: &[u8]) -> Vec<u8> {
     match encoding {
@@ -24,7 +26,20 @@ fn compress(encoding: Encoding, plain: &[u8]) -> Vec<u8> {
         }
         Encoding::Zstd => zstd::bulk::compress(plain, 3).expect("zstd"),
         Encoding::Snappy => snap::raw::Encoder::new().compress_vec(plain).expect("snappy"),
+        Encoding::Lz4 => lz4(FrameInfo::new().content_size(Some(plain.len() as u64)), plain),
     }
+}
+
+fn lz4(frame: FrameInfo, plain: &[u8]) -> Vec<u8> {
+    let mut writer = FrameEncoder::with_frame_info(frame, Vec::new());
+    writer.write_all(plain).expect("memory");
+    writer.finish().expect("memory")
+}
+
+/// With all that a frame may have beside blocks that stand alone.
+fn linked() -> FrameInfo {
+    let blocks = FrameInfo::new().block_mode(BlockMode::Linked).block_size(BlockSize::Max64KB);
+    blocks.block_checksums(true).content_checksum(true)
 }
 
 /// The same in the forms that don't say how long the result is.
@@ -41,6 +56,7 @@ fn compress_streaming(encoding: Encoding, plain: &[u8]) -> Vec<u8> {
             writer.write_all(plain).expect("memory");
             writer.into_inner().expect("memory")
         }
+        Encoding::Lz4 => lz4(linked(), plain),
         other => compress(other, plain),
     }
 }
@@ -133,11 +149,47 @@ fn refuses_garbage() {
 }
 
 #[test]
-fn notices_a_flipped_byte_by_the_checksum_of_gzip() {
-    let mut body = compress(Encoding::Gzip, &text());
-    let crc = body.len() - 8;
-    body[crc] ^= 1;
-    assert!(matches!(run(Encoding::Gzip, &body, 1 << 20, 64 << 20), Err(DecodeError::Invalid(_))));
+fn notices_a_flipped_byte_by_the_checksum_of_gzip_and_lz4() {
+    for (encoding, from_end) in [(Encoding::Gzip, 8), (Encoding::Lz4, 4)] {
+        let mut body = compress_streaming(encoding, &text());
+        let checksum = body.len() - from_end;
+        body[checksum] ^= 1;
+        assert!(matches!(run(encoding, &body, 1 << 20, 64 << 20), Err(DecodeError::Invalid(_))), "{encoding:?}");
+    }
+    let block = [linked().block_checksums(false).content_checksum(false), linked().content_checksum(false)];
+    let is_noticed = block.map(|frame| {
+        let mut body = lz4(frame, b"incompressible");
+        body[12] ^= 1;
+        run(Encoding::Lz4, &body, 1 << 20, 64 << 20).is_err()
+    });
+    assert_eq!(is_noticed, [false, true], "by the checksum of a block");
+}
+
+/// Between two blocks, too: the reader of frames in `lz4_flex` would take what is there for all.
+#[test]
+fn refuses_an_lz4_frame_that_is_cut_short_anywhere() {
+    let plain = [&text()[..], &[7; 70_000]].concat();
+    for frame in [linked(), linked().block_mode(BlockMode::Independent).block_checksums(false).content_checksum(false)]
+    {
+        let body = lz4(frame, &plain);
+        assert_eq!(run(Encoding::Lz4, &body, 1 << 20, 64 << 20), Ok(plain.clone()));
+        for keep in 0..body.len() {
+            let result = run(Encoding::Lz4, &body[..keep], 1 << 20, 64 << 20);
+            assert!(matches!(result, Err(DecodeError::Invalid(_))), "{keep} of {}", body.len());
+        }
+    }
+}
+
+#[test]
+fn refuses_an_lz4_frame_of_another_version_or_with_a_dictionary() {
+    let header = |flags: u8| {
+        let checksum = twox_hash::XxHash32::oneshot(0, &[flags, 0x40]);
+        let body = [&[4, 0x22, 0x4d, 0x18, flags, 0x40, (checksum >> 8) as u8][..], &[0; 4]].concat();
+        run(Encoding::Lz4, &body, 1 << 20, 1 << 20).is_ok()
+    };
+    assert!(header(0x60));
+    assert!(!header(0xa0), "version 2");
+    assert!(!header(0x61), "a dictionary");
 }
 
 #[test]
@@ -154,7 +206,7 @@ fn does_not_believe_a_size_hint() {
 #[test]
 fn joins_the_members_and_frames_of_a_body() {
     let plain = text();
-    for encoding in [Encoding::Gzip, Encoding::Zstd] {
+    for encoding in [Encoding::Gzip, Encoding::Zstd, Encoding::Lz4] {
         let body = compress(encoding, &plain).repeat(3);
         assert_eq!(run(encoding, &body, 1 << 20, 64 << 20), Ok(plain.repeat(3)), "{encoding:?}");
         assert!(matches!(run(encoding, &body, plain.len() * 3 - 1, 64 << 20), Err(DecodeError::TooLarge { .. })));
@@ -193,6 +245,7 @@ fn knows_the_names_of_encodings() {
         ("zstd", Some(Encoding::Zstd)),
         ("snappy", Some(Encoding::Snappy)),
         ("x-snappy-framed", Some(Encoding::Snappy)),
+        ("lz4", Some(Encoding::Lz4)),
         ("br", None),
         ("gzip, zstd", None),
     ];

@@ -29,7 +29,7 @@ use crate::receive::connection::Phase;
 use crate::receive::counters::Transport;
 use crate::receive::rejection::Rejection;
 
-const ENCODINGS: &str = "gzip, zstd, deflate, zlib, snappy, x-snappy-framed, identity";
+const ENCODINGS: &str = "gzip, zstd, deflate, zlib, snappy, x-snappy-framed, lz4, identity";
 
 /// The HTTP side of the receiver.
 pub(in crate::receive) struct Http {

@@ -44,6 +44,7 @@ impl Declared {
         let compression = match bytes {
             [0x1f, 0x8b, ..] => Some("gzip"),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
+            [0x04, 0x22, 0x4d, 0x18, ..] => Some("lz4"),
             _ => None,
         };
         match (compression, self.encoding, self.transport) {

@@ -51,6 +51,7 @@ async fn takes_protobuf_and_json_in_every_encoding() {
             // As the collector sent it under this name once.
             ("snappy", snappy_framed(&plain)),
             ("x-snappy-framed", snappy_framed(&plain)),
+            ("lz4", lz4(&plain)),
         ];
         for (encoding, body) in encodings {
             let headers = [content_type, ("content-encoding", encoding)];
@@ -64,7 +65,7 @@ async fn takes_protobuf_and_json_in_every_encoding() {
         }
     }
     assert_eq!(running.budget.used_bytes(), 0);
-    assert_eq!(running.counters.of(Transport::Http, Signal::Traces).accepted.get(), 800);
+    assert_eq!(running.counters.of(Transport::Http, Signal::Traces).accepted.get(), 900);
 }
 
 #[tokio::test]
@@ -397,7 +398,7 @@ async fn follows_configured_paths_and_encodings() {
 #[tokio::test]
 async fn starts_with_every_encoding_that_a_configuration_may_name() {
     // What the check of the configuration lets through (tests/cases/config/blocks.yaml).
-    let names = ["", "gzip", "zstd", "zlib", "deflate", "snappy", "x-snappy-framed"];
+    let names = ["", "gzip", "zstd", "zlib", "deflate", "snappy", "x-snappy-framed", "lz4"];
     let mut plan = Plan::default();
     plan.http.server.compression_algorithms = Some(names.map(str::to_owned).to_vec());
     let running = plan.start().await;

@@ -202,6 +202,13 @@ pub(super) fn snappy_framed(bytes: &[u8]) -> Vec<u8> {
     writer.into_inner().unwrap()
 }
 
+pub(super) fn lz4(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut writer = lz4_flex::frame::FrameEncoder::new(Vec::new());
+    writer.write_all(bytes).unwrap();
+    writer.finish().unwrap()
+}
+
 /// Chunks, sent one by one; afterwards the end, or nothing ever.
 pub(super) struct Chunks {
     chunks: std::collections::VecDeque<Bytes>,
