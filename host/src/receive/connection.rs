@@ -214,6 +214,7 @@ async fn drive(stream: Box<dyn Stream>, shared: &Shared, window: &Window) {
 /// Settings that all connections have.
 pub(super) fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
+    // Without half_close: the end of what a peer sends is how we hear that nobody waits for the answer any more.
     builder.http1().timer(TokioTimer::new());
     builder.http2().timer(TokioTimer::new()).max_header_list_size(MAX_HEADER_BYTES);
     builder
