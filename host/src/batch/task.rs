@@ -1,7 +1,7 @@
 //! The batcher's task: owns the batcher, the clock and the way on.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -46,7 +46,12 @@ type Answer = Result<(), Refused>;
 #[derive(Clone)]
 pub struct BatchHandle {
     inbox: mpsc::Sender<(Parcel, oneshot::Sender<Answer>)>,
+    sending: Sending,
 }
+
+/// Since when one batch has been waiting to go on from the batcher, which takes nothing meanwhile.
+#[derive(Clone, Default)]
+struct Sending(Arc<Mutex<Option<tokio::time::Instant>>>);
 
 /// Batches in the inbox. They are the sender's until the batcher takes them out.
 #[derive(Clone)]
@@ -73,21 +78,44 @@ impl BatchHandle {
     /// batches, even if nobody waits for its answer any more.
     ///
     /// # Errors
-    /// As [`Self::push`]; and when the batcher waits for exporters that take nothing.
+    /// As [`Self::push`]; and when the batcher waits for exporters that take nothing. Where it has done so for as long as a
+    /// request waits, the next ones are refused at once: they would keep other pipelines' senders waiting.
     pub async fn offer(&self, batches: Vec<Batch>, is_taken: impl FnOnce()) -> Answer {
-        let deadline = Instant::now() + PATIENCE;
-        let room = timeout_at(deadline.into(), self.inbox.reserve()).await;
+        if self.sending.is_stuck() {
+            return Err(Refused::all(busy()));
+        }
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let room = timeout_at(deadline, self.inbox.reserve()).await;
         let room = room.map_err(|_| Refused::all(busy()))?.map_err(|_| stopping())?;
         let (reply, mut answer) = oneshot::channel();
         let mut waiting = Waiting { parcel: Parcel::new(batches), is_taken: Some(is_taken) };
         room.send((waiting.parcel.clone(), reply));
-        let answered = match timeout_at(deadline.into(), &mut answer).await {
+        let answered = match timeout_at(deadline, &mut answer).await {
             Ok(answered) => answered,
             Err(_) if waiting.take_back() => return Err(Refused::all(busy())),
             // The batcher came at the last moment, and answers at once.
             Err(_) => answer.await,
         };
         answered.map_err(|_| stopping())?
+    }
+}
+
+impl Sending {
+    fn begin(&self) {
+        *self.since() = Some(tokio::time::Instant::now());
+    }
+
+    fn end(&self) {
+        *self.since() = None;
+    }
+
+    /// Whether it has lasted as long as a request waits.
+    fn is_stuck(&self) -> bool {
+        self.since().is_some_and(|since| since.elapsed() >= PATIENCE)
+    }
+
+    fn since(&self) -> MutexGuard<'_, Option<tokio::time::Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -142,9 +170,11 @@ where
     Fut: Future<Output = ()> + Send,
 {
     let (inbox, mut received) = mpsc::channel(INBOX);
+    let sending = Sending::default();
+    let handle = BatchHandle { inbox, sending: sending.clone() };
     let task = tokio::spawn(async move {
         let combinations = telemetry.metrics.batch_metadata_cardinality.with_label_values(&[&id]);
-        let sender = Sender { id, telemetry, next };
+        let sender = Sender { id, telemetry, sending, next };
         let mut batcher = Batcher::new(limits);
         let mut shown = 0;
         loop {
@@ -163,7 +193,7 @@ where
         }
         sender.send(batcher.drain()).await;
     });
-    (BatchHandle { inbox }, task)
+    (handle, task)
 }
 
 async fn sleep_until(due: Option<Instant>) {
@@ -176,6 +206,7 @@ async fn sleep_until(due: Option<Instant>) {
 struct Sender<F> {
     id: String,
     telemetry: Telemetry,
+    sending: Sending,
     next: F,
 }
 
@@ -215,7 +246,9 @@ where
             trigger.with_label_values(&[&self.id]).inc();
             metrics.batch_send_size.with_label_values(&[&self.id]).observe(batch.items as f64);
             metrics.batch_send_size_bytes.with_label_values(&[&self.id]).observe(batch.bytes.len() as f64);
+            self.sending.begin();
             (self.next)(batch).await;
+            self.sending.end();
         }
     }
 }

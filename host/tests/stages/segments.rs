@@ -12,6 +12,7 @@ use sluice::route::{FanOut, Pipeline, Segment};
 use sluice::stage::{Chain, OnError};
 use sluice::telemetry::{Entry, Telemetry};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::kit::{act, batch, one};
 
@@ -164,6 +165,39 @@ async fn a_batch_that_a_batch_processor_did_not_come_to_is_the_senders_again() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(sent.lock().unwrap().len(), 1);
     assert_eq!((total(Entry::Rejected("cancelled")), total(Entry::Rejected("busy"))), (2, 2));
+}
+
+/// Its exporters may be dead, and other pipelines' senders would wait with every request.
+#[tokio::test(start_paused = true)]
+async fn a_batch_processor_that_takes_nothing_is_waited_for_once() {
+    let telemetry = Telemetry::new("test").expect("no name twice");
+    let gate = Arc::new(Semaphore::new(0));
+    let (segment, sent) = before_a_batch_processor(&telemetry, &gate);
+    let consume = async || {
+        let begun = Instant::now();
+        (segment.consume(batch(&[&["a"]])).await.is_ok(), begun.elapsed().as_secs())
+    };
+    assert_eq!(consume().await, (true, 0));
+    // Whether they wait for the answer or not.
+    let gone = tokio::time::timeout(Duration::from_secs(1), consume()).await;
+    assert!(gone.is_err(), "{gone:?}");
+    for waited in [3, 0, 0] {
+        assert_eq!(consume().await, (false, waited));
+    }
+    // It goes on, so it is worth waiting again, and loses nothing as long as it is slow and not dead.
+    let opening = async {
+        for _ in 0..4 {
+            gate.add_permits(1);
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+    };
+    let consuming = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        [consume().await, consume().await, consume().await]
+    };
+    let ((), consumed) = tokio::join!(opening, consuming);
+    assert_eq!(consumed, [(true, 0), (true, 1), (true, 2)]);
+    assert_eq!(sent.lock().unwrap().len(), 4);
 }
 
 /// A sender that goes away later does not have it, too.
