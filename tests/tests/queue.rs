@@ -125,7 +125,7 @@ fn a_batch_processor_that_waits_for_a_full_queue_costs_other_exporters_nothing()
     let error = sluice.end().expect_err("one exporter has nowhere to send").to_string();
     assert_eq!(capture.take("/v1/traces").len(), 1, "{error}");
     for line in [
-        "before a batch processor found room in it exporter=otlphttp/a tenant=default items=5",
+        "before a batch processor found room in it exporter=otlphttp/a items=5",
         "not exported exporter=otlphttp/a items=5 batches=1",
         "shutdown left items behind items=10 in_flight=0",
     ] {

@@ -12,8 +12,8 @@ use crate::config::component::BatchConfig;
 use crate::config::{ComponentId, Config, ConfigErrors, PipelineConfig, PluginConfig, ProcessorConfig};
 use crate::model::{Batch, Refusal, Signal, TenantId};
 use crate::receive::{BoxFuture, Consume};
-use crate::route::pipeline::{Next, Overflow, Pipelines};
-use crate::route::{Destination, FanOut, Pipeline, Segment};
+use crate::route::pipeline::{Next, Pipelines};
+use crate::route::{Destination, FanOut, Losses, Pipeline, Segment};
 use crate::stage::{Catalog, Chain, Reload, Reloader, StageConfigError};
 use crate::telemetry::Telemetry;
 
@@ -46,7 +46,7 @@ impl Graph {
 
 /// Parts of the pipelines that sum up in the log what they lost.
 pub(super) struct Sums {
-    overflows: Vec<Arc<Overflow>>,
+    losses: Vec<Arc<Losses>>,
     chains: Vec<Arc<Chain>>,
 }
 
@@ -54,7 +54,7 @@ impl Sums {
     /// Tells what was not told yet, at the end.
     pub(super) fn finish(&self) {
         self.chains.iter().for_each(|chain| chain.finish());
-        self.overflows.iter().for_each(|overflow| overflow.finish());
+        self.losses.iter().for_each(|losses| losses.finish());
     }
 }
 
@@ -87,15 +87,14 @@ pub(super) fn build(
         telemetry,
         catalog,
         chains: Vec::new(),
+        losses: Vec::new(),
         headers: BTreeSet::new(),
         batchers: BTreeMap::new(),
     };
-    let mut overflows = Vec::new();
     let mut fed: BTreeMap<(ComponentId, Signal), Vec<Pipeline>> = BTreeMap::new();
     for (id, pipeline) in &config.service.pipelines {
         let head = builder.head(pipeline, id.signal(), &id.to_string())?;
-        let built = Pipeline::new(&id.to_string(), id.signal(), head, telemetry.clone());
-        overflows.push(built.overflow());
+        let built = Pipeline::new(id.signal(), head, telemetry.clone());
         for receiver in &pipeline.receivers {
             fed.entry((receiver.clone(), id.signal())).or_default().push(built.clone());
         }
@@ -105,7 +104,7 @@ pub(super) fn build(
         headers: builder.header_names(),
         default_tenant: TenantId::new(&config.tenants.default),
         _reloader: builder.reloader()?,
-        sums: Arc::new(Sums { overflows, chains: builder.chains }),
+        sums: Arc::new(Sums { losses: builder.losses, chains: builder.chains }),
     };
     Ok((graph, builder.batchers.into_values().rev().flatten().collect()))
 }
@@ -116,6 +115,7 @@ struct Builder<'a> {
     telemetry: &'a Telemetry,
     catalog: Catalog,
     chains: Vec<Arc<Chain>>,
+    losses: Vec<Arc<Losses>>,
     headers: BTreeSet<String>,
     /// By how many batch processors come after them in their pipeline.
     batchers: BTreeMap<usize, Vec<JoinHandle<()>>>,
@@ -128,6 +128,8 @@ impl Builder<'_> {
         let exporters: Vec<_> = exporters.collect();
         exporters.iter().for_each(|exporter| self.telemetry.metrics.will_export(signal, &exporter.id.to_string()));
         let mut next = Next::Exporters(FanOut::new(exporters, self.telemetry.clone()));
+        let losses = Losses::new(name, pipeline.exporters.iter().map(ToString::to_string).collect());
+        self.losses.push(Arc::clone(&losses));
         let mut stages = Vec::new();
         let mut depth = 0;
         // Headers that are read behind the processor that comes next on the way to the begin.
@@ -136,7 +138,7 @@ impl Builder<'_> {
             match self.config.processors.get(id) {
                 Some(ProcessorConfig::Plugin(plugin)) => stages.insert(0, (id, plugin.as_ref())),
                 Some(ProcessorConfig::Batch(settings)) => {
-                    let rest = self.segment(std::mem::take(&mut stages), next, signal)?;
+                    let rest = self.segment(std::mem::take(&mut stages), next, signal, &losses)?;
                     behind.extend(rest.headers().cloned());
                     behind.extend(settings.metadata_keys.iter().map(|key| key.to_ascii_lowercase()));
                     next = self.batcher(id, settings, &behind, rest, depth);
@@ -147,7 +149,7 @@ impl Builder<'_> {
             }
         }
         tracing::debug!(pipeline = name, batch_processors = depth, "built");
-        self.segment(stages, next, signal)
+        self.segment(stages, next, signal, &losses)
     }
 
     /// A batch processor that keeps requests apart by the headers that it is told to, and by those that somebody behind it
@@ -187,9 +189,10 @@ impl Builder<'_> {
         stages: Vec<(&ComponentId, &PluginConfig)>,
         next: Next,
         signal: Signal,
+        losses: &Arc<Losses>,
     ) -> Result<Segment, StartError> {
         if stages.is_empty() {
-            return Ok(Segment::new(None, next, self.telemetry.clone()));
+            return Ok(Segment::new(None, next, Arc::clone(losses), self.telemetry.clone()));
         }
         let started = std::time::Instant::now();
         let specs = stages.iter().map(|(id, plugin)| stages::spec(&self.catalog, id, plugin));
@@ -198,7 +201,7 @@ impl Builder<'_> {
         self.headers.extend(chain.headers().iter().cloned());
         self.chains.push(Arc::clone(&chain));
         tracing::debug!(elapsed = ?started.elapsed(), stages = stages.len(), "chain configured");
-        Ok(Segment::new(Some(chain), next, self.telemetry.clone()))
+        Ok(Segment::new(Some(chain), next, Arc::clone(losses), self.telemetry.clone()))
     }
 
     /// Why there is no start. One chain does not work; whoever mends it wants to hear of the others, too.

@@ -36,8 +36,16 @@ pub struct Destination {
     pub wait_for_result: bool,
     /// Since when nothing has found room in its queue.
     full_since: Mutex<Option<Instant>>,
-    /// When it was last said that copies for it were dropped.
-    dropped: Mutex<Pace>,
+    /// What was said of its full queue.
+    said: Mutex<Said>,
+}
+
+/// When it was last said what became of items for which a queue had no room.
+#[derive(Default)]
+struct Said {
+    dropped: Pace,
+    refused: Pace,
+    closed: Pace,
 }
 
 /// The exporters of one pipeline.
@@ -73,7 +81,7 @@ impl FanOut {
             let _ = timeout_at(until, first).await;
         }
         if offer.taken.is_empty() {
-            self.count_refused(&batches, &offer.full);
+            self.refuse(&batches, &offer.full);
             return Err(no_room(&offer.full));
         }
         debt.settle();
@@ -90,7 +98,7 @@ impl FanOut {
         }
         let again = failures.iter().position(|failure| !matches!(failure, Refusal::Permanent { .. }));
         match again {
-            Some(_) => self.count_refused(&batches, &full),
+            Some(_) => self.refuse(&batches, &full),
             None => self.drop_copies(&batches, &full),
         }
         match failures.is_empty() {
@@ -127,12 +135,24 @@ impl FanOut {
         let items = batches.iter().map(|batch| batch.items).sum();
         for destination in full {
             batches.iter().for_each(|batch| self.drop_copy(batch, "queue_full"));
-            let due = destination.dropped.lock().unwrap_or_else(PoisonError::into_inner).add(items);
+            let due = destination.said().dropped.add(items);
             if let Some(items) = due {
                 tracing::error!(
                     exporter = %destination.id, items,
                     "sending queue is full, dropping copies that other exporters have"
                 );
+            }
+        }
+    }
+
+    /// Full queues turn away what the sender is to send again; other pipelines may have it, and then it does not.
+    fn refuse(&self, batches: &[Batch], full: &[&Arc<Destination>]) {
+        self.count_refused(batches, full);
+        let items = batches.iter().map(|batch| batch.items).sum();
+        for destination in full {
+            let due = destination.said().refused.add(items);
+            if let Some(items) = due {
+                tracing::warn!(exporter = %destination.id, items, "sending queue is full, refusing items");
             }
         }
     }
@@ -147,10 +167,13 @@ impl FanOut {
     fn drop_at_the_end(&self, batch: &Batch) {
         for destination in self.destinations.iter() {
             self.telemetry.metrics.exported(Exported::EnqueueFailed, batch.signal, &destination.id, batch.items);
-            tracing::error!(
-                exporter = %destination.id, tenant = %batch.tenant, items = batch.items,
-                "not exported: its queue was closed before a batch processor found room in it"
-            );
+            let due = destination.said().closed.add(batch.items);
+            if let Some(items) = due {
+                tracing::error!(
+                    exporter = %destination.id, items,
+                    "not exported: its queue was closed before a batch processor found room in it"
+                );
+            }
         }
         self.drop_copy(batch, SHUTDOWN);
     }
@@ -177,15 +200,21 @@ fn full_queues(full: &[&Arc<Destination>]) -> String {
 impl Destination {
     /// An exporter with its queue.
     pub fn new(id: String, queue: Queue, block_on_overflow: bool, wait_for_result: bool) -> Self {
-        Self { id, queue, block_on_overflow, wait_for_result, full_since: Mutex::default(), dropped: Mutex::default() }
+        Self { id, queue, block_on_overflow, wait_for_result, full_since: Mutex::default(), said: Mutex::default() }
     }
 
     /// Tells what was not told yet, at the end.
     pub fn finish(&self) {
         self.queue.finish();
-        let untold = self.dropped.lock().unwrap_or_else(PoisonError::into_inner).rest();
-        if let Some(items) = untold {
-            tracing::error!(exporter = %self.id, items, "more copies dropped that other exporters have");
+        let (exporter, mut said) = (&self.id, self.said());
+        if let Some(items) = said.dropped.rest() {
+            tracing::error!(%exporter, items, "more copies dropped that other exporters have");
+        }
+        if let Some(items) = said.refused.rest() {
+            tracing::warn!(%exporter, items, "more items refused, as the sending queue was full");
+        }
+        if let Some(items) = said.closed.rest() {
+            tracing::error!(%exporter, items, "more not exported: the queue was closed before batch processors found room");
         }
     }
 
@@ -211,6 +240,10 @@ impl Destination {
 
     fn full_since(&self) -> MutexGuard<'_, Option<Instant>> {
         self.full_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for what became of a request, of all its parts: rather than what it must not send again the sender is told

@@ -1,34 +1,26 @@
 //! A pipeline: segments of stages, separated by batchers, that end in a fan-out.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock};
 
 use futures_util::future::join_all;
 use tokio::sync::Semaphore;
 
 use super::fan_out::{Debt, FanOut};
+use super::losses::Losses;
 use crate::batch::BatchHandle;
 use crate::model::{Batch, Refusal, Signal, TenantId};
-use crate::pace::Pace;
 use crate::stage::{Chain, LeftOut, StageReport, aside};
+use crate::telemetry::metrics::Exported;
 use crate::telemetry::{Entry, Telemetry};
 
 /// A pipeline as receivers see it.
 #[derive(Clone)]
 pub struct Pipeline {
-    /// Its id in the configuration, such as `traces/audit`.
-    pub id: Arc<str>,
     /// What it carries.
     pub signal: Signal,
     head: Arc<Segment>,
     telemetry: Telemetry,
-    overflow: Arc<Overflow>,
-}
-
-/// What a pipeline had no room for and other pipelines have, in the log.
-pub struct Overflow {
-    pipeline: Arc<str>,
-    lost: Mutex<Pace>,
 }
 
 /// What a segment did not take. Whoever has it decides how its items end.
@@ -41,6 +33,7 @@ struct Refused<'a> {
 pub struct Segment {
     chain: Option<Arc<Chain>>,
     next: Next,
+    losses: Arc<Losses>,
     telemetry: Telemetry,
 }
 
@@ -60,15 +53,8 @@ static LARGE_BATCHES: LazyLock<Semaphore> =
 
 impl Pipeline {
     /// A pipeline that begins with this segment.
-    pub fn new(id: &str, signal: Signal, head: Segment, telemetry: Telemetry) -> Self {
-        let id: Arc<str> = Arc::from(id);
-        let overflow = Arc::new(Overflow { pipeline: Arc::clone(&id), lost: Mutex::default() });
-        Self { id, signal, head: Arc::new(head), telemetry, overflow }
-    }
-
-    /// What sums up its losses.
-    pub fn overflow(&self) -> Arc<Overflow> {
-        Arc::clone(&self.overflow)
+    pub fn new(signal: Signal, head: Segment, telemetry: Telemetry) -> Self {
+        Self { signal, head: Arc::new(head), telemetry }
     }
 
     /// Takes a batch from a receiver. When this returns without an error, the batch is ours.
@@ -85,6 +71,19 @@ impl Pipeline {
         self.head.offer(batch).await
     }
 
+    /// The sender is told that others have it.
+    fn lose(&self, mut refused: Refused<'_>) {
+        let (items, losses) = (refused.debt.items(), &self.head.losses);
+        losses.no_room(items, &refused.refusal);
+        // A fan-out has counted what found its queues full; what a batch processor did not take came to no queue.
+        if let Next::Batcher(_) = self.head.next {
+            for exporter in losses.exporters() {
+                self.telemetry.metrics.exported(Exported::EnqueueFailed, self.signal, exporter, items);
+            }
+        }
+        refused.debt.end(Entry::Dropped("queue_full"));
+    }
+
     fn book_accepted(&self, batch: &Batch) {
         self.telemetry.ledger.book(&batch.tenant, batch.signal, Entry::Accepted, batch.items);
     }
@@ -96,39 +95,12 @@ impl Refused<'_> {
         self.debt.end(Entry::Rejected(reason(&self.refusal)));
         self.refusal
     }
-
-    /// The sender is told that others have it.
-    fn lose(mut self, overflow: &Overflow) {
-        overflow.add(self.debt.items(), &self.refusal);
-        self.debt.end(Entry::Dropped("queue_full"));
-    }
-}
-
-impl Overflow {
-    fn add(&self, items: u64, refusal: &Refusal) {
-        let due = self.lost().add(items);
-        if let Some(items) = due {
-            tracing::error!(pipeline = %self.pipeline, items, %refusal, "dropped what other pipelines have");
-        }
-    }
-
-    /// Tells what was not told yet, at the end.
-    pub fn finish(&self) {
-        let untold = self.lost().rest();
-        if let Some(items) = untold {
-            tracing::error!(pipeline = %self.pipeline, items, "more dropped that other pipelines have");
-        }
-    }
-
-    fn lost(&self) -> MutexGuard<'_, Pace> {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Segment {
-    /// Stages, if any, and what comes after them.
-    pub fn new(chain: Option<Arc<Chain>>, next: Next, telemetry: Telemetry) -> Self {
-        Self { chain, next, telemetry }
+    /// Stages, if any, and what comes after them, in the pipeline whose losses these are.
+    pub fn new(chain: Option<Arc<Chain>>, next: Next, losses: Arc<Losses>, telemetry: Telemetry) -> Self {
+        Self { chain, next, losses, telemetry }
     }
 
     /// Names of the request headers that its stages read.
@@ -171,16 +143,10 @@ impl Segment {
     /// The same for a batch that nobody can be asked to send again: it waits for room, and what a stage refuses is
     /// dropped, with its reason in the log.
     pub async fn consume_or_wait(&self, batch: Batch) {
-        let (tenant, signal, items) = (batch.tenant.clone(), batch.signal, batch.items);
+        let items = batch.items;
         let batches = match self.run(batch, |refusal| Entry::Dropped(lost(refusal))).await {
             Ok(batches) => batches,
-            Err(refusal) => {
-                tracing::error!(
-                    %tenant, signal = signal.name(), items, %refusal,
-                    "a stage refused data that was acknowledged before, it is dropped"
-                );
-                return;
-            }
+            Err(refusal) => return self.losses.refused_by_stage(items, &refusal),
         };
         match &self.next {
             Next::Exporters(fan_out) => {
@@ -191,8 +157,8 @@ impl Segment {
             Next::Batcher(batcher) => {
                 let sizes = batches.iter().map(|batch| (batch.tenant.clone(), batch.signal, batch.items)).collect();
                 if let Err(refused) = batcher.push(batches).await {
-                    let (refusal, sizes) = refused.into_parts(sizes);
-                    tracing::error!(%refusal, "a batch processor refused data that was acknowledged before");
+                    let (refusal, sizes): (_, Vec<_>) = refused.into_parts(sizes);
+                    self.losses.refused_by_batcher(sizes.iter().map(|(_, _, items)| items).sum(), &refusal);
                     for (tenant, signal, items) in sizes {
                         self.telemetry.ledger.book(&tenant, signal, Entry::Dropped("refused_by_batcher"), items);
                     }
@@ -318,7 +284,7 @@ impl Pipelines {
         let mut refusals = Vec::new();
         for (pipeline, refused) in refused {
             match refused.refusal {
-                Refusal::Busy { .. } if is_taken && !comes_again => refused.lose(&pipeline.overflow),
+                Refusal::Busy { .. } if is_taken && !comes_again => pipeline.lose(refused),
                 _ => refusals.push(refused.give_back()),
             }
         }

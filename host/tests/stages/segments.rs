@@ -8,7 +8,7 @@ use sluice::batch::{self, Limits};
 use sluice::limits::Budget;
 use sluice::model::{Batch, Refusal, Signal};
 use sluice::route::pipeline::{Next, Pipelines};
-use sluice::route::{FanOut, Pipeline, Segment};
+use sluice::route::{FanOut, Losses, Pipeline, Segment};
 use sluice::stage::{Chain, OnError};
 use sluice::telemetry::{Entry, Telemetry};
 use tokio::sync::Semaphore;
@@ -16,11 +16,15 @@ use tokio::time::Instant;
 
 use super::kit::{act, batch, one};
 
+fn losses(pipeline: &str) -> Arc<Losses> {
+    Losses::new(pipeline, vec!["otlp/x".to_owned()])
+}
+
 /// A segment of this chain that leads nowhere, and what it tells.
 fn segment(chain: Chain) -> (Segment, Telemetry) {
     let telemetry = Telemetry::new("test").expect("no name twice");
     let next = Next::Exporters(FanOut::new(Vec::new(), telemetry.clone()));
-    (Segment::new(Some(chain.into()), next, telemetry.clone()), telemetry)
+    (Segment::new(Some(chain.into()), next, losses("logs"), telemetry.clone()), telemetry)
 }
 
 #[tokio::test]
@@ -51,7 +55,8 @@ async fn what_plugins_count_stands_among_the_metrics_summed_over_pipelines() {
     let telemetry = Telemetry::new("test").expect("no name twice");
     for rows in [&["a", "b"][..], &["c", "d", "e"]] {
         let next = Next::Exporters(FanOut::new(Vec::new(), telemetry.clone()));
-        let segment = Segment::new(Some(one(act("count"), OnError::Pass).into()), next, telemetry.clone());
+        let chain = one(act("count"), OnError::Pass);
+        let segment = Segment::new(Some(chain.into()), next, losses("logs"), telemetry.clone());
         for _ in 0..2 {
             // Without an exporter nobody has room for it.
             segment.consume(batch(&[rows])).await.expect_err("busy");
@@ -68,7 +73,8 @@ fn full_but_for(id: &str, text: &str, telemetry: &Telemetry) -> Pipeline {
 
 fn leading_nowhere(id: &str, chain: Chain, telemetry: &Telemetry) -> Pipeline {
     let next = Next::Exporters(FanOut::new(Vec::new(), telemetry.clone()));
-    Pipeline::new(id, Signal::Logs, Segment::new(Some(chain.into()), next, telemetry.clone()), telemetry.clone())
+    let head = Segment::new(Some(chain.into()), next, losses(id), telemetry.clone());
+    Pipeline::new(Signal::Logs, head, telemetry.clone())
 }
 
 /// Those that have it would get it again and again, and the one that refuses it would do so again.
@@ -91,24 +97,53 @@ async fn what_one_pipeline_refuses_for_good_does_not_come_again_for_the_full_que
     }
 }
 
-#[tokio::test]
-async fn the_log_says_how_much_of_a_batch_was_lost_and_not_what_stages_left_out() {
+/// What this says in the log.
+async fn logged_by(said: impl Future<Output = ()>) -> String {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("log");
     let file = Arc::new(std::fs::File::create(&path).expect("created"));
-    let log = tracing_subscriber::fmt().with_writer(file).with_ansi(false).finish();
+    let log = tracing_subscriber::fmt().with_writer(file).with_ansi(false).without_time().with_target(false).finish();
     // With one dispatcher alone, another test's thread may be asked whether a message is wanted.
     let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
     let _log = tracing::subscriber::set_default(log);
+    said.await;
+    std::fs::read_to_string(path).expect("readable")
+}
+
+/// One line per batch would hide all others.
+#[tokio::test]
+async fn what_a_stage_refuses_behind_a_batch_processor_is_told_now_and_then() {
+    let telemetry = Telemetry::new("test").expect("no name twice");
+    let (next, losses) = (Next::Exporters(FanOut::new(Vec::new(), telemetry.clone())), losses("logs/a"));
+    let chain = one(act("refuse"), OnError::Reject).into();
+    let segment = Segment::new(Some(chain), next, Arc::clone(&losses), telemetry);
+    let log = logged_by(async {
+        for _ in 0..3 {
+            segment.consume_or_wait(batch(&[&["a", "b"]])).await;
+        }
+        losses.finish();
+    });
+    let log = log.await;
+    let lines: Vec<&str> = log.lines().collect();
+    assert!(lines[0].contains("acknowledged before, it is dropped pipeline=logs/a items=2 refusal="), "{log}");
+    assert_eq!(lines[1..], ["ERROR more dropped that a stage refused pipeline=logs/a items=4"]);
+}
+
+#[tokio::test]
+async fn the_log_says_how_much_of_a_batch_was_lost_and_not_what_stages_left_out() {
     let telemetry = Telemetry::new("test").expect("no name twice");
     let pipelines = Pipelines::new(vec![
         leading_nowhere("logs/full", one(act("drop_even"), OnError::Reject), &telemetry),
         full_but_for("logs/takes", "a", &telemetry),
     ]);
-    assert_eq!(pipelines.consume(batch(&[&["a", "a", "a"]])).await, Ok(()));
-    let log = std::fs::read_to_string(path).expect("readable");
-    assert!(log.contains("dropped what other pipelines have pipeline=logs/full items=1 "), "{log}");
+    let log = logged_by(async { assert_eq!(pipelines.consume(batch(&[&["a", "a", "a"]])).await, Ok(())) }).await;
+    assert!(
+        log.contains("dropped what other pipelines have pipeline=logs/full items=1 exporters=\"otlp/x\" "),
+        "{log}"
+    );
     assert_eq!(telemetry.ledger.total(Entry::Dropped("queue_full")), 1);
+    let page = telemetry.metrics.render().expect("encodes");
+    assert!(!page.contains("enqueue_failed_log_records{exporter=\"otlp/x\"}"), "the fan-out counts them: {page}");
 }
 
 /// A segment that leads to a batch processor, which waits with every batch for a permit, and who has those batches.
@@ -130,7 +165,7 @@ fn before_a_batch_processor(telemetry: &Telemetry, gate: &Arc<Semaphore>) -> (Se
         }
     };
     let (handle, _task) = batch::spawn("batch".to_owned(), limits, telemetry.clone(), next);
-    (Segment::new(None, Next::Batcher(handle), telemetry.clone()), sent)
+    (Segment::new(None, Next::Batcher(handle), losses("logs/full"), telemetry.clone()), sent)
 }
 
 /// It is not the processor's until that comes to it.
@@ -156,10 +191,12 @@ async fn a_batch_that_a_batch_processor_did_not_come_to_is_the_senders_again() {
     assert!(matches!(busy, Err(Refusal::Busy { .. })), "{busy:?}");
     assert_eq!((total(Entry::Rejected("busy")), budget.used_bytes()), (2, used));
 
-    let head = Pipeline::new("logs/full", Signal::Logs, segment, telemetry.clone());
+    let head = Pipeline::new(Signal::Logs, segment, telemetry.clone());
     let other = full_but_for("logs/takes", "a", &telemetry);
     assert_eq!(Pipelines::new(vec![head, other]).consume(batch(&[&["a", "a"]])).await, Ok(()));
     assert_eq!(total(Entry::Dropped("queue_full")), 2);
+    let page = telemetry.metrics.render().expect("encodes");
+    assert!(page.contains("otelcol_exporter_enqueue_failed_log_records{exporter=\"otlp/x\"} 2\n"), "{page}");
 
     gate.add_permits(10);
     tokio::time::sleep(Duration::from_secs(1)).await;

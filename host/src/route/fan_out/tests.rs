@@ -383,15 +383,31 @@ async fn senders_wait_for_a_slow_queue_whatever_others_have() {
     assert_eq!(telemetry.ledger.total(Entry::Dropped("queue_full")), 0);
 }
 
+/// The sender may be out of reach of whoever reads the log.
 #[tokio::test(start_paused = true)]
-async fn what_a_full_queue_turns_away_is_counted_as_not_enqueued() {
+async fn what_a_full_queue_turns_away_is_counted_as_not_enqueued_and_in_the_log() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let writer = Mutex::new(file.reopen().expect("a file"));
+    let log = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).with_target(false).without_time();
+    // With one dispatcher alone, another test's thread may be asked whether a message is wanted.
+    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
+    let _logged = tracing::subscriber::set_default(log.finish());
     let telemetry = Telemetry::new("test").expect("metrics");
     let gate = Arc::new(Semaphore::new(0));
     let full = destination("full", 1, false, &gate, &telemetry);
     assert!(full.queue.try_push(&[batch(1, "before")], Awaited::No).is_some());
-    let fan_out = FanOut::new(vec![full], telemetry.clone());
-    assert!(matches!(answer(&fan_out, &telemetry, &["acme"]).await, Err(Refusal::Busy { .. })));
+    let fan_out = FanOut::new(vec![Arc::clone(&full)], telemetry.clone());
+    for _ in 0..2 {
+        assert!(matches!(answer(&fan_out, &telemetry, &["acme"]).await, Err(Refusal::Busy { .. })));
+    }
+    full.finish();
+    let said = std::fs::read_to_string(file.path()).expect("text");
+    let told = [
+        " WARN sending queue is full, refusing items exporter=full items=3",
+        " WARN more items refused, as the sending queue was full exporter=full items=3",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), told);
     let page = telemetry.metrics.render().expect("a page");
     let line = "otelcol_exporter_enqueue_failed_spans{exporter=\"full\"";
-    assert!(page.lines().any(|found| found.starts_with(line) && found.ends_with(" 3")), "{page}");
+    assert!(page.lines().any(|found| found.starts_with(line) && found.ends_with(" 6")), "{page}");
 }

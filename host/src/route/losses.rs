@@ -1,0 +1,73 @@
+//! What a pipeline loses, in the log: a line now and then, whatever comes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::model::Refusal;
+use crate::pace::Pace;
+
+/// The losses of one pipeline, whichever of its segments has them.
+pub struct Losses {
+    pipeline: String,
+    exporters: Vec<String>,
+    no_room: Mutex<Pace>,
+    refused_by_stage: Mutex<Pace>,
+    refused_by_batcher: Mutex<Pace>,
+}
+
+impl Losses {
+    /// Those of the pipeline with this id, such as `traces/audit`, and with these exporters.
+    pub fn new(pipeline: &str, exporters: Vec<String>) -> Arc<Self> {
+        Arc::new(Self {
+            pipeline: pipeline.to_owned(),
+            exporters,
+            no_room: Mutex::default(),
+            refused_by_stage: Mutex::default(),
+            refused_by_batcher: Mutex::default(),
+        })
+    }
+
+    /// Ids of the exporters that don't get what is lost.
+    pub(super) fn exporters(&self) -> &[String] {
+        &self.exporters
+    }
+
+    pub(super) fn no_room(&self, items: u64, refusal: &Refusal) {
+        if let Some(items) = add(&self.no_room, items) {
+            let (pipeline, exporters) = (&self.pipeline, self.exporters.join(", "));
+            tracing::error!(%pipeline, items, exporters, %refusal, "dropped what other pipelines have");
+        }
+    }
+
+    pub(super) fn refused_by_stage(&self, items: u64, refusal: &Refusal) {
+        if let Some(items) = add(&self.refused_by_stage, items) {
+            let pipeline = &self.pipeline;
+            tracing::error!(%pipeline, items, %refusal, "a stage refused data that was acknowledged before, it is dropped");
+        }
+    }
+
+    pub(super) fn refused_by_batcher(&self, items: u64, refusal: &Refusal) {
+        if let Some(items) = add(&self.refused_by_batcher, items) {
+            let pipeline = &self.pipeline;
+            tracing::error!(%pipeline, items, %refusal, "a batch processor refused data that was acknowledged before");
+        }
+    }
+
+    /// Tells what was not told yet, at the end.
+    pub fn finish(&self) {
+        let pipeline = &self.pipeline;
+        let untold = |pace: &Mutex<Pace>| pace.lock().unwrap_or_else(PoisonError::into_inner).rest();
+        if let Some(items) = untold(&self.no_room) {
+            tracing::error!(%pipeline, items, "more dropped that other pipelines have");
+        }
+        if let Some(items) = untold(&self.refused_by_stage) {
+            tracing::error!(%pipeline, items, "more dropped that a stage refused");
+        }
+        if let Some(items) = untold(&self.refused_by_batcher) {
+            tracing::error!(%pipeline, items, "more dropped that a batch processor refused");
+        }
+    }
+}
+
+fn add(pace: &Mutex<Pace>, items: u64) -> Option<u64> {
+    pace.lock().unwrap_or_else(PoisonError::into_inner).add(items)
+}
