@@ -62,12 +62,12 @@ impl Pipeline {
     /// # Errors
     /// Refuses what a stage refuses, and everything when no exporter has room.
     pub async fn consume(&self, batch: Batch) -> Result<(), Refusal> {
-        self.book_accepted(&batch);
-        self.head.consume(batch).await
+        self.offer(batch, Entry::Accepted).await.map_err(Refused::give_back)
     }
 
-    async fn offer(&self, batch: Batch) -> Result<(), Refused<'_>> {
-        self.book_accepted(&batch);
+    /// The same, but that what nobody has room for is not booked yet; `came` says as what to book what comes in.
+    async fn offer(&self, batch: Batch, came: Entry) -> Result<(), Refused<'_>> {
+        self.telemetry.ledger.book(&batch.tenant, batch.signal, came, batch.items);
         self.head.offer(batch).await
     }
 
@@ -83,16 +83,13 @@ impl Pipeline {
         }
         refused.debt.end(Entry::Dropped("queue_full"));
     }
-
-    fn book_accepted(&self, batch: &Batch) {
-        self.telemetry.ledger.book(&batch.tenant, batch.signal, Entry::Accepted, batch.items);
-    }
 }
 
 impl Refused<'_> {
     /// The sender is told, and has it.
     fn give_back(mut self) -> Refusal {
-        self.debt.end(Entry::Rejected(reason(&self.refusal)));
+        // A batch that a stage refused is booked already.
+        self.debt.end(Entry::Rejected(reason(&self.refusal, "refused_by_batcher")));
         self.refusal
     }
 }
@@ -119,7 +116,8 @@ impl Segment {
     /// The same, but that what nobody has room for is not booked yet.
     async fn offer(&self, batch: Batch) -> Result<(), Refused<'_>> {
         let refused_by_stage = |refusal| Refused { refusal, debt: Debt::new(&self.telemetry.ledger, &[]) };
-        let batches = self.run(batch, |refusal| Entry::Rejected(reason(refusal))).await.map_err(refused_by_stage)?;
+        let as_rejected = |refusal: &Refusal| Entry::Rejected(reason(refusal, "refused_by_stage"));
+        let batches = self.run(batch, as_rejected).await.map_err(refused_by_stage)?;
         let mut debt = Debt::new(&self.telemetry.ledger, &batches);
         if batches.is_empty() {
             debt.settle();
@@ -239,11 +237,12 @@ impl Segment {
     }
 }
 
-fn reason(refusal: &Refusal) -> &'static str {
+/// Why a batch is given back; `permanent` says who refused it, if for good.
+fn reason(refusal: &Refusal, permanent: &'static str) -> &'static str {
     match refusal {
         Refusal::Busy { .. } => "busy",
         Refusal::Failed { .. } => "failed",
-        Refusal::Permanent { .. } => "refused_by_stage",
+        Refusal::Permanent { .. } => permanent,
     }
 }
 
@@ -276,7 +275,9 @@ impl Pipelines {
         if let [pipeline] = &*self.0 {
             return pipeline.consume(batch).await;
         }
-        let results = join_all(self.0.iter().map(|pipeline| pipeline.offer(batch.clone()))).await;
+        let came = [Entry::Accepted].into_iter().chain(std::iter::repeat(Entry::Duplicated));
+        let offers = self.0.iter().zip(came).map(|(pipeline, came)| pipeline.offer(batch.clone(), came));
+        let results = join_all(offers).await;
         let is_taken = results.iter().any(Result::is_ok);
         let refused = self.0.iter().zip(results).filter_map(|(pipeline, result)| Some((pipeline, result.err()?)));
         let refused: Vec<(&Pipeline, Refused<'_>)> = refused.collect();

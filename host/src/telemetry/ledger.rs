@@ -23,7 +23,7 @@ const QUIET: Duration = Duration::from_secs(600);
 pub enum Entry {
     /// A receiver handed them to a pipeline.
     Accepted,
-    /// Fan-out made further copies of them.
+    /// Further pipelines or exporters got copies of them.
     Duplicated,
     /// A stage found out that they are this tenant's.
     MovedIn,

@@ -93,6 +93,7 @@ async fn what_one_pipeline_refuses_for_good_does_not_come_again_for_the_full_que
         let total = |entry| telemetry.ledger.total(entry);
         let lost = total(Entry::Dropped("queue_full"));
         assert_eq!((lost, total(Entry::Rejected("busy"))), if is_final { (2, 0) } else { (0, 2) });
+        assert_eq!((total(Entry::Accepted), total(Entry::Duplicated)), (2, 6), "it came once");
         assert_eq!(telemetry.ledger.in_flight(), 0);
     }
 }
@@ -166,6 +167,24 @@ fn before_a_batch_processor(telemetry: &Telemetry, gate: &Arc<Semaphore>) -> (Se
     };
     let (handle, _task) = batch::spawn("batch".to_owned(), limits, telemetry.clone(), next);
     (Segment::new(None, Next::Batcher(handle), losses("logs/full"), telemetry.clone()), sent)
+}
+
+/// There may be no stage at all.
+#[tokio::test]
+async fn what_a_batch_processor_refuses_is_not_booked_as_a_stages() {
+    let telemetry = Telemetry::new("test").expect("no name twice");
+    let limits = Limits {
+        send_batch_size: 10,
+        send_batch_max_size: 0,
+        timeout: Duration::from_secs(1),
+        metadata_keys: vec!["x-probe".to_owned()],
+        metadata_cardinality_limit: 0,
+    };
+    let (handle, _task) = batch::spawn("batch".to_owned(), limits, telemetry.clone(), |_| async {});
+    let segment = Segment::new(None, Next::Batcher(handle), losses("logs"), telemetry.clone());
+    let refusal = segment.consume(batch(&[&["a", "b"]])).await.expect_err("one combination too many");
+    assert!(matches!(refusal, Refusal::Permanent { .. }), "{refusal:?}");
+    assert_eq!(telemetry.ledger.total(Entry::Rejected("refused_by_batcher")), 2);
 }
 
 /// It is not the processor's until that comes to it.
