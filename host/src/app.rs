@@ -21,6 +21,7 @@ use crate::config::{ComponentId, Config, ConfigError, ConfigErrors};
 use crate::export::queue;
 use crate::export::report::reasons::SHUTDOWN;
 use crate::export::sign::{Signer, SignerStatus};
+use crate::pace::Rest;
 use crate::receive::Drained;
 use crate::receive::otlp::Receiver;
 use crate::route::Destination;
@@ -156,6 +157,7 @@ impl Running {
         let destinations: Vec<_> = destinations.into_values().collect();
         background.extend(metrics_page.map(|server| pages::metrics(server, &telemetry, destinations.clone(), &budget)));
         background.push(tokio::spawn(watch_troubles(signers, destinations.clone(), health.clone())));
+        background.push(tokio::spawn(tell_rests(pipelines.sums(), destinations.clone())));
         let receivers = listeners::start(sockets, config, &pipelines, &budget, &telemetry)?;
         let shutdown_timeout = config.service.shutdown_timeout.get();
         Ok(Self { health, telemetry, receivers, batchers, pipelines, destinations, background, shutdown_timeout })
@@ -270,8 +272,7 @@ impl Leftovers {
 
     /// Tells of all losses that no message stood for yet.
     fn finish(&self) {
-        self.sums.finish();
-        self.destinations.iter().for_each(|destination| destination.finish());
+        tell(&self.sums, &self.destinations, Rest::All);
     }
 
     /// By the books, since not all that is left was in a queue.
@@ -297,6 +298,20 @@ impl Leftovers {
         }
         tracing::error!(in_flight = self.telemetry.ledger.in_flight(), "shutdown left items behind");
     }
+}
+
+/// Tells of losses after which none came whose message would have told of them.
+async fn tell_rests(sums: Arc<pipelines::Sums>, destinations: Vec<Arc<Destination>>) {
+    let mut tick = tokio::time::interval(std::time::Duration::from_secs(1));
+    loop {
+        tick.tick().await;
+        tell(&sums, &destinations, Rest::Due);
+    }
+}
+
+fn tell(sums: &pipelines::Sums, destinations: &[Arc<Destination>], rest: Rest) {
+    sums.tell(rest);
+    destinations.iter().for_each(|destination| destination.tell(rest));
 }
 
 /// Shows on the health page which signers have no credentials, and which exporters get nothing out.

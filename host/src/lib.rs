@@ -16,5 +16,5 @@ pub mod telemetry;
 
 pub mod limits;
 pub mod model;
-mod pace;
+pub mod pace;
 pub mod tls;

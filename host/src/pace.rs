@@ -6,6 +6,17 @@ use tokio::time::Instant;
 
 /// A message that concerns the same thing is repeated this often, with what happened in between.
 const REPEAT_AFTER: Duration = Duration::from_secs(10);
+/// What happened since is told by itself if no message has come that tells it, with its reason, for so long.
+const REST_AFTER: Duration = Duration::from_secs(12);
+
+/// What is told of that which no message stood for yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// What has waited long enough.
+    Due,
+    /// All: there will be no other message.
+    All,
+}
 
 /// The pace of one message.
 #[derive(Debug, Default)]
@@ -26,8 +37,11 @@ impl Pace {
         Some(std::mem::take(&mut self.sum))
     }
 
-    /// What no message stood for yet, when there will be no other.
-    pub(crate) fn rest(&mut self) -> Option<u64> {
+    /// What no message stood for yet, to be told now.
+    pub(crate) fn rest(&mut self, which: Rest) -> Option<u64> {
+        if which == Rest::Due && self.last.is_none_or(|last| last.elapsed() < REST_AFTER) {
+            return None;
+        }
         Some(std::mem::take(&mut self.sum)).filter(|rest| *rest > 0)
     }
 }
@@ -45,8 +59,20 @@ mod tests {
         assert_eq!(pace.add(5), None);
         tokio::time::advance(Duration::from_millis(1)).await;
         assert_eq!(pace.add(1), Some(10));
-        assert_eq!(pace.rest(), None);
+        assert_eq!(pace.rest(Rest::All), None);
         assert_eq!(pace.add(2), None);
-        assert_eq!(pace.rest(), Some(2));
+        assert_eq!(pace.rest(Rest::All), Some(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tells_what_came_since_by_itself_when_no_message_comes() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.rest(Rest::Due), None);
+        assert_eq!((pace.add(3), pace.add(4)), (Some(3), None));
+        tokio::time::advance(REST_AFTER - Duration::from_millis(1)).await;
+        assert_eq!(pace.rest(Rest::Due), None);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!((pace.rest(Rest::Due), pace.rest(Rest::Due)), (Some(4), None));
+        assert_eq!(pace.add(5), Some(5), "with its reason");
     }
 }

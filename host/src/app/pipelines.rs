@@ -11,6 +11,7 @@ use crate::batch::{self, Limits};
 use crate::config::component::BatchConfig;
 use crate::config::{ComponentId, Config, ConfigErrors, PipelineConfig, PluginConfig, ProcessorConfig};
 use crate::model::{Batch, Refusal, Signal, TenantId};
+use crate::pace::Rest;
 use crate::receive::{BoxFuture, Consume};
 use crate::route::pipeline::{Next, Pipelines};
 use crate::route::{Destination, FanOut, Losses, Pipeline, Segment};
@@ -51,10 +52,10 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    /// Tells what was not told yet, at the end.
-    pub(super) fn finish(&self) {
-        self.chains.iter().for_each(|chain| chain.finish());
-        self.losses.iter().for_each(|losses| losses.finish());
+    /// Tells what was not told yet.
+    pub(super) fn tell(&self, rest: Rest) {
+        self.chains.iter().for_each(|chain| chain.tell(rest));
+        self.losses.iter().for_each(|losses| losses.tell(rest));
     }
 }
 

@@ -15,6 +15,7 @@ use crate::export::Exporter;
 use crate::export::dead_letter::DeadLetters;
 use crate::export::report::Report;
 use crate::model::{Batch, Signal, TenantId};
+use crate::pace::Rest;
 use gather::Gathered;
 pub use gather::Gathering;
 pub use journal::Health;
@@ -295,9 +296,9 @@ impl Queue {
         self.shared.state().left
     }
 
-    /// Tells what was not told yet, at the end.
-    pub fn finish(&self) {
-        self.shared.journal.finish();
+    /// Tells what was not told yet.
+    pub fn tell(&self, rest: Rest) {
+        self.shared.journal.tell(rest);
     }
 }
 

@@ -11,7 +11,7 @@ use crate::export::queue::{Awaited, Outcome, Queue};
 use crate::export::report::Report;
 use crate::export::report::reasons::{CANCELLED, SHUTDOWN};
 use crate::model::{Batch, Refusal, Signal, TenantId};
-use crate::pace::Pace;
+use crate::pace::{Pace, Rest};
 use crate::telemetry::metrics::Exported;
 use crate::telemetry::{Entry, Ledger, Telemetry};
 use offer::Offer;
@@ -203,17 +203,17 @@ impl Destination {
         Self { id, queue, block_on_overflow, wait_for_result, full_since: Mutex::default(), said: Mutex::default() }
     }
 
-    /// Tells what was not told yet, at the end.
-    pub fn finish(&self) {
-        self.queue.finish();
+    /// Tells what was not told yet.
+    pub fn tell(&self, rest: Rest) {
+        self.queue.tell(rest);
         let (exporter, mut said) = (&self.id, self.said());
-        if let Some(items) = said.dropped.rest() {
+        if let Some(items) = said.dropped.rest(rest) {
             tracing::error!(%exporter, items, "more copies dropped that other exporters have");
         }
-        if let Some(items) = said.refused.rest() {
+        if let Some(items) = said.refused.rest(rest) {
             tracing::warn!(%exporter, items, "more items refused, as the sending queue was full");
         }
-        if let Some(items) = said.closed.rest() {
+        if let Some(items) = said.closed.rest(rest) {
             tracing::error!(%exporter, items, "more not exported: the queue was closed before batch processors found room");
         }
     }

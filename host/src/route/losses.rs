@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::Refusal;
-use crate::pace::Pace;
+use crate::pace::{Pace, Rest};
 
 /// The losses of one pipeline, whichever of its segments has them.
 pub struct Losses {
@@ -52,10 +52,10 @@ impl Losses {
         }
     }
 
-    /// Tells what was not told yet, at the end.
-    pub fn finish(&self) {
+    /// Tells what was not told yet.
+    pub fn tell(&self, rest: Rest) {
         let pipeline = &self.pipeline;
-        let untold = |pace: &Mutex<Pace>| pace.lock().unwrap_or_else(PoisonError::into_inner).rest();
+        let untold = |pace: &Mutex<Pace>| pace.lock().unwrap_or_else(PoisonError::into_inner).rest(rest);
         if let Some(items) = untold(&self.no_room) {
             tracing::error!(%pipeline, items, "more dropped that other pipelines have");
         }

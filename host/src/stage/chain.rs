@@ -15,6 +15,7 @@ use super::configured::{Configured, Mistake};
 use super::limits::StageLimits;
 use super::shared::{Shared, lock};
 use crate::model::{Batch, Signal};
+use crate::pace::Rest;
 
 pub use report::{ChainOutcome, FailureKind, LeftOut, StageFailure, StageReport};
 pub(super) use run::check_replacement;
@@ -169,11 +170,11 @@ impl Chain {
         })
     }
 
-    /// Tells for how many rows calls failed that no message stood for, at the end.
-    pub fn finish(&self) {
+    /// Tells for how many rows calls failed that no message stood for.
+    pub fn tell(&self, rest: Rest) {
         for stage in &self.plan.load().stages {
             let (name, policy) = (&stage.configured.shared.stage, stage.on_error.as_str());
-            let untold = lock(&stage.configured.shared.failing).rest();
+            let untold = lock(&stage.configured.shared.failing).rest(rest);
             match (untold, stage.on_error) {
                 (None, _) => {}
                 (Some(rows), OnError::Drop) => tracing::error!(stage = %name, policy, rows, "stage failed for more"),

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use serde_json::json;
 use sluice::model::{Batch, Refusal, Signal};
+use sluice::pace::Rest;
 use sluice::stage::{Chain, ChainOutcome, FailureKind, OnError, StageLimits, StageSpec};
 use sluice_wire::view::{Data, KeyValue, MetricsView, Value};
 use sluice_wire::{LogsWriter, MetricsWriter};
@@ -397,7 +398,7 @@ fn failed_calls_are_logged_now_and_then_and_with_their_policy() {
     let failing = one(act("fail"), OnError::Reject);
     assert_eq!(logged(&failing).lines().count(), 1);
     assert_eq!(logged(&failing), "", "not once more for each batch");
-    let said = logged_by(|| failing.finish());
+    let said = logged_by(|| failing.tell(Rest::All));
     assert_eq!(said.trim(), "WARN sluice::stage::chain: stage failed for more stage=probe policy=\"reject\" rows=1");
 }
 

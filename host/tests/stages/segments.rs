@@ -7,6 +7,7 @@ use serde_json::json;
 use sluice::batch::{self, Limits};
 use sluice::limits::Budget;
 use sluice::model::{Batch, Refusal, Signal};
+use sluice::pace::Rest;
 use sluice::route::pipeline::{Next, Pipelines};
 use sluice::route::{FanOut, Losses, Pipeline, Segment};
 use sluice::stage::{Chain, OnError};
@@ -122,7 +123,7 @@ async fn what_a_stage_refuses_behind_a_batch_processor_is_told_now_and_then() {
         for _ in 0..3 {
             segment.consume_or_wait(batch(&[&["a", "b"]])).await;
         }
-        losses.finish();
+        losses.tell(Rest::All);
     });
     let log = log.await;
     let lines: Vec<&str> = log.lines().collect();

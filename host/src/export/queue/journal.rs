@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::export::Dropped;
 use crate::export::client::shorten;
 use crate::export::dead_letter::Kept;
-use crate::pace::Pace;
+use crate::pace::{Pace, Rest};
 
 /// Whether an exporter's destination takes anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,31 +170,31 @@ impl Journal {
         }
     }
 
-    /// What was not told yet, at the end.
-    pub(super) fn finish(&self) {
+    /// Tells what was not told yet.
+    pub(super) fn tell(&self, rest: Rest) {
         let mut state = self.state();
         let State { given_back, cancelled, lost, refused, dead_lettered, refused_beside, not_expressible, .. } =
             &mut *state;
         let exporter = &self.exporter;
-        if let Some(items) = lost.rest() {
+        if let Some(items) = lost.rest(rest) {
             tracing::error!(exporter, items, "more items lost");
         }
-        if let Some(items) = refused.rest() {
+        if let Some(items) = refused.rest(rest) {
             tracing::error!(exporter, items, "more items refused by the destination and lost");
         }
-        if let Some(items) = dead_lettered.rest() {
+        if let Some(items) = dead_lettered.rest(rest) {
             tracing::warn!(exporter, items, "more items refused, kept as dead letters");
         }
-        if let Some(parts) = refused_beside.rest() {
+        if let Some(parts) = refused_beside.rest(rest) {
             tracing::warn!(exporter, parts, "more parts without items refused by the destination");
         }
-        if let Some(items) = not_expressible.rest() {
+        if let Some(items) = not_expressible.rest(rest) {
             tracing::warn!(exporter, items, "more items dropped by the exporter");
         }
-        if let Some(items) = given_back.rest() {
+        if let Some(items) = given_back.rest(rest) {
             tracing::warn!(exporter, items, "more items not exported, whose senders waited");
         }
-        if let Some(items) = cancelled.rest() {
+        if let Some(items) = cancelled.rest(rest) {
             tracing::warn!(exporter, items, "more items not exported, whose senders went away");
         }
     }
@@ -228,7 +228,7 @@ mod tests {
         assert_eq!(journal.health(), Health::Works);
     }
 
-    /// Each sum is told by its own line, the rest at the end.
+    /// Each sum is told by its own line, the rest when it is due.
     #[tokio::test(start_paused = true)]
     async fn what_is_lost_is_never_told_as_kept() {
         let file = tempfile::NamedTempFile::new().expect("a file");
@@ -242,8 +242,8 @@ mod tests {
             journal.cancelled(items + 2, false);
             journal.refused_beside("late");
         }
-        journal.finish();
-        journal.finish();
+        journal.tell(Rest::All);
+        journal.tell(Rest::All);
         let said = std::fs::read_to_string(file.path()).expect("text");
         let lines: Vec<&str> = said.lines().map(str::trim).collect();
         let expected = [

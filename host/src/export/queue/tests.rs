@@ -103,7 +103,7 @@ impl Bench {
     /// Waits for everything to end, and returns when what was sent.
     async fn finish(&self) -> Vec<(u64, String)> {
         assert_eq!(self.queue.drain(Instant::now() + HOUR).await, Left::default());
-        self.queue.finish();
+        self.queue.tell(Rest::All);
         std::mem::take(&mut *self.log.lock().expect("log"))
     }
 }

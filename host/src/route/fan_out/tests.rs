@@ -400,7 +400,7 @@ async fn what_a_full_queue_turns_away_is_counted_as_not_enqueued_and_in_the_log(
     for _ in 0..2 {
         assert!(matches!(answer(&fan_out, &telemetry, &["acme"]).await, Err(Refusal::Busy { .. })));
     }
-    full.finish();
+    full.tell(Rest::All);
     let said = std::fs::read_to_string(file.path()).expect("text");
     let told = [
         " WARN sending queue is full, refusing items exporter=full items=3",
