@@ -68,10 +68,8 @@ impl Cause {
 pub struct SignalCounters {
     /// Items that the pipeline took.
     pub accepted: IntCounter,
-    /// Items that the pipeline had no room for; the sender will try again.
+    /// Items that the pipeline refused, for now or for good.
     pub refused: IntCounter,
-    /// Items that the pipeline refused for good.
-    pub failed: IntCounter,
     /// Requests turned away before their items were known, in the order of [`Cause::ALL`].
     pub rejected_requests: [IntCounter; Cause::ALL.len()],
 }
@@ -104,10 +102,11 @@ impl Counters {
             let rejected = |cause: Cause| {
                 metrics.rejected_requests.with_label_values(&[receiver, transport, signal.name(), cause.label()])
             };
+            // Shown as in the collector, whose receivers can fail by themselves.
+            items(Received::Failed);
             SignalCounters {
                 accepted: items(Received::Accepted),
                 refused: items(Received::Refused),
-                failed: items(Received::Failed),
                 rejected_requests: Cause::ALL.map(rejected),
             }
         })

@@ -90,9 +90,9 @@ impl<const N: usize> PerSignal<N> {
 pub enum Received {
     /// Handed to the pipelines.
     Accepted,
-    /// Refused by a pipeline for now: the sender may try again.
+    /// Refused by a pipeline, for now or for good.
     Refused,
-    /// Refused by a pipeline for good.
+    /// Lost by the receiver itself: in the collector, and never here.
     Failed,
 }
 

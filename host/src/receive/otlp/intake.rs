@@ -13,7 +13,7 @@ use super::Deps;
 use super::unreadable::Declared;
 use crate::decode::compression::{self, Encoding};
 use crate::limits::{Budget, Permit};
-use crate::model::{BATCH_OVERHEAD_BYTES, Batch, Context, Refusal, Signal, TenantId};
+use crate::model::{BATCH_OVERHEAD_BYTES, Batch, Context, Signal, TenantId};
 use crate::receive::Consume;
 use crate::receive::connection::Phase;
 use crate::receive::counters::{Counters, Transport};
@@ -95,11 +95,9 @@ impl Intake {
         let counters = self.counters.of(declared.transport, signal);
         let mut counted = Counted { items, by: &counters.refused };
         let result = consumer.consume(batch).await;
-        counted.by = match &result {
-            Ok(()) => &counters.accepted,
-            Err(Refusal::Busy { .. } | Refusal::Failed { .. }) => &counters.refused,
-            Err(Refusal::Permanent { .. }) => &counters.failed,
-        };
+        if result.is_ok() {
+            counted.by = &counters.accepted;
+        }
         Ok(result?)
     }
 

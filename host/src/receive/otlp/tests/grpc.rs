@@ -118,7 +118,7 @@ async fn tells_a_refusal_apart_by_its_code() {
     assert_eq!((answer.code(), answer.text()), (Code::Internal, "unknown tenant"));
     assert!(answer.status.unwrap().get_details_retry_info().is_none());
     let counters = running.counters.of(Transport::Grpc, Signal::Traces);
-    assert_eq!((counters.accepted.get(), counters.refused.get(), counters.failed.get()), (0, 6, 3));
+    assert_eq!((counters.accepted.get(), counters.refused.get()), (0, 9), "refused for now or for good");
 }
 
 #[tokio::test]
