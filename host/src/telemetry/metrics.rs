@@ -1,9 +1,11 @@
 //! Metrics about Sluice itself, under the names that the collector gives to the same things.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use prometheus::{
-    Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    Counter, Encoder, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::model::Signal;
@@ -51,14 +53,16 @@ pub struct Metrics {
     pub batch_timeout_trigger: IntCounterVec,
     /// Bytes that batches occupy.
     pub budget_used_bytes: Gauge,
-    uptime: Gauge,
+    uptime: Counter,
     /// None where the system does not tell.
-    process: Option<ProcessGauges>,
+    process: Option<ProcessMetrics>,
+    /// Who makes a page: a counter can't be set at once.
+    turn: Mutex<()>,
 }
 
 /// What the process itself takes.
-struct ProcessGauges {
-    cpu_seconds: Gauge,
+struct ProcessMetrics {
+    cpu_seconds: Counter,
     memory_rss: Gauge,
 }
 
@@ -178,8 +182,9 @@ impl Metrics {
                 &["processor"],
             )?,
             budget_used_bytes: gauge(r, "sluice_memory_budget_used_bytes", "Bytes that batches occupy.")?,
-            uptime: gauge(r, "otelcol_process_uptime", "Seconds since the start.")?,
-            process: ProcessGauges::register(r, ProcessUsage::read().as_ref())?,
+            uptime: float_counter(r, "otelcol_process_uptime", "Seconds since the start.")?,
+            process: ProcessMetrics::register(r, ProcessUsage::read().as_ref())?,
+            turn: Mutex::default(),
             started: Instant::now(),
             registry,
         })
@@ -215,10 +220,11 @@ impl Metrics {
     /// # Errors
     /// Returns the encoder's words; it does not fail on what is registered here.
     pub fn render(&self) -> Result<String, prometheus::Error> {
-        self.uptime.set(self.started.elapsed().as_secs_f64());
-        if let (Some(gauges), Some(usage)) = (&self.process, ProcessUsage::read()) {
-            gauges.cpu_seconds.set(usage.cpu_seconds);
-            gauges.memory_rss.set(usage.rss_bytes);
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        set(&self.uptime, self.started.elapsed().as_secs_f64());
+        if let (Some(process), Some(usage)) = (&self.process, ProcessUsage::read()) {
+            set(&process.cpu_seconds, usage.cpu_seconds);
+            process.memory_rss.set(usage.rss_bytes);
         }
         let mut out = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut out)?;
@@ -226,14 +232,14 @@ impl Metrics {
     }
 }
 
-impl ProcessGauges {
-    /// Registers what can be read: a gauge that stays at zero would say that nothing is used.
+impl ProcessMetrics {
+    /// Registers what can be read: one that stays at zero would say that nothing is used.
     fn register(r: &Registry, usage: Option<&ProcessUsage>) -> Result<Option<Self>, prometheus::Error> {
         if usage.is_none() {
             return Ok(None);
         }
         Ok(Some(Self {
-            cpu_seconds: gauge(r, "otelcol_process_cpu_seconds", "CPU seconds, user and system.")?,
+            cpu_seconds: float_counter(r, "otelcol_process_cpu_seconds", "CPU seconds, user and system.")?,
             memory_rss: gauge(r, "otelcol_process_memory_rss", "Resident bytes.")?,
         }))
     }
@@ -270,6 +276,18 @@ fn gauge(r: &Registry, name: &str, help: &str) -> Result<Gauge, prometheus::Erro
     let gauge = Gauge::new(name, help)?;
     r.register(Box::new(gauge.clone()))?;
     Ok(gauge)
+}
+
+fn float_counter(r: &Registry, name: &str, help: &str) -> Result<Counter, prometheus::Error> {
+    let counter = Counter::new(name, help)?;
+    r.register(Box::new(counter.clone()))?;
+    Ok(counter)
+}
+
+/// Sets what somebody else counts.
+fn set(counter: &Counter, value: f64) {
+    counter.reset();
+    counter.inc_by(value);
 }
 
 fn seconds(r: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
@@ -344,7 +362,9 @@ mod tests {
             "otelcol_exporter_send_failed_metric_points{exporter=\"prometheusremotewrite\"} 2",
             "otelcol_processor_filter_datapoints_filtered{filter=\"filter/noise\"} 4",
             "target_info{service_instance_id=\"i-1\",service_name=\"sluice\",service_version=\"0.1.0\"} 1",
-            "otelcol_process_memory_rss",
+            "# TYPE otelcol_process_memory_rss gauge",
+            "# TYPE otelcol_process_cpu_seconds counter",
+            "# TYPE otelcol_process_uptime counter",
         ] {
             assert!(text.contains(line), "no {line} in\n{text}");
         }
@@ -354,7 +374,7 @@ mod tests {
     #[test]
     fn says_nothing_about_what_the_system_does_not_tell() {
         let registry = Registry::new();
-        assert!(ProcessGauges::register(&registry, None).expect("no name twice").is_none());
+        assert!(ProcessMetrics::register(&registry, None).expect("no name twice").is_none());
         assert!(registry.gather().is_empty());
     }
 }
