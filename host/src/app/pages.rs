@@ -73,6 +73,7 @@ pub(super) fn metrics(
     destinations: Vec<Arc<Destination>>,
     budget: &Budget,
 ) -> JoinHandle<()> {
+    telemetry.metrics.budget_limit_bytes.set(budget.limit_bytes() as f64);
     let page = MetricsPage { telemetry: telemetry.clone(), destinations, budget: budget.clone() };
     let pages: Pages = Arc::new(move |path| (path == "/metrics").then(|| page.render()));
     tokio::spawn(server.serve(pages))

@@ -53,6 +53,8 @@ pub struct Metrics {
     pub batch_timeout_trigger: IntCounterVec,
     /// Bytes that batches occupy.
     pub budget_used_bytes: Gauge,
+    /// Bytes that they may occupy in all.
+    pub budget_limit_bytes: Gauge,
     uptime: Counter,
     /// None where the system does not tell.
     process: Option<ProcessMetrics>,
@@ -182,6 +184,7 @@ impl Metrics {
                 &["processor"],
             )?,
             budget_used_bytes: gauge(r, "sluice_memory_budget_used_bytes", "Bytes that batches occupy.")?,
+            budget_limit_bytes: gauge(r, "sluice_memory_budget_limit_bytes", "Bytes that batches may occupy.")?,
             uptime: float_counter(r, "otelcol_process_uptime", "Seconds since the start.")?,
             process: ProcessMetrics::register(r, ProcessUsage::read().as_ref())?,
             turn: Mutex::default(),

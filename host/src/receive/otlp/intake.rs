@@ -1,6 +1,6 @@
 //! From a received message to the pipeline: decompress, validate, count, hand over.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -14,9 +14,10 @@ use super::unreadable::Declared;
 use crate::decode::compression::{self, Encoding};
 use crate::limits::{Budget, Permit};
 use crate::model::{BATCH_OVERHEAD_BYTES, Batch, Context, Signal, TenantId};
+use crate::pace::Pace;
 use crate::receive::Consume;
 use crate::receive::connection::Phase;
-use crate::receive::counters::{Counters, Transport};
+use crate::receive::counters::{Cause, Counters, Transport};
 use crate::receive::rejection::Rejection;
 
 /// How many resources, scopes and metrics a request may have beside three for each record.
@@ -33,12 +34,13 @@ pub(super) struct Intake {
     consumers: [Option<Arc<dyn Consume>>; 3],
     headers: Vec<HeaderName>,
     counters: Arc<Counters>,
+    over_budget: Mutex<Pace>,
 }
 
 impl Intake {
     pub(super) fn new(deps: Deps) -> Self {
         let Deps { budget, consumers, headers, counters, .. } = deps;
-        Self { budget, consumers, headers, counters }
+        Self { budget, consumers, headers, counters, over_budget: Mutex::default() }
     }
 
     /// The consumer of a signal.
@@ -54,6 +56,23 @@ impl Intake {
     pub(super) fn count(&self, transport: Transport, signal: Signal, rejection: &Rejection) {
         if let Some(cause) = rejection.cause() {
             self.counters.of(transport, signal).rejected(cause).inc();
+            if cause == Cause::Budget {
+                self.warn_of_budget();
+            }
+        }
+    }
+
+    /// Senders hear of each such request, and whoever runs the process now and then.
+    fn warn_of_budget(&self) {
+        let due = self.over_budget.lock().unwrap_or_else(PoisonError::into_inner).add(1);
+        if let Some(requests) = due {
+            tracing::warn!(
+                requests,
+                used_bytes = self.budget.used_bytes(),
+                limit_bytes = self.budget.limit_bytes(),
+                "the memory budget is exhausted, senders are told to try again; see whether exporters fail and how full \
+                 their queues are, else raise the limit of memory_limiter or the container's memory"
+            );
         }
     }
 

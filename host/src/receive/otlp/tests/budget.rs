@@ -1,5 +1,7 @@
 //! One memory budget: what one protocol holds is missing to the other.
 
+use std::sync::Mutex;
+
 use tonic::Code;
 
 use super::kit::*;
@@ -24,15 +26,22 @@ async fn posted(running: &Running, bytes: usize) -> u16 {
 }
 
 #[tokio::test]
-async fn a_call_that_is_held_leaves_nothing_to_http() {
+async fn a_call_that_is_held_leaves_nothing_to_http_and_the_log_says_so() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let writer = Mutex::new(log.reopen().unwrap());
+    let lines = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).with_target(false).without_time();
+    let _logged = tracing::subscriber::set_default(lines.finish());
     let running = Plan { budget_bytes: BUDGET_BYTES, ..Plan::default() }.start().await;
     let gate = running.sink.hold();
     let mut client = h2(&running.grpc).await;
     let held = tokio::spawn(async move { export(&mut client, &full()).await });
     running.sink.entered.notified().await;
-    let left = BUDGET_BYTES - running.budget.used_bytes();
-    assert!(left < HEADERS, "{left}");
-    assert_eq!(posted(&running, 500).await, 503);
+    let used = running.budget.used_bytes();
+    assert!(BUDGET_BYTES - used < HEADERS, "{used}");
+    assert_eq!([posted(&running, 500).await, posted(&running, 500).await], [503, 503]);
+    let said = std::fs::read_to_string(log.path()).unwrap();
+    let fields = format!(" requests=1 used_bytes={used} limit_bytes={BUDGET_BYTES}\n");
+    assert!(said.contains("WARN the memory budget is exhausted") && said.ends_with(&fields), "{said}");
     *running.sink.gate.lock().unwrap() = None;
     gate.notify_one();
     assert_eq!(held.await.unwrap().code(), Code::Ok);
