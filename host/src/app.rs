@@ -352,6 +352,28 @@ mod tests {
     use super::*;
     use crate::config::Sources;
 
+    /// An alarm on an increase sees the first of them only then.
+    #[tokio::test]
+    async fn what_may_go_wrong_is_counted_from_zero_on() {
+        let text = "yaml:{receivers: {otlp: {protocols: {http: {endpoint: '127.0.0.1:0'}}}}, exporters: {debug: }, \
+                    processors: {sampler/a: {sampling_percentage: 50}}, tenants: {default: us}, service: {telemetry: \
+                    {metrics: {level: none}}, pipelines: {logs: {receivers: [otlp], processors: [sampler/a], \
+                    exporters: [debug]}}}}";
+        let sources = Sources { configs: vec![text.to_owned()], sets: Vec::new() };
+        let running = Running::start(&crate::config::load(&sources, &|_| None).expect("valid")).await;
+        let page = running.expect("started").telemetry.metrics.render().expect("a page");
+        for series in [
+            "sluice_ledger_items{outcome=\"dropped\",reason=\"queue_full\",signal=\"logs\",tenant=\"us\"}",
+            "sluice_ledger_items{outcome=\"dead_lettered\",reason=\"\",signal=\"logs\",tenant=\"us\"}",
+            "sluice_stage_calls{processor=\"sampler/a\",result=\"timeout\"}",
+            "sluice_stage_calls{processor=\"sampler/a\",result=\"exhausted\"}",
+            "sluice_plugin_reloads{processor=\"sampler/a\",result=\"refused\"}",
+        ] {
+            assert!(page.contains(&format!("{series} 0\n")), "no {series} in\n{page}");
+        }
+        assert!(!page.contains("signal=\"traces\",tenant"), "no pipeline has them\n{page}");
+    }
+
     /// The process that has the address may have the files, too.
     #[tokio::test]
     async fn a_start_whose_address_is_taken_leaves_files_as_they_are() {

@@ -10,13 +10,26 @@ use super::{StartError, stages};
 use crate::batch::{self, Limits};
 use crate::config::component::BatchConfig;
 use crate::config::{ComponentId, Config, ConfigErrors, PipelineConfig, PluginConfig, ProcessorConfig};
+use crate::export::report::reasons;
 use crate::model::{Batch, Refusal, Signal, TenantId};
 use crate::pace::Rest;
 use crate::receive::{BoxFuture, Consume};
 use crate::route::pipeline::{Next, Pipelines};
 use crate::route::{Destination, FanOut, Losses, Pipeline, Segment};
-use crate::stage::{Catalog, Chain, Reload, Reloader, StageConfigError};
-use crate::telemetry::Telemetry;
+use crate::stage::{Catalog, Chain, FailureKind, Reload, Reloader, StageConfigError};
+use crate::telemetry::{Entry, Metrics, Telemetry};
+
+/// Losses that the ledger shows from the start. What an exporter can't express has reasons of its own, and is among what
+/// it failed to send.
+const LOSSES: [Entry; 7] = [
+    Entry::Dropped("queue_full"),
+    Entry::Dropped("refused_by_destination"),
+    Entry::Dropped(reasons::RETRIES_EXHAUSTED),
+    Entry::Dropped(reasons::RETRY_DISABLED),
+    Entry::Dropped("stage_failed"),
+    Entry::Dropped("refused_by_stage"),
+    Entry::DeadLettered,
+];
 
 /// All pipelines, and what keeps their plugins up to date.
 pub(super) struct Graph {
@@ -92,9 +105,11 @@ pub(super) fn build(
         headers: BTreeSet::new(),
         batchers: BTreeMap::new(),
     };
+    let default_tenant = TenantId::new(&config.tenants.default);
     let mut fed: BTreeMap<(ComponentId, Signal), Vec<Pipeline>> = BTreeMap::new();
     for (id, pipeline) in &config.service.pipelines {
         let head = builder.head(pipeline, id.signal(), &id.to_string())?;
+        LOSSES.iter().for_each(|loss| telemetry.ledger.show(&default_tenant, id.signal(), *loss));
         let built = Pipeline::new(id.signal(), head, telemetry.clone());
         for receiver in &pipeline.receivers {
             fed.entry((receiver.clone(), id.signal())).or_default().push(built.clone());
@@ -103,7 +118,7 @@ pub(super) fn build(
     let graph = Graph {
         receivers: fed.into_iter().map(|(key, all)| (key, Pipelines::new(all))).collect(),
         headers: builder.header_names(),
-        default_tenant: TenantId::new(&config.tenants.default),
+        default_tenant,
         _reloader: builder.reloader()?,
         sums: Arc::new(Sums { losses: builder.losses, chains: builder.chains }),
     };
@@ -201,6 +216,7 @@ impl Builder<'_> {
         let chain = Arc::new(chain.map_err(|mistakes| self.refused(&stages, &mistakes))?);
         self.headers.extend(chain.headers().iter().cloned());
         self.chains.push(Arc::clone(&chain));
+        stages.iter().for_each(|(id, _)| will_call(&id.to_string(), &self.telemetry.metrics));
         tracing::debug!(elapsed = ?started.elapsed(), stages = stages.len(), "chain configured");
         Ok(Segment::new(Some(chain), next, Arc::clone(losses), self.telemetry.clone()))
     }
@@ -232,8 +248,18 @@ impl Builder<'_> {
     }
 }
 
+/// Shows the counters of a stage before there is anything to count, as those of exporters.
+fn will_call(stage: &str, metrics: &Metrics) {
+    for result in ["ok", "skipped"].into_iter().chain(FailureKind::ALL.map(FailureKind::as_str)) {
+        metrics.stage_calls.with_label_values(&[stage, result]);
+    }
+    for result in ["swapped", "refused"] {
+        metrics.plugin_reloads.with_label_values(&[stage, result]);
+    }
+}
+
 /// Counts what a look at the plugin directory led to, for each pipeline; the reloader itself writes the log.
-fn observe(reload: &Reload, metrics: &crate::telemetry::Metrics) {
+fn observe(reload: &Reload, metrics: &Metrics) {
     for change in &reload.changes {
         metrics.plugin_reloads.with_label_values(&[change.stage.as_str(), "swapped"]).inc();
     }

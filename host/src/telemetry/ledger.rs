@@ -72,17 +72,23 @@ pub struct Ledger(Arc<Mutex<Books>>);
 struct Books {
     tenants: HashMap<TenantId, Account>,
     others: Account,
+    /// What closed accounts had. Were it among the others, old losses would look like new ones there.
+    closed: Entries,
 }
+
+/// Items by signal, outcome and reason.
+type Entries = BTreeMap<(usize, &'static str, &'static str), u64>;
 
 /// What became of the items of one tenant.
 #[derive(Default)]
 struct Account {
-    /// Items by signal, outcome and reason.
-    entries: BTreeMap<(usize, &'static str, &'static str), u64>,
+    entries: Entries,
     /// What came in minus what ended, by signal.
     in_flight: [i64; 3],
     /// When the last entry was made.
     seen: Option<Instant>,
+    /// Whether it is never closed, however quiet.
+    stays: bool,
 }
 
 impl Ledger {
@@ -97,6 +103,16 @@ impl Ledger {
         if items > 0 {
             self.books().book(tenant, signal, entry, items, Instant::now());
         }
+    }
+
+    /// Shows an entry before there is anything to count: one that appears with its first items has no increase that an
+    /// alarm could see. The account stays for good.
+    pub fn show(&self, tenant: &TenantId, signal: Signal, entry: Entry) {
+        let (outcome, reason) = entry.labels();
+        let mut books = self.books();
+        let account = books.tenants.entry(tenant.clone()).or_default();
+        account.stays = true;
+        account.entries.entry((signal as usize, outcome, reason)).or_default();
     }
 
     /// How many items have this entry.
@@ -114,7 +130,7 @@ impl Ledger {
     pub fn total(&self, entry: Entry) -> u64 {
         let (outcome, reason) = entry.labels();
         let books = self.books();
-        let entries = books.accounts().flat_map(|(_, account)| &account.entries);
+        let entries = books.entries();
         entries.filter(|((_, what, why), _)| (*what, *why) == (outcome, reason)).map(|(_, items)| items).sum()
     }
 
@@ -155,7 +171,8 @@ impl Books {
             return true;
         }
         let is_quiet = |account: &Account| {
-            account.is_settled() && account.seen.is_none_or(|seen| now.saturating_duration_since(seen) >= QUIET)
+            let is_old = account.seen.is_none_or(|seen| now.saturating_duration_since(seen) >= QUIET);
+            is_old && account.is_settled() && !account.stays
         };
         let quiet = self.tenants.iter().filter(|(_, account)| is_quiet(account));
         let Some(tenant) = quiet.min_by_key(|(_, account)| account.seen).map(|(tenant, _)| tenant.clone()) else {
@@ -163,9 +180,14 @@ impl Books {
         };
         // The sums over all tenants stay what they were.
         for (key, items) in self.tenants.remove(&tenant).into_iter().flat_map(|account| account.entries) {
-            *self.others.entries.entry(key).or_default() += items;
+            *self.closed.entry(key).or_default() += items;
         }
         true
+    }
+
+    /// Those of all accounts, the closed ones too.
+    fn entries(&self) -> impl Iterator<Item = (&(usize, &'static str, &'static str), &u64)> {
+        self.accounts().flat_map(|(_, account)| &account.entries).chain(&self.closed)
     }
 
     fn accounts(&self) -> impl Iterator<Item = (&str, &Account)> {
@@ -188,6 +210,7 @@ impl Account {
 struct Pages {
     books: Arc<Mutex<Books>>,
     items: Desc,
+    closed: Desc,
     in_flight: Desc,
 }
 
@@ -204,6 +227,11 @@ impl Pages {
                 "Items by what became of them; in flight is what is missing.",
                 &["tenant", "signal", "outcome", "reason"],
             )?,
+            closed: desc(
+                "sluice_ledger_closed_items",
+                "The same of tenants that were quiet and made room for others.",
+                &["signal", "outcome", "reason"],
+            )?,
             in_flight: desc(
                 "sluice_ledger_in_flight_items",
                 "Items that were accepted and have not ended yet.",
@@ -215,7 +243,7 @@ impl Pages {
 
 impl Collector for Pages {
     fn desc(&self) -> Vec<&Desc> {
-        vec![&self.items, &self.in_flight]
+        vec![&self.items, &self.closed, &self.in_flight]
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
@@ -223,12 +251,7 @@ impl Collector for Pages {
         let (mut items, mut in_flight) = (Vec::new(), Vec::new());
         for (tenant, account) in books.accounts() {
             for ((signal, outcome, reason), count) in &account.entries {
-                let mut counter = Counter::default();
-                counter.set_value(*count as f64);
-                let labels = [tenant, Signal::ALL[*signal].name(), outcome, reason];
-                let mut metric = Metric::from_label(pairs(&self.items, &labels));
-                metric.set_counter(counter);
-                items.push(metric);
+                items.push(counted(&self.items, &[tenant, Signal::ALL[*signal].name(), outcome, reason], *count));
             }
             for signal in account.signals() {
                 let mut gauge = Gauge::default();
@@ -238,8 +261,23 @@ impl Collector for Pages {
                 in_flight.push(metric);
             }
         }
-        vec![family(&self.items, MetricType::COUNTER, items), family(&self.in_flight, MetricType::GAUGE, in_flight)]
+        let of_closed = |((signal, outcome, reason), count): (&(usize, &str, &str), &u64)| {
+            counted(&self.closed, &[Signal::ALL[*signal].name(), outcome, reason], *count)
+        };
+        vec![
+            family(&self.items, MetricType::COUNTER, items),
+            family(&self.closed, MetricType::COUNTER, books.closed.iter().map(of_closed).collect()),
+            family(&self.in_flight, MetricType::GAUGE, in_flight),
+        ]
     }
+}
+
+fn counted(desc: &Desc, labels: &[&str], count: u64) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(count as f64);
+    let mut metric = Metric::from_label(pairs(desc, labels));
+    metric.set_counter(counter);
+    metric
 }
 
 fn family(desc: &Desc, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
@@ -324,8 +362,7 @@ mod tests {
 
     /// Items with this outcome, of all.
     fn total(books: &Books, outcome: &str) -> u64 {
-        let entries = books.accounts().flat_map(|(_, account)| &account.entries);
-        entries.filter(|((_, of, _), _)| *of == outcome).map(|(_, items)| items).sum()
+        books.entries().filter(|((_, of, _), _)| *of == outcome).map(|(_, items)| items).sum()
     }
 
     #[test]
@@ -364,7 +401,36 @@ mod tests {
             (total(&books, "accepted"), total(&books, "exported")),
             (MAX_TENANTS as u64 + 9, MAX_TENANTS as u64 + 1)
         );
+        assert!(books.others.entries.values().sum::<u64>() == 2, "the others have what came to them, and nothing else");
+        assert_eq!(books.closed, BTreeMap::from([((2, "accepted", ""), 1), ((2, "exported", ""), 1)]));
         assert!(books.others.is_settled());
+    }
+
+    #[test]
+    fn what_closed_accounts_had_is_on_the_page_under_a_name_of_its_own() {
+        let registry = Registry::new();
+        let ledger = Ledger::register(&registry).expect("fresh registry");
+        let long_ago = Instant::now() - 2 * QUIET;
+        *ledger.books() = books_of(MAX_TENANTS, long_ago);
+        ledger.book(&tenant(MAX_TENANTS), Signal::Logs, Entry::Accepted, 1);
+        let page = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).expect("encodes");
+        let line = "sluice_ledger_closed_items{outcome=\"exported\",reason=\"\",signal=\"logs\"} 1\n";
+        assert!(page.contains(line) && !page.contains(TenantId::OTHERS), "{page}");
+        assert_eq!(ledger.total(Entry::Accepted), MAX_TENANTS as u64 + 1);
+    }
+
+    #[test]
+    fn what_is_shown_from_the_begin_is_never_closed() {
+        let ledger = Ledger::register(&Registry::new()).expect("fresh registry");
+        ledger.show(&TenantId::default(), Signal::Logs, Entry::Dropped("queue_full"));
+        let mut books = ledger.books();
+        let account = &books.tenants[&TenantId::default()];
+        assert_eq!(account.entries, BTreeMap::from([((2, "dropped", "queue_full"), 0)]));
+        let now = Instant::now();
+        for number in 0..=MAX_TENANTS {
+            books.book(&tenant(number), Signal::Logs, Entry::Accepted, 1, now);
+        }
+        assert!(books.tenants.contains_key(&TenantId::default()) && books.tenants.len() == MAX_TENANTS);
     }
 
     /// What was accepted among the others ends there, even if there is room in between.

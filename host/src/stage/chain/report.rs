@@ -98,6 +98,10 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Timeout, Self::Memory, Self::Panic, Self::Trap, Self::Error, Self::Answer, Self::Exhausted];
+
     /// The name, as a metric label.
     pub fn as_str(self) -> &'static str {
         match self {
