@@ -142,9 +142,9 @@ pub enum LogLevel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogEncoding {
-    /// Columns separated by tabs.
+    /// Time, level, message, and fields as `name=value`.
     Console,
-    /// An object per line.
+    /// An object per line, with the collector's keys `level`, `ts` and `msg` beside the fields.
     Json,
 }
 
