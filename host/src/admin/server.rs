@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,10 +24,10 @@ pub type Pages = Arc<dyn Fn(&str) -> Option<Response<Bytes>> + Send + Sync>;
 /// How many connections are served at a time; probes and scrapers need a handful. A new one is served in any case: who
 /// keeps probes out has the process killed.
 const MAX_CONNECTIONS: usize = 64;
-/// A probe that has not sent its request by then is cut off.
+/// A connection on which nobody asks anything for so long ends.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Whoever asks and does not read the answer must not keep others out.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The connections that are open, the oldest first.
 #[derive(Default)]
@@ -34,7 +35,7 @@ struct Connections(VecDeque<Connection>);
 
 struct Connection {
     task: JoinHandle<()>,
-    has_asked: Arc<AtomicBool>,
+    asked: Arc<AtomicU64>,
 }
 
 /// A page server that listens. Connections wait in the kernel until [`Self::serve`].
@@ -68,27 +69,36 @@ impl Connections {
     fn add(&mut self, stream: TcpStream, pages: &Pages) {
         self.0.retain(|connection| !connection.task.is_finished());
         if self.0.len() == MAX_CONNECTIONS {
-            let is_silent = |connection: &Connection| !connection.has_asked.load(Ordering::Relaxed);
+            let is_silent = |connection: &Connection| connection.asked.load(Ordering::Relaxed) == 0;
             let gives_way = self.0.remove(self.0.iter().position(is_silent).unwrap_or_default());
             gives_way.iter().for_each(|connection| connection.task.abort());
         }
-        let has_asked = Arc::default();
-        let task = tokio::spawn(serve(stream, Arc::clone(pages), Arc::clone(&has_asked)));
-        self.0.push_back(Connection { task, has_asked });
+        let asked = Arc::default();
+        let task = tokio::spawn(serve(stream, Arc::clone(pages), Arc::clone(&asked)));
+        self.0.push_back(Connection { task, asked });
     }
 }
 
-async fn serve(stream: TcpStream, pages: Pages, has_asked: Arc<AtomicBool>) {
-    let service = service_fn(move |request| {
-        has_asked.store(true, Ordering::Relaxed);
+/// Serves a connection as long as requests come; `asked` counts them.
+async fn serve(stream: TcpStream, pages: Pages, asked: Arc<AtomicU64>) {
+    let service = service_fn(|request| {
+        asked.fetch_add(1, Ordering::Relaxed);
         answer(Arc::clone(&pages), request)
     });
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
-    if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
-        tracing::debug!(%error, "page connection ended");
+    let mut connection = pin!(
+        hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    loop {
+        let before = asked.load(Ordering::Relaxed);
+        match tokio::time::timeout(ANSWER_TIMEOUT, connection.as_mut()).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => return tracing::debug!(%error, "page connection ended"),
+            Err(_) if asked.load(Ordering::Relaxed) == before => return,
+            Err(_) => {}
+        }
     }
 }
 
@@ -133,6 +143,30 @@ mod tests {
         assert_eq!(ask(&mut first).await, "HTTP/1.1 200", "who asks is served on");
         assert_eq!(ask(&mut silent[0]).await, "", "the oldest has made room");
         assert_eq!(ask(&mut silent[MAX_CONNECTIONS - 1]).await, "HTTP/1.1 200");
+        serving.abort();
+    }
+
+    /// A scraper that asks each second must not find its connection cut in the middle.
+    #[tokio::test(start_paused = true)]
+    async fn serves_on_as_long_as_somebody_asks_and_cuts_off_who_does_not_read() {
+        const LARGE: usize = 64 << 20;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let pages: Pages = Arc::new(|path| {
+            let page = if path == "/large" { Bytes::from(vec![0; LARGE]) } else { Bytes::from_static(b"up") };
+            Some(Response::new(page))
+        });
+        let serving = tokio::spawn(PageServer::new(listener).serve(pages));
+        let mut connection = TcpStream::connect(address).await.expect("connected");
+        for second in 0..30 {
+            assert_eq!(ask(&mut connection).await, "HTTP/1.1 200", "after {second} s");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        connection.write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("asked");
+        tokio::time::sleep(2 * ANSWER_TIMEOUT + Duration::from_secs(1)).await;
+        let mut read = Vec::new();
+        let _ = connection.read_to_end(&mut read).await;
+        assert!(read.len() < LARGE, "{}", read.len());
         serving.abort();
     }
 }

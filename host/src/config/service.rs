@@ -308,6 +308,10 @@ impl Check for TelemetryConfig {
                 findings.error("metrics::address", message);
             }
         }
+        if self.metrics.readers.as_ref().is_some_and(Vec::is_empty) && self.metrics.level != MetricsLevel::None {
+            let fix = "name pull::exporter::prometheus, remove the key for localhost:8888, or write level: none";
+            findings.error("metrics::readers", format!("must not be empty; {fix}"));
+        }
         let readers = self.metrics.readers.iter().flatten().enumerate();
         let mut pulls = 0;
         for (index, reader) in readers {

@@ -466,13 +466,16 @@ fn serves_metrics_where_either_spelling_says() {
         ("{address: ':9999'}", Some(":9999")),
         ("{readers: [{pull: {exporter: {prometheus: {host: 0.0.0.0, port: 9090}}}}]}", Some("0.0.0.0:9090")),
         ("{readers: [{pull: {exporter: {prometheus: {host: '::1'}}}}]}", Some("[::1]:8888")),
-        ("{readers: []}", None),
+        ("{readers: [], level: none}", None),
     ];
     for (metrics, address) in cases {
         let more = format!("service: {{telemetry: {{metrics: {metrics}}}}}");
         let config = load_texts(&[("a", SMALL), ("b", &more)], &[]).expect("loads");
         assert_eq!(config.service.telemetry.metrics.listen_address().as_deref(), address, "{metrics}");
     }
+    let none = "service: {telemetry: {metrics: {readers: []}}}";
+    let errors = load_texts(&[("a", SMALL), ("b", none)], &[]).expect_err("nobody could read them");
+    assert!(errors.to_string().contains("telemetry::metrics::readers: must not be empty; name pull::"), "{errors}");
 }
 
 #[test]
