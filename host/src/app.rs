@@ -341,8 +341,9 @@ fn of_signer(signer: &Signer) -> Option<String> {
 fn of_exporter(destination: &Destination) -> Option<String> {
     match destination.queue.health() {
         queue::Health::Works => None,
-        queue::Health::Fails { since, reason } => {
-            Some(format!("exporting has failed for {} s: {reason}", since.as_secs()))
+        queue::Health::Fails { since, last, reason } => {
+            let [since, last] = [since, last].map(|time| time.as_secs());
+            Some(format!("exporting has failed for {since} s, last tried {last} s ago: {reason}"))
         }
     }
 }

@@ -19,6 +19,8 @@ pub enum Health {
     Fails {
         /// For how long by now.
         since: Duration,
+        /// How long ago that was tried last.
+        last: Duration,
         /// The last failure, in the destination's words.
         reason: String,
     },
@@ -44,6 +46,7 @@ struct State {
 
 struct Failure {
     since: Instant,
+    last: Instant,
     reason: String,
     /// Whether it is in the log, so that its end belongs there, too.
     is_told: bool,
@@ -51,13 +54,10 @@ struct Failure {
 
 impl State {
     fn fail(&mut self, reason: &str) {
-        match &mut self.failure {
-            Some(failure) if failure.reason == reason => {}
-            Some(failure) => failure.reason = reason.to_owned(),
-            None => {
-                self.failure = Some(Failure { since: Instant::now(), reason: reason.to_owned(), is_told: false });
-            }
-        }
+        let last = Instant::now();
+        let reason = reason.to_owned();
+        let (since, is_told) = self.failure.as_ref().map_or((last, false), |failure| (failure.since, failure.is_told));
+        self.failure = Some(Failure { since, last, reason, is_told });
     }
 }
 
@@ -69,7 +69,9 @@ impl Journal {
     pub(super) fn health(&self) -> Health {
         match &self.state().failure {
             None => Health::Works,
-            Some(failure) => Health::Fails { since: failure.since.elapsed(), reason: failure.reason.clone() },
+            Some(Failure { since, last, reason, .. }) => {
+                Health::Fails { since: since.elapsed(), last: last.elapsed(), reason: reason.clone() }
+            }
         }
     }
 
@@ -223,7 +225,9 @@ mod tests {
         journal.fails("connection refused", Duration::from_secs(1));
         tokio::time::advance(Duration::from_secs(7)).await;
         journal.fails("busy", Duration::from_secs(1));
-        assert_eq!(journal.health(), Health::Fails { since: Duration::from_secs(7), reason: "busy".into() });
+        tokio::time::advance(Duration::from_secs(5)).await;
+        let [since, last] = [12, 5].map(Duration::from_secs);
+        assert_eq!(journal.health(), Health::Fails { since, last, reason: "busy".into() });
         journal.works();
         assert_eq!(journal.health(), Health::Works);
     }
