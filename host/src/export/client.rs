@@ -93,22 +93,24 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
     /// Whether there was more of it.
     pub(crate) truncated: bool,
+    /// The address that it is from, as it is shown.
+    pub(crate) from: String,
     /// What must not be shown of it.
     pub(crate) secrets: Secrets,
 }
 
-/// Why there is no answer.
+/// Why there is no answer; where from, by the address as it is shown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
     /// There is no connection.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
+    #[error("{0}: {1}")]
+    Connect(String, ConnectError),
     /// The exchange took too long.
-    #[error("no answer within {}", seconds(*.0))]
-    Timeout(Duration),
+    #[error("{to}: no answer within {}", seconds(*.after))]
+    Timeout { to: String, after: Duration },
     /// The connection broke down in the middle.
-    #[error("connection lost: {0}")]
-    Interrupted(String),
+    #[error("{0}: connection lost: {1}")]
+    Interrupted(String, String),
     /// The request can't be signed.
     #[error(transparent)]
     Sign(#[from] SignError),
@@ -147,20 +149,21 @@ impl HttpClient {
     pub(crate) async fn send(&self, request: Request) -> Result<Reply, SendError> {
         match self.timeout {
             None => self.follow(request).await,
-            Some(timeout) => match tokio::time::timeout(timeout, self.follow(request)).await {
-                Ok(result) => result,
-                Err(_) => Err(self.late(timeout)),
-            },
+            Some(timeout) => {
+                let to = shown(&request.uri);
+                let answered = tokio::time::timeout(timeout, self.follow(request)).await;
+                answered.unwrap_or_else(|_| Err(self.late(to, timeout)))
+            }
         }
     }
 
     /// Why there is no answer in time: nothing may have been sent, for want of credentials.
-    fn late(&self, timeout: Duration) -> SendError {
+    fn late(&self, to: String, timeout: Duration) -> SendError {
         match &self.authenticator {
             Authenticator::SigV4(signer) if signer.status() == SignerStatus::Starting => {
                 SendError::Sign(SignError::NoCredentials("they are still being fetched".into()))
             }
-            _ => SendError::Timeout(timeout),
+            _ => SendError::Timeout { to, after: timeout },
         }
     }
 
@@ -220,8 +223,9 @@ impl HttpClient {
         }
         *message.uri_mut() = request.uri;
         let secrets = Secrets::of(message.headers()).and_of(message.uri());
-        let response = self.http.request(message).await.map_err(classify)?;
-        read(response, request.max_reply_bytes, secrets).await
+        let from = shown(message.uri());
+        let response = self.http.request(message).await.map_err(|error| classify(&from, &error))?;
+        read(response, request.max_reply_bytes, from, secrets).await
     }
 }
 
@@ -256,12 +260,12 @@ impl Reply {
         Some(http_date(value)?.duration_since(now).unwrap_or_default())
     }
 
-    /// The status and what the body says, as a reason: at most `MAX_REASON_BYTES` of text, on one line.
+    /// The address, the status and what the body says, as a reason: at most `MAX_REASON_BYTES` of text, on one line.
     pub(crate) fn reason(&self) -> String {
         let body = self.secrets.mask(&self.body);
         let text = String::from_utf8_lossy(&body);
         let text: Vec<&str> = text.split_whitespace().collect();
-        let mut reason = format!("status {}", self.status);
+        let mut reason = format!("{}: status {}", self.from, self.status);
         if !text.is_empty() {
             reason.push_str(": ");
             reason.push_str(&text.join(" "));
@@ -274,10 +278,17 @@ impl SendError {
     /// Whether the same request may succeed later.
     pub(crate) fn is_retryable(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Timeout(_) | Self::Interrupted(_) => true,
+            Self::Connect(..) | Self::Timeout { .. } | Self::Interrupted(..) => true,
             Self::Sign(error) => error.is_retryable(),
         }
     }
+}
+
+/// An address in a message: without what may be secret, a user's name and password and the query.
+fn shown(uri: &Uri) -> String {
+    let authority = uri.authority().map_or("", Authority::as_str);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{}://{host}{}", uri.scheme_str().unwrap_or_default(), uri.path())
 }
 
 /// Where a destination sends a request that is to be made again as it is.
@@ -359,12 +370,17 @@ fn client(settings: &HttpClientConfig, connector: Connector) -> Client<Connector
     builder.build(connector)
 }
 
-async fn read(response: http::Response<Incoming>, max_bytes: usize, secrets: Secrets) -> Result<Reply, SendError> {
+async fn read(
+    response: http::Response<Incoming>,
+    max_bytes: usize,
+    from: String,
+    secrets: Secrets,
+) -> Result<Reply, SendError> {
     let (parts, mut incoming) = response.into_parts();
     let mut body = BytesMut::new();
     let mut truncated = false;
     while let Some(frame) = incoming.frame().await {
-        let frame = frame.map_err(|error| SendError::Interrupted(error_chain(&error)))?;
+        let frame = frame.map_err(|error| SendError::Interrupted(from.clone(), error_chain(&error)))?;
         let Some(data) = frame.data_ref() else { continue };
         let room = max_bytes - body.len();
         body.extend_from_slice(&data[..data.len().min(room)]);
@@ -373,21 +389,21 @@ async fn read(response: http::Response<Incoming>, max_bytes: usize, secrets: Sec
             break;
         }
     }
-    Ok(Reply { status: parts.status, headers: parts.headers, body: body.freeze(), truncated, secrets })
+    Ok(Reply { status: parts.status, headers: parts.headers, body: body.freeze(), truncated, from, secrets })
 }
 
-fn classify(error: hyper_util::client::legacy::Error) -> SendError {
+fn classify(to: &str, error: &hyper_util::client::legacy::Error) -> SendError {
     let connect = error.is_connect();
     // What the connector said stands at the end of the chain, in its own words.
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<ConnectError>() {
-            return SendError::Connect(error.clone());
+            return SendError::Connect(to.to_owned(), error.clone());
         }
         cause = error.source();
     }
-    let text = error_chain(&error);
-    if connect { SendError::Connect(ConnectError(text)) } else { SendError::Interrupted(text) }
+    let (to, text) = (to.to_owned(), error_chain(error));
+    if connect { SendError::Connect(to, ConnectError(text)) } else { SendError::Interrupted(to, text) }
 }
 
 /// Servers compare `Host` with what was signed, and clients leave out the port that the scheme implies. User name and

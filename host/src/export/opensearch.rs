@@ -136,7 +136,7 @@ impl OpenSearch {
     /// After a lost connection, what answers the next time may be another one that has neither the templates nor the
     /// services.
     fn failed(&self, request: BulkRequest, error: &SendError) -> Sent<BulkRequest> {
-        if matches!(error, SendError::Connect(_) | SendError::Interrupted(_)) {
+        if matches!(error, SendError::Connect(..) | SendError::Interrupted(..)) {
             self.templates_installed.store(self.templates.is_empty(), Ordering::Relaxed);
             self.encoder.services.forget();
         }

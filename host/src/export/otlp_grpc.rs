@@ -35,6 +35,8 @@ const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Sends OTLP over gRPC.
 pub struct OtlpGrpc {
+    /// Where it connects to, in reasons.
+    address: String,
     channel: Channel,
     scheme: Scheme,
     authority: String,
@@ -70,6 +72,7 @@ impl OtlpGrpc {
             return Err(SetupError::new("authority", format_args!("{authority:?} is not host or host:port")));
         }
         Ok(Self {
+            address: target.to_string(),
             scheme: target.scheme(),
             authority,
             channel: Channel::new(connector, target, client.keepalive.clone()),
@@ -105,7 +108,7 @@ impl OtlpGrpc {
 
     fn reason(&self, status: &Status) -> String {
         let message = Secrets::of(&self.headers).mask_text(status.message().to_owned());
-        shorten(format!("{:?}: {message}", status.code()))
+        shorten(format!("{}: {:?}: {message}", self.address, status.code()))
     }
 
     fn uri(&self, signal: Signal) -> Result<Uri, Status> {

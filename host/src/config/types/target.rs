@@ -1,5 +1,6 @@
 //! Where a gRPC client connects to: the forms of `endpoint`.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use http::Uri;
@@ -62,6 +63,15 @@ impl Target {
         match self {
             Self::Host(uri) => uri.authority().map_or("localhost", Authority::as_str),
             Self::Socket(_) => "localhost",
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(_) => write!(f, "{}://{}", self.scheme(), self.authority()),
+            Self::Socket(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }

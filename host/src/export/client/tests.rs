@@ -60,7 +60,8 @@ async fn takes_its_own_credentials_out_of_an_answer() {
         HttpClientConfig { headers: headers(&[("authorization", "Bearer s3cr3t-token")]), ..Default::default() };
     let answer = client(settings).send(post(server.uri("/"))).await.expect("reply");
     assert_eq!(server.one().header("authorization"), "Bearer s3cr3t-token");
-    assert_eq!(answer.reason(), "status 400 Bad Request: no such key *******************");
+    let from = server.uri("/");
+    assert_eq!(answer.reason(), format!("{from}: status 400 Bad Request: no such key *******************"));
 }
 
 #[tokio::test]
@@ -68,7 +69,8 @@ async fn takes_those_of_an_address_out_of_an_answer() {
     let server = Server::start(|seen| reply(400, format!("{}: denied me:hunter2", seen.head.uri))).await;
     let uri: Uri = format!("http://me:hunter2@{}/?api_key=t0ken", server.address).parse().expect("address");
     let answer = client(HttpClientConfig::default()).send(post(uri)).await.expect("reply");
-    assert_eq!(answer.reason(), "status 400 Bad Request: /?api_key=*****: denied **********");
+    let from = server.uri("/");
+    assert_eq!(answer.reason(), format!("{from}: status 400 Bad Request: /?api_key=*****: denied **********"));
 }
 
 #[tokio::test]
@@ -156,6 +158,7 @@ fn is_not_led_to_where_headers_are_not_safe() {
             headers,
             body: Bytes::new(),
             truncated: false,
+            from: "http://a/b".into(),
             secrets: Secrets::default(),
         };
         redirected(&from.parse().expect("an address"), &reply).map(|uri| uri.to_string())
@@ -173,8 +176,9 @@ async fn says_what_went_wrong_without_an_answer() {
     let timeout = crate::config::types::Duration::from_millis(50);
     let uri: Uri = format!("http://{}/", silent.local_addr().expect("address")).parse().expect("address");
     let error = client(HttpClientConfig { timeout, ..Default::default() }).send(post(uri)).await.expect_err("timeout");
-    assert!(matches!(error, SendError::Timeout(_)) && error.is_retryable(), "{error}");
-    assert_eq!(error.to_string(), "no answer within 0.05 seconds");
+    assert!(matches!(error, SendError::Timeout { .. }) && error.is_retryable(), "{error}");
+    let address = silent.local_addr().expect("address");
+    assert_eq!(error.to_string(), format!("http://{address}/: no answer within 0.05 seconds"));
 
     let closing = TcpListener::bind("127.0.0.1:0").await.expect("listener");
     let uri: Uri = format!("http://{}/", closing.local_addr().expect("address")).parse().expect("address");
@@ -184,12 +188,12 @@ async fn says_what_went_wrong_without_an_answer() {
         }
     });
     let error = client(HttpClientConfig::default()).send(post(uri)).await.expect_err("closed");
-    assert!(matches!(error, SendError::Interrupted(_)) && error.is_retryable(), "{error}");
+    assert!(matches!(error, SendError::Interrupted(..)) && error.is_retryable(), "{error}");
 
     let port = { TcpListener::bind("127.0.0.1:0").await.expect("listener").local_addr().expect("address").port() };
     let uri: Uri = format!("http://127.0.0.1:{port}/").parse().expect("address");
     let error = client(HttpClientConfig::default()).send(post(uri)).await.expect_err("refused");
-    assert!(matches!(error, SendError::Connect(_)) && error.is_retryable(), "{error}");
+    assert!(matches!(error, SendError::Connect(..)) && error.is_retryable(), "{error}");
     assert!(error.to_string().to_lowercase().contains("connection refused"), "{error}");
 }
 
@@ -252,7 +256,8 @@ async fn trusts_whom_the_configuration_says() {
         let result = client(HttpClientConfig { tls, ..Default::default() }).send(post(https(&server))).await;
         assert_eq!(result.is_ok(), trusted, "{case}");
         if let Err(error) = result {
-            assert!(error.to_string().starts_with("tls handshake: invalid peer certificate"), "{error}");
+            let expected = format!("{}: tls handshake: invalid peer certificate", https(&server));
+            assert!(error.to_string().starts_with(&expected), "{error}");
         }
     }
     assert!(server.seen().iter().all(|seen| seen.head.version == Version::HTTP_2), "h2 is negotiated");
@@ -367,8 +372,9 @@ async fn tells_a_proxy_that_refuses_from_the_destination() {
     let proxy_url = Some(Url::new(format!("http://user:secret@{address}")));
     let client = client(HttpClientConfig { proxy_url, ..Default::default() });
     let destination: Uri = "https://destination.invalid/".parse().expect("address");
-    let error = client.send(post(destination)).await.expect_err("refused").to_string();
-    assert!(error.starts_with(&format!("proxy http://{address}: ")) && !error.contains("secret"), "{error}");
+    let error = client.send(post(destination.clone())).await.expect_err("refused").to_string();
+    let expected = format!("{destination}: proxy http://{address}: ");
+    assert!(error.starts_with(&expected) && !error.contains("secret"), "{error}");
     let head = heads.lock().expect("heads").remove(0);
     assert!(head.starts_with("CONNECT destination.invalid:443 HTTP/1.1\r\n"), "{head}");
 }
@@ -392,6 +398,7 @@ fn reads_when_to_come_back_as_seconds_and_as_a_date() {
             headers,
             body: Bytes::new(),
             truncated: false,
+            from: "http://a/b".into(),
             secrets: Default::default(),
         };
         assert_eq!(reply.retry_after(now), expected.map(Duration::from_secs), "{text}");
@@ -405,10 +412,11 @@ fn gives_a_reason_on_one_line_and_not_too_long() {
         headers: HeaderMap::new(),
         body: Bytes::from(body.to_owned()),
         truncated: false,
+        from: "http://a/b".into(),
         secrets: Default::default(),
     };
-    assert_eq!(reply("").reason(), "status 400 Bad Request");
-    assert_eq!(reply(" out of\r\n\torder \u{7} ").reason(), "status 400 Bad Request: out of order ");
+    assert_eq!(reply("").reason(), "http://a/b: status 400 Bad Request");
+    assert_eq!(reply(" out of\r\n\torder \u{7} ").reason(), "http://a/b: status 400 Bad Request: out of order ");
     let long = reply(&"\u{e9}".repeat(2 * MAX_REASON_BYTES)).reason();
     assert!(long.len() <= MAX_REASON_BYTES && long.ends_with(" ..."), "{}", long.len());
 }

@@ -381,6 +381,7 @@ fn reply(status: u16, body: &str) -> Reply {
         headers: http::HeaderMap::new(),
         body: body.to_owned().into(),
         truncated: false,
+        from: "http://a/b".into(),
         secrets: Default::default(),
     }
 }
@@ -747,7 +748,8 @@ async fn what_needs_a_refused_template_is_refused_with_it_after_one_request() {
         assert_eq!((sent.delivered, refused, again), if is_refused { (0, 3, 0) } else { (0, 0, 3) }, "{status}");
         let reason =
             sent.refused.first().map(|letter| &letter.reason).or(sent.again.as_ref().map(|again| &again.reason));
-        let expected = format!("can't install the index template jaeger-span: status {status}");
+        let address = server.uri("/_template/jaeger-span");
+        let expected = format!("can't install the index template jaeger-span: {address}: status {status}");
         assert!(
             reason.is_some_and(|reason| reason.starts_with(&expected) && reason.contains("security")),
             "{reason:?}"
@@ -776,7 +778,8 @@ async fn templates_are_installed_and_services_announced_again_after_a_lost_conne
     assert_eq!(methods(), [Method::PUT, Method::PUT, Method::POST, Method::POST]);
 
     let unsigned = SignError::NoCredentials("sts is down".into());
-    for error in [SendError::Timeout(Duration::from_secs(1)), SendError::Sign(unsigned)] {
+    let late = SendError::Timeout { to: "http://a/_bulk".into(), after: Duration::from_secs(1) };
+    for error in [late, SendError::Sign(unsigned)] {
         let sent = exporter.failed(first.clone(), &error);
         assert_eq!(sent.again.expect("sent again").requests[0].1, 1);
         assert_eq!(encoded().documents.len(), 1, "{error}: the service is known");
@@ -788,7 +791,7 @@ async fn templates_are_installed_and_services_announced_again_after_a_lost_conne
     let uri = format!("http://{}/", nobody.local_addr().expect("an address")).parse().expect("a URI");
     drop(nobody);
     let unconnected = exporter.client.send(Request::post(uri, "text/plain", "".into())).await.expect_err("nobody");
-    for error in [SendError::Interrupted("reset".into()), unconnected] {
+    for error in [SendError::Interrupted("http://a/_bulk".into(), "reset".into()), unconnected] {
         let before = methods().len();
         let sent = exporter.failed(first.clone(), &error);
         assert_eq!(sent.again.expect("sent again").requests[0].1, 1);
@@ -817,7 +820,7 @@ async fn templates_that_were_installed_before_may_be_refused() {
     let request = exporter.encode(&batch, 0).requests.pop().expect("one request");
     assert_eq!(exporter.send(request.clone()).await.delivered, 1);
     refuses.store(true, Ordering::Relaxed);
-    exporter.failed(request.clone(), &SendError::Interrupted("reset".into()));
+    exporter.failed(request.clone(), &SendError::Interrupted("http://a/_bulk".into(), "reset".into()));
     for requests in [6, 7] {
         let sent = exporter.send(request.clone()).await;
         assert_eq!((sent.delivered, sent.refused.len()), (1, 0));

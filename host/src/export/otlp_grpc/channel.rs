@@ -115,7 +115,7 @@ impl Channel {
             Target::Host(uri) => self.connector.connect(uri).await.map_err(|error| error.to_string()),
             Target::Socket(path) => match UnixStream::connect(path).await {
                 Ok(stream) => Ok(Stream::Unix(TokioIo::new(stream))),
-                Err(error) => Err(format!("{}: {error}", path.display())),
+                Err(error) => Err(error.to_string()),
             },
         };
         let stream = stream.map_err(Status::unavailable)?;

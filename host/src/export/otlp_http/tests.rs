@@ -77,7 +77,8 @@ async fn tells_failures_that_pass_from_those_that_stay() {
         .await;
         let again = send(&exporter(&config(&server)), &batch(3, "x")).await.again.expect("again");
         assert_eq!((again.after, again.requests[0].1), (Some(Duration::from_secs(7)), 3));
-        assert!(again.reason.starts_with(&format!("status {status} ")) && again.reason.ends_with(": busy"));
+        let expected = format!("{}: status {status} ", server.uri("/base/v1/traces"));
+        assert!(again.reason.starts_with(&expected) && again.reason.ends_with(": busy"), "{}", again.reason);
     }
     for status in [301, 400, 401, 403, 404, 408, 500, 501] {
         let server = Server::start(move |_| reply(status, "no")).await;
@@ -183,7 +184,8 @@ async fn shows_the_message_of_a_status_in_protobuf() {
     })
     .await;
     let sent = send(&exporter(&config(&server)), &batch(1, "x")).await;
-    assert_eq!(sent.refused[0].reason, "status 400 Bad Request: span without id");
+    let reason = &sent.refused[0].reason;
+    assert!(reason.ends_with("/v1/traces: status 400 Bad Request: span without id"), "{reason}");
 }
 
 #[test]

@@ -597,6 +597,7 @@ fn reply(status: u16, headers: &[(&'static str, &str)]) -> Reply {
         headers: map,
         body,
         truncated: false,
+        from: "http://a/b".into(),
         secrets: Default::default(),
     }
 }

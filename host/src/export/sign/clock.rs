@@ -132,6 +132,7 @@ mod tests {
             headers,
             body: Bytes::from_static(body.as_bytes()),
             truncated: false,
+            from: "http://a/b".into(),
             secrets: Default::default(),
         }
     }

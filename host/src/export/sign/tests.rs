@@ -214,6 +214,7 @@ fn answer(status: u16, body: &'static str) -> Reply {
         headers: HeaderMap::new(),
         body: Bytes::from_static(body.as_bytes()),
         truncated: false,
+        from: "http://a/b".into(),
         secrets: Default::default(),
     }
 }
