@@ -3,6 +3,7 @@
 mod exporters;
 mod listeners;
 mod memory;
+mod open_files;
 mod pages;
 mod pipelines;
 mod signals;
@@ -63,6 +64,7 @@ pub fn run(config: Config) -> ExitCode {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    open_files::raise();
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&StartError::service(&format!("can't start its threads: {error}"))),

@@ -16,7 +16,7 @@ const STEPS: &[(&str, &[&str])] = &[
     ("stage", &["model", "pace"]),
     ("batch", &["limits", "model", "telemetry"]),
     ("export", &["config", "decode", "limits", "model", "pace", "tls"]),
-    ("admin", &[]),
+    ("admin", &["pace"]),
     ("telemetry", &["config", "model"]),
 ];
 

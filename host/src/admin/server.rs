@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::health::respond;
+use crate::pace::Pace;
 
 /// Answers a path; none means that there is no such page.
 pub type Pages = Arc<dyn Fn(&str) -> Option<Response<Bytes>> + Send + Sync>;
@@ -51,12 +52,14 @@ impl PageServer {
 
     /// Serves until the task is aborted.
     pub async fn serve(self, pages: Pages) {
-        let mut connections = Connections::default();
+        let (mut connections, mut failed) = (Connections::default(), Pace::default());
         loop {
             match self.listener.accept().await {
                 Ok((stream, _)) => connections.add(stream, &pages),
                 Err(error) => {
-                    tracing::warn!(%error, "accept failed");
+                    if let Some(times) = failed.add(1) {
+                        tracing::warn!(%error, times, "accept failed");
+                    }
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }

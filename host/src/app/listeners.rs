@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::StartError;
 use super::pipelines::Graph;
+use super::{StartError, open_files};
 use crate::config::component::OtlpReceiverConfig;
 use crate::config::{ComponentId, Config, ReceiverConfig};
 use crate::limits::Budget;
@@ -14,7 +14,7 @@ use crate::receive::otlp::{Deps, Receiver, Sockets};
 use crate::receive::{Consume, ReceiveError};
 use crate::telemetry::Telemetry;
 
-/// Connections of one listener; a sidecar has a handful.
+/// Connections of one listener, if the limit of open files allows so many; a sidecar has a handful.
 const MAX_CONNECTIONS: usize = 1024;
 /// The most that running requests may take after the signal to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -24,6 +24,13 @@ pub(super) struct Bound<'a> {
     id: &'a ComponentId,
     settings: &'a OtlpReceiverConfig,
     sockets: Sockets,
+}
+
+impl Bound<'_> {
+    fn listeners(&self) -> usize {
+        let protocols = &self.settings.protocols;
+        usize::from(protocols.grpc.is_some()) + usize::from(protocols.http.is_some())
+    }
 }
 
 /// Binds the receivers that pipelines name. Whoever connects waits until they are started.
@@ -54,6 +61,8 @@ pub(super) fn start(
     budget: &Budget,
     telemetry: &Telemetry,
 ) -> Result<Vec<(Receiver, String)>, StartError> {
+    let listeners = bound.iter().map(Bound::listeners).sum();
+    let max_connections = open_files::connections(listeners, MAX_CONNECTIONS);
     let receivers = bound.into_iter().map(|Bound { id, settings, sockets }| {
         let consumer = |signal| graph.consumer(id, signal).map(|consumer| Arc::new(consumer) as Arc<dyn Consume>);
         let deps = Deps {
@@ -61,7 +70,7 @@ pub(super) fn start(
             consumers: Signal::ALL.map(consumer),
             headers: graph.headers().to_vec(),
             counters: Arc::new(Counters::register(&telemetry.metrics, &id.to_string())),
-            max_connections: MAX_CONNECTIONS,
+            max_connections,
             drain: drain(config.service.shutdown_timeout.get()),
         };
         let receiver = Receiver::new(settings, sockets, deps).map_err(|error| refused(id, &error))?;

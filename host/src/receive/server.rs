@@ -63,7 +63,7 @@ impl Server {
     /// Accepts connections; never ends.
     async fn accept(&self, connections: &mut JoinSet<()>) {
         let Self { listener, shared, max_connections, windows } = self;
-        let mut refused = Pace::default();
+        let (mut refused, mut failed) = (Pace::default(), Pace::default());
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -80,7 +80,9 @@ impl Server {
                     }
                 }
                 Err(error) => {
-                    warn!(endpoint = %listener.address(), %error, "can't accept a connection");
+                    if let Some(times) = failed.add(1) {
+                        warn!(endpoint = %listener.address(), %error, times, "can't accept a connection");
+                    }
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
