@@ -30,6 +30,7 @@ pub(crate) use tls::ClientTls;
 mod compress;
 mod connect;
 mod proxies;
+mod resolve;
 mod tls;
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use tower_service::Service;
 
 use super::error_chain;
 use super::proxies::Proxies;
+use super::resolve::Resolver;
 use super::tls::ClientTls;
 use crate::config::process_environment;
 use crate::config::types::Url;
@@ -46,7 +47,7 @@ impl From<TlsError> for ConnectError {
 /// Opens connections for one exporter; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Connector {
-    tcp: HttpConnector,
+    tcp: HttpConnector<Resolver>,
     tls: Arc<ClientTls>,
     proxies: Arc<Proxies>,
     always_tunnel: bool,
@@ -64,7 +65,7 @@ pub(crate) enum Stream {
 
 impl Connector {
     pub(crate) fn new(tls: ClientTls, proxy_url: Option<&Url>) -> Result<Self, SetupError> {
-        let mut tcp = HttpConnector::new();
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::new());
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(TCP_KEEPALIVE));
