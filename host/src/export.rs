@@ -33,6 +33,7 @@ pub mod retry;
 pub mod rolling_file;
 pub mod sign;
 pub(crate) mod text;
+mod writer;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 
 use crate::export::rolling_file::{RollingFile, Rotation};
+use crate::export::writer::Writer;
 use crate::export::{DeadLetter, Document};
 use crate::model::Batch;
 use crate::pace::Pace;
@@ -22,7 +23,7 @@ const DEFAULT_ROTATION: Rotation =
 /// A dead letter file that several exporters share.
 #[derive(Debug)]
 pub struct DeadLetters {
-    file: Mutex<RollingFile>,
+    file: Writer<RollingFile>,
     /// When it was last said that it can't be written.
     failing: Mutex<Pace>,
 }
@@ -34,6 +35,15 @@ pub enum Kept {
     Yes,
     /// They are gone, or nobody knows which of the batch they were.
     No,
+}
+
+/// What became of refused items.
+#[derive(Default)]
+struct Written {
+    letters: Vec<(DeadLetter, Kept)>,
+    /// Items that can't be written, and why the last of them can't.
+    lost: u64,
+    error: Option<io::Error>,
 }
 
 #[derive(Serialize)]
@@ -64,25 +74,36 @@ impl DeadLetters {
     /// Whatever the operating system says, such as a missing directory.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = RollingFile::open_lines(path, true, Some(DEFAULT_ROTATION))?;
-        Ok(Self { file: Mutex::new(file), failing: Mutex::default() })
+        Ok(Self { file: Writer::new(file), failing: Mutex::default() })
     }
 
-    /// Writes down what was refused.
-    pub fn keep(&self, exporter: &str, batch: &Batch, letter: &DeadLetter) -> Kept {
-        let now = SystemTime::now();
-        let (line, kept) = line(exporter, batch, letter, now);
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        match file.write(&line, now) {
-            Ok(()) => kept,
-            Err(error) => {
-                let due = self.failing.lock().unwrap_or_else(PoisonError::into_inner).add(letter.items);
-                if let Some(items) = due {
-                    tracing::error!(exporter, items, %error, "the dead letter file can't be written");
-                }
-                Kept::No
+    /// Writes down what was refused; returns it with what became of it.
+    pub async fn keep(&self, exporter: &str, batch: &Batch, letters: Vec<DeadLetter>) -> Vec<(DeadLetter, Kept)> {
+        let (id, batch) = (exporter.to_owned(), batch.clone());
+        let written = self.file.write(move |file| write(file, &id, &batch, letters)).await;
+        if let Some(error) = written.error {
+            let due = self.failing.lock().unwrap_or_else(PoisonError::into_inner).add(written.lost);
+            if let Some(items) = due {
+                tracing::error!(exporter, items, %error, "the dead letter file can't be written");
             }
         }
+        written.letters
     }
+}
+
+fn write(file: &mut RollingFile, exporter: &str, batch: &Batch, letters: Vec<DeadLetter>) -> Written {
+    let mut written = Written::default();
+    for letter in letters {
+        let now = SystemTime::now();
+        let (line, mut kept) = line(exporter, batch, &letter, now);
+        if let Err(error) = file.write(&line, now) {
+            written.lost += letter.items;
+            written.error = Some(error);
+            kept = Kept::No;
+        }
+        written.letters.push((letter, kept));
+    }
+    written
 }
 
 fn line(exporter: &str, batch: &Batch, letter: &DeadLetter, now: SystemTime) -> (Vec<u8>, Kept) {
@@ -193,27 +214,32 @@ mod tests {
         }
     }
 
-    #[test]
-    fn says_now_and_then_that_the_file_can_not_be_written() {
+    /// What becomes of one letter.
+    async fn keep(letters: &DeadLetters) -> Kept {
+        letters.keep("otlp", &batch(3, "otlp"), vec![letter(3, None)]).await[0].1
+    }
+
+    #[tokio::test]
+    async fn says_now_and_then_that_the_file_can_not_be_written() {
         let log = tempfile::NamedTempFile::new().expect("a file");
         let writer = Mutex::new(log.reopen().expect("a file"));
         let _logged =
             tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(writer).with_ansi(false).finish());
         let letters = DeadLetters::open(Path::new("/dev/full")).expect("a device");
         for _ in 0..3 {
-            assert_eq!(letters.keep("otlp", &batch(3, "otlp"), &letter(3, None)), Kept::No);
+            assert_eq!(keep(&letters).await, Kept::No);
         }
         let said = std::fs::read_to_string(log.path()).expect("text");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
 
-    #[test]
-    fn appends_line_by_line() {
+    #[tokio::test]
+    async fn appends_line_by_line() {
         let directory = tempfile::tempdir().expect("directory");
         let path = directory.path().join("dead.jsonl");
         for _ in 0..2 {
             let file = DeadLetters::open(&path).expect("file");
-            assert_eq!(file.keep("otlp", &batch(3, "otlp"), &letter(3, None)), Kept::Yes);
+            assert_eq!(keep(&file).await, Kept::Yes);
         }
         assert_eq!(std::fs::read_to_string(path).expect("file").lines().count(), 2);
     }

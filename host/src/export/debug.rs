@@ -9,6 +9,7 @@ use sluice_wire::view::{LogsView, MetricsView, TracesView};
 use tokio::time::{Duration, Instant};
 
 use crate::config::component::{DebugConfig, Verbosity};
+use crate::export::writer::Writer;
 use crate::export::{DeadLetter, Encoded, Exporter, Sent, SetupError};
 use crate::model::Batch;
 
@@ -22,9 +23,8 @@ mod tests;
 
 /// Shows telemetry.
 pub struct Debug {
-    exporter: String,
     verbosity: Verbosity,
-    outputs: Vec<Output>,
+    outputs: Writer<Outputs>,
     samplers: Mutex<[Sampler; 3]>,
     sampling_initial: u32,
     sampling_thereafter: u32,
@@ -38,12 +38,18 @@ pub struct Shown {
     text: String,
 }
 
+/// Where an exporter writes to.
+struct Outputs {
+    exporter: String,
+    outputs: Vec<Output>,
+}
+
 enum Output {
     /// The process's own log.
     Log,
     Stdout,
     Stderr,
-    File(Mutex<std::fs::File>),
+    File(std::fs::File),
 }
 
 /// The batches of one signal in this second.
@@ -65,9 +71,8 @@ impl Debug {
             (false, Some(paths)) => paths.iter().map(|path| Output::open(path)).collect::<Result<_, _>>()?,
         };
         Ok(Self {
-            exporter: exporter.to_owned(),
             verbosity: config.verbosity,
-            outputs,
+            outputs: Writer::new(Outputs { exporter: exporter.to_owned(), outputs }),
             samplers: Mutex::default(),
             sampling_initial: config.sampling_initial,
             sampling_thereafter: config.sampling_thereafter,
@@ -77,28 +82,6 @@ impl Debug {
     fn is_shown(&self, signal: Signal, now: Instant) -> bool {
         let mut samplers = self.samplers.lock().unwrap_or_else(PoisonError::into_inner);
         samplers[signal as usize].is_shown(now, self.sampling_initial, self.sampling_thereafter)
-    }
-
-    fn write(&self, shown: &Shown) -> io::Result<()> {
-        for output in &self.outputs {
-            let whole = format!("{}\n{}", shown.summary, shown.text);
-            match output {
-                Output::Log => self.log(shown),
-                Output::Stdout => io::stdout().lock().write_all(whole.as_bytes())?,
-                Output::Stderr => io::stderr().lock().write_all(whole.as_bytes())?,
-                Output::File(file) => {
-                    file.lock().unwrap_or_else(PoisonError::into_inner).write_all(whole.as_bytes())?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn log(&self, shown: &Shown) {
-        tracing::info!(exporter = self.exporter, "{}", shown.summary);
-        if !shown.text.is_empty() {
-            tracing::info!(exporter = self.exporter, "{}", shown.text);
-        }
     }
 }
 
@@ -123,7 +106,7 @@ impl Exporter for Debug {
         if shown.summary.is_empty() {
             return Sent::delivered(items);
         }
-        match self.write(&shown) {
+        match self.outputs.write(move |outputs| outputs.write(&shown)).await {
             Ok(()) => Sent::delivered(items),
             Err(error) => Sent::refused(DeadLetter { items, reason: error.to_string(), document: None }),
         }
@@ -151,6 +134,28 @@ fn summary(batch: &Batch) -> String {
     }
 }
 
+impl Outputs {
+    fn write(&mut self, shown: &Shown) -> io::Result<()> {
+        for output in &mut self.outputs {
+            let whole = format!("{}\n{}", shown.summary, shown.text);
+            match output {
+                Output::Log => log(&self.exporter, shown),
+                Output::Stdout => io::stdout().lock().write_all(whole.as_bytes())?,
+                Output::Stderr => io::stderr().lock().write_all(whole.as_bytes())?,
+                Output::File(file) => file.write_all(whole.as_bytes())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn log(exporter: &str, shown: &Shown) {
+    tracing::info!(exporter, "{}", shown.summary);
+    if !shown.text.is_empty() {
+        tracing::info!(exporter, "{}", shown.text);
+    }
+}
+
 impl Output {
     fn open(path: &str) -> Result<Self, SetupError> {
         match path {
@@ -159,7 +164,7 @@ impl Output {
             path => {
                 let file = OpenOptions::new().create(true).append(true).open(path);
                 let failed = |error| SetupError::new("output_paths", format_args!("{path}: {error}"));
-                Ok(Self::File(Mutex::new(file.map_err(failed)?)))
+                Ok(Self::File(file.map_err(failed)?))
             }
         }
     }

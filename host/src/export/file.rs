@@ -1,13 +1,13 @@
 //! Exporter `file`: OTLP in files, as JSON lines or length-prefixed Protobuf.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use bytes::Bytes;
 
 use crate::config::component::{FileCompression, FileConfig, FileFormat};
 use crate::export::otlp_json::to_json;
+use crate::export::writer::Writer;
 use crate::export::{DeadLetter, Document, Dropped, Encoded, Exporter, Sent, SetupError};
 use crate::model::Batch;
 use files::Files;
@@ -29,7 +29,7 @@ pub struct File {
     writes_lines: bool,
     /// The resource attribute that names the file, if there is more than one.
     group_by: Option<String>,
-    files: Mutex<Files>,
+    files: Writer<Files>,
 }
 
 /// What is appended to a file in one go; a clone shares its bytes.
@@ -53,7 +53,7 @@ impl File {
             compression: config.compression,
             writes_lines: config.writes_lines(),
             group_by: config.group_by.enabled.then(|| config.group_by.resource_attribute.clone()),
-            files: Mutex::new(Files::new(config).map_err(failed)?),
+            files: Writer::new(Files::new(config).map_err(failed)?),
         })
     }
 
@@ -75,9 +75,10 @@ impl File {
         Ok(Record { segment: group.segment.clone(), items: group.items, bytes: Bytes::from(bytes) })
     }
 
-    fn write(&self, record: &Record) -> io::Result<()> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        files.file(record.segment.as_deref())?.write(&record.bytes, SystemTime::now())
+    async fn write(&self, record: Record) -> io::Result<()> {
+        let write =
+            move |files: &mut Files| files.file(record.segment.as_deref())?.write(&record.bytes, SystemTime::now());
+        self.files.write(write).await
     }
 }
 
@@ -108,7 +109,7 @@ impl Exporter for File {
 
     async fn send(&self, record: Record) -> Sent<Record> {
         let items = record.items;
-        match self.write(&record) {
+        match self.write(record.clone()).await {
             Ok(()) => Sent::delivered(items),
             Err(error) if record.segment.is_some() && is_about_the_name(&error) => {
                 let document = Some(Document::Sent(record.bytes));

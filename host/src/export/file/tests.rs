@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use futures_util::FutureExt;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 
@@ -184,6 +185,22 @@ async fn tries_again_when_a_file_can_not_be_written() {
     let record = full.encode(&traces(), 0).requests.remove(0);
     let again = full.send(record.clone()).await.again.expect("again");
     assert_eq!(again.requests, [(record, 2)]);
+}
+
+/// On a runtime of one thread, which has other things to do.
+#[tokio::test]
+async fn a_pipe_that_nobody_reads_holds_up_nobody_else() {
+    let directory = tempfile::tempdir().expect("directory");
+    let path = directory.path().join("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).expect("a pipe");
+    let mut reader = std::fs::OpenOptions::new().read(true).write(true).open(&path).expect("the pipe");
+    let exporter = File::new(&config(&path)).expect("exporter");
+    let bytes = vec![b'x'; MEGABYTE];
+    let mut sent = Box::pin(exporter.send(Record { segment: None, items: 3, bytes: bytes.into() }));
+    assert!((&mut sent).now_or_never().is_none());
+    let mut read = vec![0; MEGABYTE];
+    std::io::Read::read_exact(&mut reader, &mut read).expect("what was written");
+    assert_eq!(sent.await.delivered, 3);
 }
 
 #[tokio::test]

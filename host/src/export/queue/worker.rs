@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use super::gather::pieces;
-use super::{Awaited, Entry, Left, Outcome, Phase, Shared};
+use super::{Awaited, Entry, Left, Outcome, Phase, QueueSettings, Shared};
 use crate::export::dead_letter::Kept;
 use crate::export::report::reasons;
 use crate::export::retry::{Backoff, Decision};
@@ -79,7 +79,7 @@ async fn run_batch<E: Exporter>(
 }
 
 async fn deliver<E: Exporter>(exporter: &E, shared: &Shared, batch: &Batch, tally: &Mutex<Tally<'_>>) {
-    let send = |request| deliver_request(exporter, shared, request, tally);
+    let send = |request| deliver_request(exporter, shared, batch, request, tally);
     let at_once = shared.settings.parallel_requests.max(1);
     let mut begin = Some(0);
     while let Some(from) = begin {
@@ -103,7 +103,13 @@ fn lock<'a, 'b>(tally: &'a Mutex<Tally<'b>>) -> MutexGuard<'a, Tally<'b>> {
 
 /// Sends one request, and whatever comes back from it, to the end. All of that together tells whether the destination works:
 /// one that takes a part does, one that refuses every item does not.
-async fn deliver_request<E: Exporter>(exporter: &E, shared: &Shared, request: E::Request, tally: &Mutex<Tally<'_>>) {
+async fn deliver_request<E: Exporter>(
+    exporter: &E,
+    shared: &Shared,
+    batch: &Batch,
+    request: E::Request,
+    tally: &Mutex<Tally<'_>>,
+) {
     let mut phase = shared.phase.subscribe();
     let mut backoff = Backoff::new(shared.settings.retry, Instant::now().into_std());
     let mut pending = VecDeque::from([request]);
@@ -116,6 +122,7 @@ async fn deliver_request<E: Exporter>(exporter: &E, shared: &Shared, request: E:
             refusal = Some(last.reason.clone());
         }
         if !refused.is_empty() {
+            let refused = keep(&shared.settings, batch, refused).await;
             lock(tally).refused(refused);
         }
         let Some(again) = again else { continue };
@@ -140,6 +147,14 @@ async fn deliver_request<E: Exporter>(exporter: &E, shared: &Shared, request: E:
         shared.journal.works();
     } else if let Some(reason) = refusal {
         shared.journal.gives_up(&reason);
+    }
+}
+
+/// Writes down what was refused, if there is a file for it.
+async fn keep(settings: &QueueSettings, batch: &Batch, letters: Vec<DeadLetter>) -> Vec<(DeadLetter, Kept)> {
+    match &settings.dead_letters {
+        Some(file) => file.keep(&settings.exporter, batch, letters).await,
+        None => letters.into_iter().map(|letter| (letter, Kept::No)).collect(),
     }
 }
 
@@ -196,16 +211,11 @@ impl<'a> Tally<'a> {
     }
 
     /// What a destination refused of one request: very many documents, perhaps.
-    fn refused(&mut self, letters: Vec<DeadLetter>) {
+    fn refused(&mut self, letters: Vec<(DeadLetter, Kept)>) {
         let (mut kept, mut lost) = (Refused::default(), Refused::default());
-        for letter in letters {
+        for (letter, is_kept) in letters {
             let items = self.take(letter.items);
             self.outcome.refused += items;
-            let settings = &self.shared.settings;
-            let is_kept = match &settings.dead_letters {
-                Some(file) => file.keep(&settings.exporter, self.batch, &letter),
-                None => Kept::No,
-            };
             match is_kept {
                 _ if letter.items == 0 => self.shared.journal.refused_beside(&letter.reason),
                 Kept::Yes => kept.add(items, letter.reason),
