@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant, timeout_at};
 
 pub use crate::config::types::QueueSizer as Sizer;
 use crate::config::types::{QueueConfig, RetryConfig};
@@ -27,6 +27,10 @@ mod worker;
 
 #[cfg(test)]
 mod tests;
+
+/// What consumers get to give up what they have. One that does not, since it is busy with a large batch, must not keep the
+/// process from its end.
+const GIVE_UP: Duration = Duration::from_millis(500);
 
 /// How an exporter's queue works.
 #[derive(Clone, Debug)]
@@ -195,6 +199,19 @@ impl Takes {
     }
 }
 
+impl State {
+    /// What the deadline left over, with what is still here because a consumer stands still. That one books it if it ever
+    /// goes on.
+    fn all_left(&mut self) -> Left {
+        self.release(true, Instant::now());
+        let waiting: usize = self.waiting.iter().map(|entry| entry.batches.len()).sum();
+        Left {
+            batches: self.left.batches + self.in_flight_batches + waiting as u64,
+            items: self.left.items + self.takes.items,
+        }
+    }
+}
+
 impl QueueSettings {
     /// What an exporter's configuration says.
     pub fn new(exporter: &str, queue: &QueueConfig, retry: &RetryConfig) -> Self {
@@ -288,18 +305,22 @@ impl Queue {
     pub async fn drain(&self, deadline: Instant) -> Left {
         self.shared.close(Phase::Draining);
         let mut consumers = std::mem::take(&mut *self.consumers.lock().unwrap_or_else(PoisonError::into_inner));
-        let ended = async { while consumers.join_next().await.is_some() {} };
-        if tokio::time::timeout_at(deadline, ended).await.is_err() {
+        if timeout_at(deadline, ended(&mut consumers)).await.is_err() {
             self.shared.close(Phase::Expired);
-            while consumers.join_next().await.is_some() {}
+            let _ = timeout_at(Instant::now() + GIVE_UP, ended(&mut consumers)).await;
+            consumers.detach_all();
         }
-        self.shared.state().left
+        self.shared.state().all_left()
     }
 
     /// Tells what was not told yet.
     pub fn tell(&self, rest: Rest) {
         self.shared.journal.tell(rest);
     }
+}
+
+async fn ended(consumers: &mut JoinSet<()>) {
+    while consumers.join_next().await.is_some() {}
 }
 
 impl Drop for Queue {
@@ -371,7 +392,7 @@ impl Shared {
             };
             match due {
                 // Work or time, either is looked at anew.
-                Some(due) => drop(tokio::time::timeout_at(due, work).await),
+                Some(due) => drop(timeout_at(due, work).await),
                 None => work.await,
             }
         }

@@ -16,10 +16,14 @@ use crate::export::{Again, DeadLetter, Dropped, Encoded, Sent};
 enum Answer {
     Delivered,
     Refused,
-    Fails { after: Option<Duration> },
+    Fails {
+        after: Option<Duration>,
+    },
     Halves,
     Miscounts(u64),
     Never,
+    /// Holds the thread until the other end is gone.
+    StandsStill(std::sync::mpsc::Receiver<()>),
 }
 
 type Log = Arc<Mutex<Vec<(u64, String)>>>;
@@ -74,6 +78,10 @@ impl Exporter for Scripted {
             }
             Answer::Miscounts(delivered) => Sent { delivered, ..sent },
             Answer::Never => std::future::pending().await,
+            Answer::StandsStill(until) => {
+                let _ = tokio::task::block_in_place(|| until.recv());
+                Sent::delivered(items)
+            }
         }
     }
 }
@@ -386,6 +394,22 @@ async fn says_what_the_deadline_left_over() {
     assert_eq!(left, Left { batches: 2, items: 5 });
     assert_eq!(bench.report.take(), ["exported 1", "dropped 2 shutdown", "dropped 3 shutdown"]);
     assert_eq!(bench.queue.gauges().size, 0);
+}
+
+/// A large batch takes long to encode.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ends_though_a_consumer_stands_still() {
+    let (go_on, until) = std::sync::mpsc::channel();
+    let bench = Bench::new(settings(), [Answer::StandsStill(until)]);
+    for text in ["aa", "bbb"] {
+        assert!(bench.push(text));
+    }
+    while bench.queue.gauges().in_flight_batches == 0 {
+        tokio::task::yield_now().await;
+    }
+    let left = tokio::time::timeout(Duration::from_secs(20), bench.queue.drain(Instant::now())).await;
+    assert_eq!(left.expect("an end"), Left { batches: 2, items: 5 });
+    drop(go_on);
 }
 
 #[tokio::test(start_paused = true)]
