@@ -186,9 +186,10 @@ impl Running {
         self.health.set_ready();
         tracing::info!("{READY}");
         let name = signals.next().await;
+        // Before it is said: whoever should read the log may have stopped.
+        drop(stop);
         self.health.set_not_ready();
         tracing::info!(signal = name, "shutting down");
-        drop(stop);
         let (destinations, telemetry, sums) = (self.destinations, self.telemetry, self.pipelines.sums());
         let leftovers = Leftovers { destinations, telemetry, sums };
         let drain = Drain {
