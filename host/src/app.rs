@@ -94,8 +94,9 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     try_threads(workers + BLOCKING)?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.enable_all().thread_keep_alive(std::time::Duration::MAX);
-    // None of them ends, and each takes memory. Large batches take one for each worker.
-    let runtime = builder.max_blocking_threads(workers + MOST_BLOCKING).build()?;
+    // None of them ends, and each takes memory. Each worker may need one for a large batch in stages and one for a large
+    // batch in an exporter; the others are for files that stand still and names that are looked up.
+    let runtime = builder.max_blocking_threads(2 * workers + MOST_BLOCKING).build()?;
     runtime.block_on(runtime.spawn_blocking(|| ())).map_err(std::io::Error::other)?;
     Ok(runtime)
 }

@@ -12,6 +12,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 use crate::model::Batch;
 
+mod blocking;
 pub mod client;
 pub mod dead_letter;
 pub mod debug;
@@ -44,7 +45,7 @@ pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.
 /// A destination that batches are encoded for and sent to.
 pub trait Exporter: Send + Sync + 'static {
     /// What is sent in one go. A retry sends the same bytes.
-    type Request: Send;
+    type Request: Send + 'static;
 
     /// Encodes a batch into requests, each within the destination's limits: its items from number `from` on, as many as
     /// take a bounded amount of memory.

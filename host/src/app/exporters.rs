@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use super::StartError;
 use crate::config::component::{PrometheusRemoteWriteConfig, RemoteWriteQueueConfig};
 use crate::config::types::{AuthConfig, QueueConfig, RetryConfig};
@@ -67,8 +69,9 @@ pub(super) fn start(
 ) -> Result<BTreeMap<ComponentId, Arc<Destination>>, StartError> {
     let exporters: Vec<_> = config.exporters.iter().filter(|(id, _)| runs(config, id)).collect();
     let max_bytes = share(budget, exporters.len());
+    let large = Arc::new(Semaphore::new(large_at_once()));
     let started = exporters.into_iter().map(|(id, exporter)| {
-        let context = Starting { id, signers, telemetry, max_bytes };
+        let context = Starting { id, signers, telemetry, max_bytes, large: &large };
         let destination = context.start(exporter).map_err(|reason| StartError::new("exporters", id, reason))?;
         Ok((id.clone(), Arc::new(destination)))
     });
@@ -82,6 +85,8 @@ struct Starting<'a> {
     telemetry: &'a Telemetry,
     /// What its queue may keep of the memory budget.
     max_bytes: u64,
+    /// Permits to encode what is large.
+    large: &'a Arc<Semaphore>,
 }
 
 impl Starting<'_> {
@@ -161,6 +166,7 @@ impl Starting<'_> {
         let settings = QueueSettings {
             parallel_requests,
             max_bytes: self.max_bytes,
+            large: Arc::clone(self.large),
             dead_letters: dead_letters.transpose()?.map(Arc::new),
             ..QueueSettings::new(&id, queue, retry)
         };
@@ -172,6 +178,11 @@ impl Starting<'_> {
         let started = Queue::start(exporter, settings, report);
         Ok(Destination::new(id, started, queue.block_on_overflow, queue.wait_for_result || !queue.enabled))
     }
+}
+
+/// How many large batches are encoded at the same time: one core is for all else.
+fn large_at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1))
 }
 
 /// What the queue of each of so many exporters may keep of the memory budget.

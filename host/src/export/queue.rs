@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, timeout_at};
 
@@ -51,6 +51,8 @@ pub struct QueueSettings {
     pub parallel_requests: usize,
     /// Joins what waits before it is sent, and cuts what is too large.
     pub gather: Option<Gathering>,
+    /// Permits to encode and compress what is large, of which there are fewer than cores: the rest must go on meanwhile.
+    pub large: Arc<Semaphore>,
     /// When a request that failed is sent again.
     pub retry: RetryConfig,
     /// Where refused items are kept, if anywhere.
@@ -225,6 +227,7 @@ impl QueueSettings {
             max_bytes: u64::MAX,
             num_consumers: queue.num_consumers.max(1) as usize,
             parallel_requests: 1,
+            large: Arc::new(Semaphore::new(1)),
             gather: Gathering::of(queue),
             retry: *retry,
             dead_letters: None,

@@ -1,10 +1,10 @@
 //! What is written to on a thread of its own: a pipe that nobody reads must not hold the threads of all others.
 
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
+
+use super::blocking::blocking;
 
 /// Files and the like, written to by one at a time. The others wait without a thread, of which there are few.
 #[derive(Debug)]
@@ -18,14 +18,7 @@ impl<T: Send + 'static> Writer<T> {
     /// Writes. Whoever stops waiting leaves a write that goes on, before all later ones.
     pub(crate) async fn write<R: Send + 'static>(&self, write: impl FnOnce(&mut T) -> R + Send + 'static) -> R {
         let mut target = Arc::clone(&self.0).lock_owned().await;
-        match spawn_blocking(move || write(&mut target)).await {
-            Ok(written) => written,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                // The runtime ends, and with it whoever waits here.
-                Err(_) => std::future::pending().await,
-            },
-        }
+        blocking(move || write(&mut target)).await
     }
 }
 

@@ -166,6 +166,39 @@ async fn encodes_the_rest_of_a_batch_when_all_before_it_has_an_end() {
     assert_eq!(report, expected);
 }
 
+/// Notes whether it encodes on the thread that all else runs on.
+struct Encodes {
+    runtime: std::thread::ThreadId,
+    aside: Arc<Mutex<Vec<bool>>>,
+}
+
+impl Exporter for Encodes {
+    type Request = u64;
+
+    fn encode(&self, batch: &Batch, _from: u64) -> Encoded<u64> {
+        self.aside.lock().expect("notes").push(std::thread::current().id() != self.runtime);
+        Encoded::one(batch.items)
+    }
+
+    async fn send(&self, items: u64) -> Sent<u64> {
+        Sent::delivered(items)
+    }
+}
+
+#[tokio::test]
+async fn encodes_what_is_large_beside_all_else() {
+    let aside = Arc::default();
+    let exporter = Encodes { runtime: std::thread::current().id(), aside: Arc::clone(&aside) };
+    let report = Arc::new(Reported::default());
+    let queue = Queue::start(exporter, settings(), Arc::<Reported>::clone(&report));
+    for bytes in [256 << 10, (256 << 10) + 1] {
+        queue.try_push(&[batch(1, vec![0; bytes])], Awaited::No).expect("taken");
+    }
+    assert_eq!(queue.drain(Instant::now() + HOUR).await, Left::default());
+    assert_eq!(*aside.lock().expect("notes"), [false, true]);
+    assert_eq!(report.take(), ["exported 1", "exported 1"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn keeps_the_order_with_one_consumer_whatever_fails() {
     let bench = Bench::new(settings(), [failure(), Answer::Delivered, failure(), failure()]);

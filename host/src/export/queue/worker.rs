@@ -11,11 +11,15 @@ use tokio::time::Instant;
 
 use super::gather::pieces;
 use super::{Awaited, Entry, Left, Outcome, Phase, QueueSettings, Shared};
+use crate::export::blocking::blocking;
 use crate::export::dead_letter::Kept;
 use crate::export::report::reasons;
 use crate::export::retry::{Backoff, Decision};
 use crate::export::{Again, DeadLetter, Encoded, Exporter, Sent};
 use crate::model::Batch;
+
+/// What gzip takes some twenty milliseconds for: a health page must not wait much longer.
+const LARGE_BYTES: usize = 256 << 10;
 
 /// Works until the queue is closed and empty.
 pub(super) async fn run<E: Exporter>(exporter: Arc<E>, shared: Arc<Shared>) {
@@ -25,7 +29,7 @@ pub(super) async fn run<E: Exporter>(exporter: Arc<E>, shared: Arc<Shared>) {
         {
             let gone = all_gone(&mut done, awaited).shared();
             for batch in pieces(batches, shared.settings.gather.as_ref()) {
-                let (of_batch, items) = run_batch(&*exporter, &shared, &batch, awaited, gone.clone()).await;
+                let (of_batch, items) = run_batch(&exporter, &shared, &batch, awaited, gone.clone()).await;
                 outcome.add(of_batch);
                 left.items += items;
                 left.batches += u64::from(items > 0);
@@ -60,7 +64,7 @@ enum Cut {
 
 /// Sends a batch until every item of it has an end; returns what became of it and what the deadline left over.
 async fn run_batch<E: Exporter>(
-    exporter: &E,
+    exporter: &Arc<E>,
     shared: &Shared,
     batch: &Batch,
     awaited: Awaited,
@@ -78,12 +82,12 @@ async fn run_batch<E: Exporter>(
     tally.into_inner().unwrap_or_else(PoisonError::into_inner).close(cut)
 }
 
-async fn deliver<E: Exporter>(exporter: &E, shared: &Shared, batch: &Batch, tally: &Mutex<Tally<'_>>) {
-    let send = |request| deliver_request(exporter, shared, batch, request, tally);
+async fn deliver<E: Exporter>(exporter: &Arc<E>, shared: &Shared, batch: &Batch, tally: &Mutex<Tally<'_>>) {
+    let send = |request| deliver_request(&**exporter, shared, batch, request, tally);
     let at_once = shared.settings.parallel_requests.max(1);
     let mut begin = Some(0);
     while let Some(from) = begin {
-        let Encoded { requests, dropped, next } = exporter.encode(batch, from);
+        let Encoded { requests, dropped, next } = encode(exporter, shared, batch, from).await;
         for dropped in dropped {
             shared.journal.not_expressible(&dropped);
             lock(tally).dropped(dropped.items, dropped.reason);
@@ -95,6 +99,20 @@ async fn deliver<E: Exporter>(exporter: &E, shared: &Shared, batch: &Batch, tall
         }
         begin = next.filter(|next| *next > from);
     }
+}
+
+/// Encodes on this thread if that is soon done, else on one that nothing else waits for.
+async fn encode<E: Exporter>(exporter: &Arc<E>, shared: &Shared, batch: &Batch, from: u64) -> Encoded<E::Request> {
+    if batch.bytes.len() <= LARGE_BYTES {
+        return exporter.encode(batch, from);
+    }
+    let permit = Arc::clone(&shared.settings.large).acquire_owned().await;
+    let (exporter, batch) = (Arc::clone(exporter), batch.clone());
+    blocking(move || {
+        let _until_done = permit;
+        exporter.encode(&batch, from)
+    })
+    .await
 }
 
 fn lock<'a, 'b>(tally: &'a Mutex<Tally<'b>>) -> MutexGuard<'a, Tally<'b>> {
