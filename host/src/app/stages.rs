@@ -12,9 +12,21 @@ use crate::stage::{
 
 /// The plugins that the configuration can name.
 pub(super) fn catalog(config: &Config) -> Result<Catalog, EngineError> {
-    let settings = &config.plugins;
-    let engine = EngineConfig { cache_directory: settings.cache_directory.clone(), ..EngineConfig::default() };
-    Ok(Catalog::new(Engine::new(engine)?, settings.directory.clone()))
+    Ok(Catalog::new(Engine::new(engine(config))?, config.plugins.directory.clone()))
+}
+
+/// A plugin that no stage has accepted yet may take what the stage with the highest limits may.
+fn engine(config: &Config) -> EngineConfig {
+    let most = |limit: fn(&StageLimits) -> u32| {
+        let all = plugins(config).map(|(_, block)| limits(&block.settings.limits));
+        all.chain([StageLimits::default()]).map(|limits| limit(&limits)).max().unwrap_or_default()
+    };
+    EngineConfig {
+        cache_directory: config.plugins.cache_directory.clone(),
+        describe_memory_mib: most(|limits| limits.memory_mib),
+        max_component_mib: most(|limits| limits.component_mib),
+        ..EngineConfig::default()
+    }
 }
 
 /// All mistakes in the blocks of plugins, with their places; see `check_all`.
@@ -193,8 +205,7 @@ mod tests {
     use super::*;
     use crate::config::Sources;
 
-    /// What the engine is told of the only processor of a configuration.
-    fn spec_of_block(plugins: &str, block: &str) -> StageSpec {
+    fn config(plugins: &str, block: &str) -> Config {
         let text = format!(
             "yaml:{{receivers: {{otlp: {{protocols: {{http: }}}}}}, exporters: {{debug: }}, plugins: {plugins}, \
              processors: {{filter/x: {block}}}, \
@@ -202,7 +213,12 @@ mod tests {
         );
         let sources = Sources { configs: vec![text], sets: Vec::new() };
         let reading = config::read(&sources, &|_| None);
-        let config = reading.config.expect("can be read");
+        reading.config.expect("can be read")
+    }
+
+    /// What the engine is told of the only processor of a configuration.
+    fn spec_of_block(plugins: &str, block: &str) -> StageSpec {
+        let config = config(plugins, block);
         let (id, block) = plugins_of(&config);
         let schema = json!({"type": "object", "properties": {
             "keep": {"type": "integer"}, "key": {"type": "string", "writeOnly": true},
@@ -213,6 +229,20 @@ mod tests {
 
     fn plugins_of(config: &Config) -> (&ComponentId, &PluginConfig) {
         super::plugins(config).next().expect("a plugin")
+    }
+
+    #[test]
+    fn a_plugin_that_nobody_accepted_yet_may_take_what_the_stage_with_the_highest_limits_may() {
+        let cases = [
+            ("{}", "{}", (64, 32)),
+            ("{}", "{limits: {memory: 100MiB, binary: 1MiB}}", (100, 32)),
+            ("{limits: {binary: 40MiB}}", "{limits: {memory: 1MiB}}", (64, 40)),
+        ];
+        for (plugins, block, expected) in cases {
+            let engine = engine(&config(plugins, block));
+            let allowed = (engine.describe_memory_mib, engine.max_component_mib);
+            assert_eq!(allowed, expected, "{plugins} {block}");
+        }
     }
 
     #[test]

@@ -12,8 +12,6 @@ use super::embedded::EMBEDDED;
 use super::engine::Engine;
 use super::shared::lock;
 
-/// The largest file that is looked at; what a stage accepts is its limit `component_mib`.
-const MAX_COMPONENT_BYTES: u64 = 256 << 20;
 /// Plugins of the directory: each is read at every look.
 const MAX_FILES: usize = 1_000;
 
@@ -137,7 +135,7 @@ impl Catalog {
     /// # Errors
     /// If the file can't be read or is no plugin.
     pub fn inspect(&self, file: &Path) -> Result<Inspection, LoadError> {
-        Plugin::inspect(&self.0.engine, &read(file)?)
+        Plugin::inspect(&self.0.engine, &self.read(file)?)
     }
 
     /// The plugin in a file, with its descriptor in a section.
@@ -145,7 +143,7 @@ impl Catalog {
     /// # Errors
     /// If the file can't be read or is no plugin.
     pub fn pack(&self, file: &Path) -> Result<Vec<u8>, LoadError> {
-        Plugin::pack(&self.0.engine, &read(file)?)
+        Plugin::pack(&self.0.engine, &self.read(file)?)
     }
 
     /// The directory that it looks in.
@@ -178,7 +176,7 @@ impl Catalog {
     }
 
     fn load_file(&self, path: &Path) -> Result<Arc<Plugin>, LoadError> {
-        let bytes = read(path)?;
+        let bytes = self.read(path)?;
         let (digest, origin) = (Digest::of(&bytes), Origin::File(path.to_owned()));
         if let Some(loaded) = lock(&self.0.loaded).get_mut(&digest) {
             loaded.is_there = true;
@@ -187,6 +185,24 @@ impl Catalog {
         let plugin = Plugin::load(&self.0.engine, &bytes, digest, origin);
         lock(&self.0.loaded).insert(digest, Loaded { plugin: plugin.clone(), is_there: true });
         plugin
+    }
+
+    /// Reads a file unless it is too large for any stage: some are there at every look and never used.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, LoadError> {
+        let failed = |error: io::Error| LoadError::Unreadable(error.to_string());
+        let limit_mib = self.0.engine.config().max_component_mib;
+        let limit_bytes = u64::from(limit_mib) << 20;
+        let check = |size_bytes: u64| match size_bytes > limit_bytes {
+            true => Err(LoadError::TooLarge { size_bytes, limit_mib }),
+            false => Ok(()),
+        };
+        let file = fs::File::open(path).map_err(failed)?;
+        check(file.metadata().map_err(failed)?.len())?;
+        let mut bytes = Vec::new();
+        // It may grow meanwhile, and a pipe has no length.
+        file.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(failed)?;
+        check(bytes.len() as u64)?;
+        Ok(bytes)
     }
 
     /// Files that may be plugins; those that editors and copying tools leave for a moment are not.
@@ -220,17 +236,6 @@ impl std::fmt::Debug for Catalog {
 fn answers_to(plugin: &Plugin, name: &str) -> bool {
     let descriptor = plugin.descriptor();
     descriptor.name == name || descriptor.aliases.iter().any(|alias| alias == name)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let failed = |error: io::Error| LoadError::Unreadable(error.to_string());
-    let file = fs::File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_COMPONENT_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > MAX_COMPONENT_BYTES {
-        return Err(LoadError::TooLarge { size_bytes: bytes.len() as u64, limit_bytes: MAX_COMPONENT_BYTES });
-    }
-    Ok(bytes)
 }
 
 fn hint(refused: &[Refused]) -> String {

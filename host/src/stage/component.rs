@@ -136,12 +136,12 @@ impl OnError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
     /// The file is too large.
-    #[error("{size_bytes} bytes exceed the limit of {limit_bytes}")]
+    #[error("it has {size_bytes} bytes, the limit (limits::binary) is {limit_mib}MiB")]
     TooLarge {
         /// Its size.
         size_bytes: u64,
-        /// The most that is allowed.
-        limit_bytes: u64,
+        /// The most that any stage may have.
+        limit_mib: u32,
     },
     /// There is no such file, or it is not to be read.
     #[error("it can't be read: {0}")]
@@ -360,8 +360,7 @@ fn same_track(a: &str, b: &str) -> bool {
 }
 
 fn describe(engine: &Engine, pre: &PluginPre<Guest>) -> Result<Descriptor, LoadError> {
-    // No stage's limits are known yet, so it may have what any of them may have.
-    let limits = StageLimits { memory_mib: engine.config().max_memory_mib, ..StageLimits::default() };
+    let limits = StageLimits { memory_mib: engine.config().describe_memory_mib, ..StageLimits::default() };
     let shared = Arc::new(Shared::new("describe", &limits, Vec::new()));
     let mut instance = Instance::start(engine, pre, &shared, &limits).map_err(LoadError::Describe)?;
     let described = instance.describe().map_err(LoadError::Describe)?;

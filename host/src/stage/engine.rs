@@ -29,11 +29,21 @@ pub struct EngineConfig {
     pub max_instances: u32,
     /// The most memory that any stage's limit may grant to an instance, in MiB.
     pub max_memory_mib: u32,
+    /// The memory in which a plugin says what it is, before it is known which stage it is for, in MiB.
+    pub describe_memory_mib: u32,
+    /// The largest file that is read as a plugin, in MiB.
+    pub max_component_mib: u32,
 }
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        Self { cache_directory: None, max_instances: 1_000, max_memory_mib: 1_024 }
+        Self {
+            cache_directory: None,
+            max_instances: 1_000,
+            max_memory_mib: 1_024,
+            describe_memory_mib: 1_024,
+            max_component_mib: 256,
+        }
     }
 }
 

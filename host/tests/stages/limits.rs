@@ -150,6 +150,20 @@ fn a_plugin_may_have_more_memory_than_by_default_if_its_stage_grants_it() {
     assert!(refused.contains("it needs more than 68 MiB of memory, the limit of the stage"), "{refused}");
 }
 
+#[test]
+fn a_plugin_says_what_it_is_in_as_much_memory_as_any_stage_may_have() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::write(directory.path().join("probe.wasm"), with_memory(guests::guest("probe"), 1_100)).expect("written");
+    for (describe_memory_mib, accepted) in [(69, true), (68, false)] {
+        let engine = Engine::new(EngineConfig { describe_memory_mib, max_instances: 6, ..Default::default() });
+        let found = Catalog::new(engine.expect("the engine starts"), Some(directory.path().to_owned())).find("probe");
+        let refused = found.err().map(|error| error.to_string());
+        let expected = "describe failed: it needs more than 68 MiB of memory, the limit of the stage";
+        assert_eq!(refused.is_none(), accepted, "{refused:?}");
+        assert!(refused.is_none_or(|refused| refused.ends_with(expected)));
+    }
+}
+
 /// A part of a batch that came too late tells enough about the others.
 #[test]
 fn a_stage_without_an_answer_in_time_costs_a_batch_of_many_parts_its_deadline_once() {
@@ -253,6 +267,21 @@ fn takes_a_component_of_the_limit_and_not_a_byte_more() {
         let message = chain.err().map(|errors| errors[0].message.clone());
         let expected = "the plugin's file has 1048577 bytes, its limit (limits::binary) is 1MiB".to_owned();
         assert_eq!(message, (!accepted).then_some(expected), "{len} bytes");
+    }
+}
+
+/// A file that is too large for every stage is not even compiled.
+#[test]
+fn reads_no_component_that_is_larger_than_any_stage_may_have() {
+    for (len, accepted) in [(1 << 20, true), ((1 << 20) + 1, false)] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("probe.wasm");
+        std::fs::write(&file, padded(len)).expect("written");
+        let engine = Engine::new(EngineConfig { max_component_mib: 1, max_instances: 6, ..Default::default() });
+        let found = Catalog::new(engine.expect("the engine starts"), Some(directory.path().to_owned())).find("probe");
+        let limit = "it has 1048577 bytes, the limit (limits::binary) is 1MiB";
+        let expected = format!("{} can't be used: {limit}", file.display());
+        assert_eq!(found.map_err(|error| error.to_string()).err(), (!accepted).then_some(expected), "{len} bytes");
     }
 }
 

@@ -21,7 +21,7 @@ fn refusal(bytes: &[u8]) -> String {
 
 #[test]
 fn works_without_a_pool_where_the_address_space_has_no_room_for_one() {
-    let engine = Engine::new(EngineConfig { max_instances: 1 << 20, max_memory_mib: 4_096, cache_directory: None });
+    let engine = Engine::new(EngineConfig { max_instances: 1 << 20, max_memory_mib: 4_096, ..EngineConfig::default() });
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("probe.wasm"), guests::guest("probe")).unwrap();
     let catalog = Catalog::new(engine.expect("an engine"), Some(directory.path().to_owned()));

@@ -52,7 +52,8 @@ pub fn chain(catalog: &Catalog, signal: Signal, stages: &[Named]) -> Chain {
 /// If there is no engine for this machine.
 pub fn catalog(cache: &Path) -> Catalog {
     let cache_directory = Some(cache.join("code-cache"));
-    let engine = Engine::new(EngineConfig { cache_directory, max_instances: 16, max_memory_mib: 64 });
+    let engine =
+        Engine::new(EngineConfig { cache_directory, max_instances: 16, max_memory_mib: 64, ..EngineConfig::default() });
     Catalog::new(engine.expect("an engine"), None)
 }
 
