@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
 use rustix::io::Errno;
@@ -19,6 +19,8 @@ const MAGIC: &[u8] = b"sluice code 1\n";
 const HASH_LEN: usize = 32;
 /// Entries that are kept: those of several versions of all plugins that one process runs.
 const MAX_ENTRIES: usize = 48;
+/// Writing an entry takes no longer: what is still temporary then is of a process that ended meanwhile.
+const MAX_WRITE_SECS: i64 = 600;
 
 /// The SHA-256 of a component.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -101,17 +103,24 @@ impl CodeCache {
         }
     }
 
-    /// Removes the entries of other engines, and the oldest of this one if there are many.
+    /// Removes the entries of other engines, what was never finished, and the oldest of this engine if there are many.
     fn make_room(&self) -> io::Result<()> {
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs().cast_signed();
         let mut entries = Vec::new();
         for entry in Dir::read_from(&self.directory)? {
             let entry = entry?;
             let name = entry.file_name();
-            let Some(engine) = name.to_str().ok().and_then(engine_of) else { continue };
+            let Ok(text) = name.to_str() else { continue };
+            let temporary = written_as(text);
+            let Some(engine) = engine_of(temporary.unwrap_or(text)) else { continue };
             let Ok(status) = rustix::fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
-            entries.push((engine == self.engine, (status.st_mtime, status.st_mtime_nsec), name.to_owned()));
+            if temporary.is_some() && now - status.st_mtime <= MAX_WRITE_SECS {
+                continue;
+            }
+            let is_ours = temporary.is_none() && engine == self.engine;
+            entries.push((is_ours, (status.st_mtime, status.st_mtime_nsec), name.to_owned()));
         }
-        // Those of others come first, then the oldest.
+        // Those that are of no use here come first, then the oldest.
         entries.sort();
         let others = entries.partition_point(|(is_ours, ..)| !is_ours);
         let surplus = others.max(entries.len().saturating_sub(MAX_ENTRIES));
@@ -136,8 +145,8 @@ impl CodeCache {
 
     /// A reader sees the whole entry or none, whenever the process ends.
     fn write_atomically(&self, name: &str, code: &[u8]) -> io::Result<()> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let temporary = format!("{name}.{}-{}.tmp", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        // In a container every process has the same number.
+        let temporary = format!("{name}.{:016x}.tmp", rand::random::<u64>());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mut file = File::from(rustix::fs::openat(&self.directory, &temporary, flags, Mode::RUSR | Mode::WUSR)?);
         let mut write = || {
@@ -161,6 +170,11 @@ fn engine_of(name: &str) -> Option<u64> {
     let (digest, engine) = name.strip_suffix(".cwasm")?.split_once('-')?;
     let is_hex = |text: &str, len: usize| text.len() == len && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_hex(digest, 2 * HASH_LEN) && is_hex(engine, 16) { u64::from_str_radix(engine, 16).ok() } else { None }
+}
+
+/// The entry that a temporary file was to become; none if it is no such file.
+fn written_as(name: &str) -> Option<&str> {
+    name.strip_suffix(".tmp")?.rsplit_once('.').map(|(entry, _)| entry)
 }
 
 /// Creates a directory if there is none, and opens it. What is opened is what is checked, whoever moves what lies around.

@@ -258,6 +258,33 @@ fn keeps_48_entries_of_this_engine_and_none_of_others() {
     assert_eq!(left.len(), 49, "{left:?}");
 }
 
+/// In a container every process has the same number, so what one left behind must not be in the way of the next.
+#[test]
+fn removes_what_was_never_finished_once_nobody_can_be_writing_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (plugin, code) = (directory.path().join("noop.wasm"), directory.path().join("code"));
+    fs::write(&plugin, guests::guest("noop")).unwrap();
+    cached(directory.path()).expect("compiled");
+    let [entry] = &entries(directory.path())[..] else { panic!("one entry") };
+    let name = entry.file_name().unwrap().to_str().unwrap().to_owned();
+    fs::remove_file(entry).unwrap();
+    let put = |name: &str, age: u64| {
+        let file = fs::File::create(code.join(name)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+    };
+    let [new, old] = [0, 3_600].map(|age| {
+        let names: Vec<_> = (0..100).map(|i| format!("{name}.{}-{}.tmp", std::process::id(), i + age)).collect();
+        names.iter().for_each(|name| put(name, age));
+        names
+    });
+    put("notes.tmp", 3_600);
+    cached(directory.path()).expect("compiled");
+    assert!(entry.is_file(), "it is cached");
+    let is_left = |name: &String| code.join(name).exists();
+    assert!(new.iter().all(is_left) && is_left(&"notes.tmp".to_owned()));
+    assert!(!old.iter().any(is_left));
+}
+
 #[test]
 fn looks_at_1000_plugins_among_any_other_files_and_refuses_more() {
     let directory = tempfile::tempdir().unwrap();
