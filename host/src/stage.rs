@@ -21,6 +21,7 @@ mod engine;
 mod aside;
 mod bindings;
 mod code_cache;
+mod edition;
 mod guest;
 mod instance;
 mod limits;

@@ -10,6 +10,7 @@ use super::bindings::PluginPre;
 use super::bindings::sluice::plugin::types;
 use super::code_cache::Digest;
 use super::descriptor_section;
+use super::edition::Edition;
 use super::engine::{CompileError, Engine};
 use super::guest::{self, Guest};
 use super::instance::{CallError, Instance};
@@ -361,8 +362,8 @@ fn same_track(a: &str, b: &str) -> bool {
 
 fn describe(engine: &Engine, pre: &PluginPre<Guest>) -> Result<Descriptor, LoadError> {
     let limits = StageLimits { memory_mib: engine.config().describe_memory_mib, ..StageLimits::default() };
-    let shared = Arc::new(Shared::new("describe", &limits, Vec::new()));
-    let mut instance = Instance::start(engine, pre, &shared, &limits).map_err(LoadError::Describe)?;
+    let edition = Edition::new(Arc::new(Shared::new("describe", &limits, Vec::new())));
+    let mut instance = Instance::start(engine, pre, &edition, &limits).map_err(LoadError::Describe)?;
     let described = instance.describe().map_err(LoadError::Describe)?;
     Descriptor::from_guest(described).map_err(LoadError::Descriptor)
 }

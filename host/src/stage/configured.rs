@@ -7,6 +7,7 @@ use super::aside::aside;
 use super::bindings::sluice::plugin::types;
 use super::component::Plugin;
 use super::declared::Declared;
+use super::edition::Edition;
 use super::instance::{CallError, Instance, Made};
 use super::limits::StageLimits;
 use super::shared::{Shared, lock};
@@ -30,6 +31,7 @@ pub(super) struct Configured {
     pub(super) declared: Declared,
     pub(super) limits: StageLimits,
     pub(super) shared: Arc<Shared>,
+    edition: Arc<Edition>,
     config: String,
     signal: Signal,
     idle: Mutex<Vec<Instance>>,
@@ -63,7 +65,8 @@ impl Configured {
             return Err(whole(format!("the plugin's file has {size} bytes, its limit (limits::binary) is {limit}MiB")));
         }
         let failed = |error: CallError| whole(format!("the plugin could not be configured: {error}"));
-        let mut instance = Instance::start(&plugin.engine, &plugin.pre, &shared, &limits).map_err(failed)?;
+        let edition = Edition::new(Arc::clone(&shared));
+        let mut instance = Instance::start(&plugin.engine, &plugin.pre, &edition, &limits).map_err(failed)?;
         let configured = instance.configure(&config, signal_to_guest(signal)).map_err(failed)?;
         let projection = configured.map_err(|errors| {
             let mistake = |error: types::ConfigError| Mistake {
@@ -78,7 +81,7 @@ impl Configured {
         let declared = Declared::new(signal, projection)
             .map_err(|error| whole(format!("the plugin declares what can't be: {error}")))?;
         let (idle, stalled) = (Mutex::new(vec![instance]), Mutex::default());
-        Ok(Self { plugin, declared, limits, shared, config, signal, idle, stalled })
+        Ok(Self { plugin, declared, limits, shared, edition, config, signal, idle, stalled })
     }
 
     /// An instance that waits for a call, or a fresh one.
@@ -119,7 +122,7 @@ impl Configured {
     }
 
     fn make(&self) -> Result<Instance, CallError> {
-        let mut instance = Instance::start(&self.plugin.engine, &self.plugin.pre, &self.shared, &self.limits)?;
+        let mut instance = Instance::start(&self.plugin.engine, &self.plugin.pre, &self.edition, &self.limits)?;
         match instance.configure(&self.config, signal_to_guest(self.signal))? {
             Ok(_) => Ok(instance),
             Err(errors) => {

@@ -7,10 +7,11 @@ use wasmtime::component::{HasSelf, Linker};
 
 use super::bindings::sluice::plugin as contract;
 use super::bindings::{Plugin, PluginImports};
+use super::edition::Edition;
 use super::engine::Engine;
 use super::limits::MemoryLimiter;
 use super::patterns::{Bounds, Found, Haystack, Overrun, Pattern};
-use super::shared::{Shared, lock};
+use super::shared::lock;
 use contract::log::Level;
 use contract::types;
 
@@ -25,7 +26,7 @@ const MAX_STDIO_BYTES: usize = 16 << 10;
 pub(super) struct Guest {
     engine: Engine,
     pub(super) memory: MemoryLimiter,
-    pub(super) shared: Arc<Shared>,
+    edition: Arc<Edition>,
     /// The texts of the attribute table; there only during a call that may search them.
     pub(super) table: Haystack,
     /// When the batch of the call was received; before the first, when the instance was made.
@@ -51,11 +52,11 @@ pub(super) enum Phase {
 }
 
 impl Guest {
-    pub(super) fn new(engine: Engine, shared: Arc<Shared>, memory_bytes: usize) -> Self {
+    pub(super) fn new(engine: Engine, edition: Arc<Edition>, memory_bytes: usize) -> Self {
         Self {
             engine,
             memory: MemoryLimiter::new(memory_bytes),
-            shared,
+            edition,
             table: Haystack::default(),
             now_unix_nano: unix_nano(SystemTime::now()),
             deadline: Instant::now(),
@@ -79,11 +80,11 @@ impl Guest {
     }
 
     fn log(&self, level: Level, message: &str) {
-        let stage = self.shared.stage.as_str();
-        if self.phase == Phase::Setup && !self.engine.is_news(stage, &self.shared.shown(message)) {
+        let stage = self.edition.shared.stage.as_str();
+        if self.phase == Phase::Setup && !self.engine.is_news(stage, &self.edition.shared.shown(message)) {
             return;
         }
-        let Some((message, suppressed)) = self.shared.admit_message(message) else { return };
+        let Some((message, suppressed)) = self.edition.shared.admit_message(message) else { return };
         let suppressed = (suppressed > 0).then_some(suppressed);
         match level {
             Level::Debug => tracing::debug!(target: "sluice::plugin", stage, suppressed, "{message}"),
@@ -128,7 +129,8 @@ impl types::Host for Guest {}
 
 impl PluginImports for Guest {
     fn panicked(&mut self, message: String, file: String, line: u32) -> wasmtime::Result<()> {
-        self.panic = Some(format!("{} at {}:{line}", self.shared.shown(&message), self.shared.shown(&file)));
+        self.panic =
+            Some(format!("{} at {}:{line}", self.edition.shared.shown(&message), self.edition.shared.shown(&file)));
         Ok(())
     }
 }
@@ -142,7 +144,7 @@ impl contract::log::Host for Guest {
 
 impl contract::counter::Host for Guest {
     fn add(&mut self, name: String, delta: u64) -> wasmtime::Result<()> {
-        if !self.shared.count(&name, delta) {
+        if !self.edition.count(&name, delta) {
             Guest::log(self, Level::Warn, &format!("counter {name:?} is refused: the name, or one too many"));
         }
         Ok(())
@@ -157,22 +159,22 @@ impl contract::clock::Host for Guest {
 
 impl contract::key_value::Host for Guest {
     fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
-        Ok(lock(&self.shared.key_value).get(&key, self.now_unix_nano).map(<[u8]>::to_vec))
+        Ok(lock(&self.edition.shared.key_value).get(&key, self.now_unix_nano).map(<[u8]>::to_vec))
     }
 
     fn set(&mut self, key: String, value: Vec<u8>, ttl_ms: u64) -> wasmtime::Result<Result<(), String>> {
-        Ok(lock(&self.shared.key_value).set(key, value, ttl_ms, self.now_unix_nano))
+        Ok(lock(&self.edition.shared.key_value).set(key, value, ttl_ms, self.now_unix_nano))
     }
 
     fn delete(&mut self, key: String) -> wasmtime::Result<()> {
-        lock(&self.shared.key_value).delete(&key);
+        lock(&self.edition.shared.key_value).delete(&key);
         Ok(())
     }
 }
 
 impl contract::token_bucket::Host for Guest {
     fn take(&mut self, bucket: String, wanted: u32, per_second: f64, burst: f64) -> wasmtime::Result<u32> {
-        Ok(lock(&self.shared.token_buckets).take(&bucket, wanted, per_second, burst, self.now_unix_nano))
+        Ok(lock(&self.edition.shared.token_buckets).take(&bucket, wanted, per_second, burst, self.now_unix_nano))
     }
 }
 
@@ -184,7 +186,7 @@ impl contract::regex::Host for Guest {
         if self.patterns.len() == MAX_PATTERNS {
             return Ok(Err(format!("a stage can have {MAX_PATTERNS} patterns and no more")));
         }
-        Ok(self.shared.pattern(&pattern).map(|pattern| {
+        Ok(self.edition.pattern(&pattern).map(|pattern| {
             self.patterns.push(pattern);
             self.patterns.len() as u32 - 1
         }))

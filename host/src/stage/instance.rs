@@ -7,10 +7,11 @@ use wasmtime::{Store, Trap};
 
 use super::bindings::sluice::plugin::types;
 use super::bindings::{Plugin as Exports, PluginPre};
+use super::edition::Edition;
 use super::engine::{Engine, Place};
 use super::guest::{Guest, Phase};
 use super::limits::StageLimits;
-use super::shared::{Shared, truncate};
+use super::shared::truncate;
 use super::ticker::TICK;
 
 /// An instance. After an error of any call it must be dropped: it can't be entered again.
@@ -70,10 +71,10 @@ impl Instance {
     pub(super) fn start(
         engine: &Engine,
         pre: &PluginPre<Guest>,
-        shared: &Arc<Shared>,
+        edition: &Arc<Edition>,
         limits: &StageLimits,
     ) -> Result<Self, CallError> {
-        let guest = Guest::new(engine.clone(), Arc::clone(shared), limits.memory_bytes());
+        let guest = Guest::new(engine.clone(), Arc::clone(edition), limits.memory_bytes());
         let mut store = Store::new(engine.wasmtime(), guest);
         store.limiter(|guest| &mut guest.memory);
         // A net under the exact check of answers: what is far too large is not even read.

@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use regex::bytes::Regex;
-use regex_automata::nfa::thompson;
+use regex_automata::nfa::thompson::{self, WhichCaptures};
 use regex_syntax::hir::{Hir, HirKind, LookSet};
 use sluice_wire::{LiveRows, SeparatedTexts, TableTexts};
 
@@ -26,6 +26,10 @@ use steps::SteppedPattern;
 const GAP_BYTES: usize = 128;
 /// The bounds are checked after about so many bytes, unless a single value has more; see `search` for these.
 const PIECE_BYTES: u32 = 16 << 10;
+
+/// What the regex crate keeps beside the automata of a pattern: faster ones, where these are small. Of a pattern with
+/// groups it may have one more of up to a MiB, which is not counted: few patterns are such that it can be made.
+const SMALL_AUTOMATA_BYTES: usize = 40 << 10;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
@@ -40,7 +44,8 @@ pub(super) struct Pattern {
     positions: u64,
     /// The longest match, if that is bounded.
     longest: Option<usize>,
-    size_bytes: usize,
+    /// What the automata of the regex crate take.
+    automata_bytes: usize,
 }
 
 /// Values one after the other, a separator after each.
@@ -98,8 +103,9 @@ impl Pattern {
         let whole_column = is_safe_across_values(&hir);
         let short = whole_column.then(|| ShortPattern::new(&hir)).flatten().map(Box::new);
         let (positions, longest) = (positions(&hir).max(1), hir.properties().maximum_len());
-        let size_bytes = size_bytes(&hir);
-        let pattern = Self { regex, whole_column, short, stepped: OnceLock::new(), positions, longest, size_bytes };
+        let automata_bytes = automata_bytes(&hir);
+        let stepped = OnceLock::new();
+        let pattern = Self { regex, whole_column, short, stepped, positions, longest, automata_bytes };
         if pattern.is_often_stepped() {
             pattern.stepped();
         }
@@ -108,7 +114,10 @@ impl Pattern {
 
     /// What it takes in memory, but for what searches add.
     pub(super) fn size_bytes(&self) -> usize {
-        self.size_bytes
+        let short = self.short.as_ref().map_or(0, |short| short.size_bytes());
+        // A way that can be stopped has the same automata once more.
+        let times = if self.may_be_stepped() { 2 } else { 1 };
+        SMALL_AUTOMATA_BYTES + short + times * self.automata_bytes
     }
 
     /// Which values match, as bits.
@@ -392,10 +401,14 @@ impl Found {
     }
 }
 
-/// What the regex crate keeps of a pattern: an automaton for each direction.
-fn size_bytes(hir: &Hir) -> usize {
-    let nfa = thompson::Compiler::new().build_from_hir(hir);
-    nfa.map_or(0, |nfa| 2 * nfa.memory_usage())
+/// What the regex crate keeps of a pattern: an automaton for each direction. The one that goes back can be much larger.
+fn automata_bytes(hir: &Hir) -> usize {
+    let bytes = |config: thompson::Config| {
+        let nfa = thompson::Compiler::new().configure(config.utf8(false)).build_from_hir(hir);
+        nfa.map_or(0, |nfa| nfa.memory_usage())
+    };
+    let backward = thompson::Config::new().reverse(true).which_captures(WhichCaptures::None);
+    bytes(thompson::Config::new()) + bytes(backward)
 }
 
 /// At how many places of a pattern a search may stand at the same time: the slowest way goes through all for each byte.

@@ -4,22 +4,18 @@ mod key_value;
 mod token_buckets;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 pub(super) use key_value::KeyValue;
 pub(super) use token_buckets::TokenBuckets;
 
-use super::guest::MAX_PATTERNS;
 use super::limits::StageLimits;
-use super::patterns::Pattern;
 use crate::pace::Pace;
 
-/// Names of counters that one stage may have; each is a time series.
-const MAX_COUNTERS: usize = 32;
+/// Names of counters that the plugins of one stage may have, one after the other: a time series lasts until a restart.
+const MAX_COUNTERS: usize = 320;
 const MAX_COUNTER_NAME: usize = 64;
-/// What the patterns of one stage may take in memory; common ones take 1 to 300 KiB.
-const MAX_PATTERN_BYTES: usize = 64 << 20;
 /// Bytes of a log message that are kept.
 const MAX_MESSAGE: usize = 1_024;
 /// What stands in place of a secret.
@@ -36,7 +32,6 @@ pub(super) struct Shared {
     pub(super) token_buckets: Mutex<TokenBuckets>,
     /// What was counted under each name and not taken yet.
     counters: Mutex<BTreeMap<String, u64>>,
-    patterns: Mutex<BTreeMap<String, Arc<Pattern>>>,
     log: Mutex<LogRate>,
     /// When it was last said that calls fail.
     pub(super) failing: Mutex<Pace>,
@@ -63,7 +58,6 @@ impl Shared {
             key_value: Mutex::new(KeyValue::new((limits.key_value_kib as usize) << 10)),
             token_buckets: Mutex::default(),
             counters: Mutex::default(),
-            patterns: Mutex::default(),
             log: Mutex::new(LogRate { bucket: TokenBuckets::default(), started: Instant::now(), suppressed: 0 }),
             failing: Mutex::default(),
             recovering: Mutex::default(),
@@ -93,28 +87,6 @@ impl Shared {
         let mut counters = lock(&self.counters);
         let counted = counters.iter_mut().filter(|(_, count)| **count > 0);
         counted.map(|(name, count)| (name.clone(), std::mem::take(count))).collect()
-    }
-
-    /// A compiled pattern: every instance of the stage asks for the same ones. As many are kept as one may have.
-    pub(super) fn pattern(&self, pattern: &str) -> Result<Arc<Pattern>, String> {
-        let mut patterns = lock(&self.patterns);
-        if let Some(compiled) = patterns.get(pattern) {
-            return Ok(Arc::clone(compiled));
-        }
-        let compiled = Pattern::new(pattern)?;
-        let has_room = |patterns: &BTreeMap<String, Arc<Pattern>>| {
-            let used: usize = patterns.values().map(|pattern| pattern.size_bytes()).sum();
-            used + compiled.size_bytes() <= MAX_PATTERN_BYTES
-        };
-        // Those of earlier configurations make room.
-        if patterns.len() >= MAX_PATTERNS || !has_room(&patterns) {
-            patterns.retain(|_, pattern| Arc::strong_count(pattern) > 1);
-        }
-        if !has_room(&patterns) {
-            return Err(format!("the stage's patterns together take more than {} MiB", MAX_PATTERN_BYTES >> 20));
-        }
-        patterns.insert(pattern.to_owned(), Arc::clone(&compiled));
-        Ok(compiled)
     }
 
     /// A guest's text as it may be shown: without secrets, in one line, and not too long.
@@ -165,17 +137,17 @@ mod tests {
     }
 
     #[test]
-    fn counts_under_32_names_and_not_one_more() {
+    fn counts_under_320_names_and_not_one_more() {
         let shared = shared();
         for i in 0..MAX_COUNTERS {
-            assert!(shared.count(&format!("c{i:02}"), 1), "{i}");
+            assert!(shared.count(&format!("c{i:03}"), 1), "{i}");
         }
         assert!(!shared.count("one_more", 1));
-        assert!(shared.count("c31", u64::MAX));
-        assert_eq!(shared.take_counts().last(), Some(&("c31".to_owned(), u64::MAX)));
+        assert!(shared.count("c319", u64::MAX));
+        assert_eq!(shared.take_counts().last(), Some(&("c319".to_owned(), u64::MAX)));
         assert!(!shared.count("one_more", 1), "names stay when their counts are taken");
-        assert!(shared.count("c00", 2));
-        assert_eq!(shared.take_counts(), [("c00".to_owned(), 2)]);
+        assert!(shared.count("c000", 2));
+        assert_eq!(shared.take_counts(), [("c000".to_owned(), 2)]);
     }
 
     #[test]
@@ -184,26 +156,6 @@ mod tests {
             assert!(!shared().count(name, 1), "{name}");
         }
         assert!(shared().count(&"x".repeat(64), 1));
-    }
-
-    #[test]
-    fn keeps_patterns_up_to_their_limit_and_forgets_those_that_nobody_uses() {
-        let shared = shared();
-        let large = |i: usize| format!("[\\s\\S]{{9000}}{i}");
-        let mut used = Vec::new();
-        let error = loop {
-            match shared.pattern(&large(used.len())) {
-                Ok(pattern) => used.push(pattern),
-                Err(error) => break error,
-            }
-        };
-        assert_eq!(error, "the stage's patterns together take more than 64 MiB");
-        let size = used[0].size_bytes();
-        assert_eq!(used.len(), MAX_PATTERN_BYTES / size, "each takes {size} bytes");
-        assert!(shared.pattern(&large(0)).is_ok(), "it is there already");
-        used.truncate(1);
-        assert!(shared.pattern(&large(99)).is_ok());
-        assert_eq!(lock(&shared.patterns).len(), 2);
     }
 
     #[test]

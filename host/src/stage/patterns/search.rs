@@ -129,9 +129,14 @@ impl Pattern {
         self.longest.filter(|longest| *longest <= stretch / 2).map(|longest| (stretch, longest))
     }
 
+    /// Whether a search may have to go step by step.
+    pub(super) fn may_be_stepped(&self) -> bool {
+        self.stretch().is_none()
+    }
+
     /// Whether a call may well have to search step by step: it should not have to wait until that can be done.
     pub(super) fn is_often_stepped(&self) -> bool {
-        self.stretch().is_none() && self.nanos_per_byte().saturating_mul(LARGE_BYTES) > LARGE_NANOS
+        self.may_be_stepped() && self.nanos_per_byte().saturating_mul(LARGE_BYTES) > LARGE_NANOS
     }
 
     /// The leftmost match that starts at `from` or later, in one go.

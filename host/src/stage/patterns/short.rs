@@ -68,6 +68,11 @@ impl ShortPattern {
         Some(Self { automaton, first, prefix, longest })
     }
 
+    /// What it takes in memory.
+    pub(super) fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.automaton.memory_usage()
+    }
+
     /// The leftmost match that starts at `from` or later.
     pub(super) fn find_at(&self, text: &[u8], mut from: usize) -> Option<Range<usize>> {
         while let Some(skipped) = self.first.find(&text[from..]) {

@@ -58,6 +58,12 @@ impl SteppedPattern {
         Some(Self { forward: automaton(config(forward), false)?, backward: automaton(config(backward), true)?, first })
     }
 
+    /// What it takes in memory, but for what searches add.
+    #[cfg(test)]
+    pub(super) fn size_bytes(&self) -> usize {
+        self.forward.get_nfa().memory_usage() + self.backward.get_nfa().memory_usage()
+    }
+
     /// No states yet.
     pub(super) fn states(&self) -> States {
         States { forward: self.forward.create_cache(), backward: self.backward.create_cache() }

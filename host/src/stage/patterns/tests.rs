@@ -150,6 +150,21 @@ fn refuses_a_pattern_and_says_where_it_is_wrong() {
 }
 
 #[test]
+fn takes_as_much_memory_as_it_says_and_not_much_less() {
+    let large = [r"[\s\S]{9000}a0", r"\w{200}\d{10}", r"(?:foo|bar|baz|quux){500}"];
+    for pattern in PATTERNS.iter().chain(&large) {
+        let compiled = Pattern::new(pattern).expect("a valid pattern");
+        let of_crate = regex_automata::meta::Regex::new(pattern).expect("a valid pattern").memory_usage();
+        let short = compiled.short.as_ref().map_or(0, |short| short.size_bytes());
+        let bytes = |automaton: Option<&SteppedPattern>| automaton.map_or(0, |stepped| stepped.size_bytes());
+        let stepped = if compiled.may_be_stepped() { bytes(compiled.stepped()) } else { 0 };
+        let (takes, says) = (of_crate + short + stepped, compiled.size_bytes());
+        assert!(takes <= says, "{pattern} takes {takes}, not {says}");
+        assert!(says <= takes + takes / 5 + 2 * SMALL_AUTOMATA_BYTES, "{pattern} takes {takes}, not {says}");
+    }
+}
+
+#[test]
 fn refuses_texts_that_are_none() {
     for (offsets, bytes) in [(&[0, 2][..], &b"a"[..]), (&[1, 0], b"ab"), (&[0, 1, 2], "ä".as_bytes())] {
         assert!(Haystack::from_guest(offsets, bytes).is_err(), "{offsets:?}");
