@@ -312,6 +312,7 @@ impl Configurable {
             );
             return Err(vec![of_origin(self.error("", message))]);
         }
+        renewed.configured.warm_up(running.configured.instances());
         Ok(Some(renewed))
     }
 

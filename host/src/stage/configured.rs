@@ -84,6 +84,25 @@ impl Configured {
         Ok(Self { plugin, declared, limits, shared, edition, config, signal, idle, stalled })
     }
 
+    /// How many instances there are, idle or in a call.
+    pub(super) fn instances(&self) -> usize {
+        // Each of them has the edition, and so have we.
+        Arc::strong_count(&self.edition) - 1
+    }
+
+    /// Makes instances until there are so many, or one for each worker: no batch will have to wait for them.
+    pub(super) fn warm_up(&self, instances: usize) {
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        for _ in self.instances()..instances.min(workers) {
+            if self.plugin.engine.is_crowded() {
+                return;
+            }
+            // If none can be had, the batch that needs it says so.
+            let Ok(instance) = self.make() else { return };
+            lock(&self.idle).push(instance);
+        }
+    }
+
     /// An instance that waits for a call, or a fresh one.
     pub(super) fn take(&self) -> Result<Instance, CallError> {
         match lock(&self.idle).pop() {

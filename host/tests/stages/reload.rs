@@ -317,6 +317,27 @@ fn versions_that_nobody_has_any_more_are_forgotten() {
     assert!(left <= 1, "only what was there at the last look but one, not {left} of {}", before.len());
 }
 
+/// Otherwise all senders would wait for a plugin that takes long to configure itself.
+#[test]
+fn has_as_many_instances_ready_as_there_were_before_it_swaps_in_a_plugin() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("s.wasm");
+    fs::write(&file, guests::guest("probe")).unwrap();
+    let watched = watch_configured(directory.path(), "s", act("count_setups"));
+    let setups = || watched.chain.take_counts().map(|(_, _, count)| count).sum::<u64>();
+    let run = || drop(watched.chain.run(batch(&[&["a"]])).result.expect("accepted"));
+    let mut before = setups();
+    // How many batches are on their way at the same time is up to the machine.
+    while before < 2 {
+        std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(run))));
+        before += setups();
+    }
+    fs::write(&file, [guests::guest("probe"), vec![0, 3, 1, b'v', 2]].concat()).unwrap();
+    assert_eq!(watched.next().changes.len(), 1);
+    let workers = std::thread::available_parallelism().map_or(1, |workers| workers.get() as u64);
+    assert_eq!(setups(), before.min(workers));
+}
+
 /// Does something that may never end on a thread of its own.
 fn patiently<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, done) = mpsc::channel();

@@ -25,7 +25,7 @@ impl Probe {
         let mut outcome = Outcome::unchanged();
         match config.act {
             Act::Nothing | Act::SlowInConfigure => {}
-            Act::Slow => spin(SLOW_TURNS),
+            Act::Slow | Act::CountSetups => spin(SLOW_TURNS),
             Act::DropValue => {
                 let column = batch.dictionary(self.column);
                 outcome.keep(Bitmap::from_fn(batch.rows(), |row| column.get(row) != Some(&config.value)));

@@ -85,6 +85,7 @@ pub enum Act {
     RememberSetup,
     SlowInConfigure,
     Slow,
+    CountSetups,
     // evil
     SpinInConfigure,
     PanicInConfigure,
@@ -156,6 +157,9 @@ impl Stage for Probe {
 
     fn configure(config: Config, setup: &mut Setup) -> Result<Self, ConfigErrors> {
         evil::configure(config.act, setup)?;
+        if config.act == Act::CountSetups {
+            sluice_sdk::counter::add("setups", 1);
+        }
         if config.act == Act::RememberSetup {
             good::remember_setup();
         }
