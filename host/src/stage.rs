@@ -32,7 +32,7 @@ mod wasi;
 
 pub use answer::AnswerError;
 pub(crate) use aside::aside;
-pub use catalog::{Catalog, CatalogError, Refused};
+pub use catalog::{Catalog, CatalogError};
 pub use chain::{
     Chain, ChainOutcome, Change, FailureKind, LeftOut, StageConfigError, StageFailure, StageReport, StageSpec,
 };

@@ -12,9 +12,6 @@ use super::embedded::EMBEDDED;
 use super::engine::Engine;
 use super::shared::lock;
 
-/// Plugins of the directory: each is read at every look.
-const MAX_FILES: usize = 1_000;
-
 /// All plugins that configurations can name. A clone is the same catalog.
 #[derive(Clone)]
 pub struct Catalog(Arc<Inner>);
@@ -38,13 +35,8 @@ struct Loaded {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
     /// Nothing has this name.
-    #[error("there is no stage {name:?}{}", hint(.refused))]
-    Unknown {
-        /// The component type.
-        name: String,
-        /// Files that might have had it, and why they were refused.
-        refused: Vec<Refused>,
-    },
+    #[error("there is no stage {0:?}")]
+    Unknown(String),
     /// The file for it is no plugin.
     #[error("{origin} can't be used: {error}")]
     Refused {
@@ -52,17 +44,6 @@ pub enum CatalogError {
         origin: Origin,
         /// Why.
         error: LoadError,
-    },
-    /// Two files claim it.
-    #[error("both {0} and {1} are stage {2:?}; rename or remove one")]
-    Ambiguous(PathBuf, PathBuf, String),
-    /// The directory has too many files.
-    #[error("plugin directory {directory} has more than {limit} .wasm files; remove some")]
-    TooManyFiles {
-        /// Its path.
-        directory: PathBuf,
-        /// How many it may have.
-        limit: usize,
     },
     /// The directory can't be read.
     #[error("plugin directory {directory}: {error}")]
@@ -74,60 +55,28 @@ pub enum CatalogError {
     },
 }
 
-/// A file that is no plugin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The file.
-    pub path: PathBuf,
-    /// Why.
-    pub error: LoadError,
-}
-
-/// A file of the plugin directory.
-struct Candidate {
-    path: PathBuf,
-    stem: String,
-}
-
 impl Catalog {
     /// Looks in this directory, if there is one, and in the executable.
     pub fn new(engine: Engine, directory: Option<PathBuf>) -> Self {
         Self(Arc::new(Inner { engine, directory, loaded: Mutex::default(), built_in: Mutex::default() }))
     }
 
-    /// The plugin for a component type: the file with this name, else a built-in one, else a file that says this is its
-    /// name or alias. So only `filter.wasm` replaces the standard stage `filter`, not a copy of it that somebody keeps
-    /// under another name.
+    /// The plugin for a component type: the file with this name, else a built-in one with this name or alias. So only
+    /// `filter.wasm` replaces the standard stage `filter`, not a copy of it that somebody keeps under another name.
     ///
     /// # Errors
     /// If there is none, or the file that it should be is refused.
     pub fn find(&self, name: &str) -> Result<Arc<Plugin>, CatalogError> {
-        let files = self.files()?;
-        let file_named = |name: &str| files.iter().find(|file| file.stem == name);
-        let refused = |origin: Origin| move |error| CatalogError::Refused { origin, error };
-        if let Some(file) = file_named(name) {
-            return self.load_file(&file.path).map_err(refused(Origin::File(file.path.clone())));
+        if let Some(file) = self.file(name)? {
+            return self.load_file(file);
         }
-        if let Some(built_in) = self.find_built_in(name) {
-            // Under an alias, too, the file with the stage's name replaces it.
-            return match built_in.as_ref().ok().and_then(|plugin| file_named(&plugin.descriptor().name)) {
-                Some(file) => self.load_file(&file.path).map_err(refused(Origin::File(file.path.clone()))),
-                None => built_in.map_err(refused(Origin::BuiltIn)),
-            };
+        let built_in = self.find_built_in(name).ok_or_else(|| CatalogError::Unknown(name.to_owned()))?;
+        let plugin = built_in.map_err(|error| CatalogError::Refused { origin: Origin::BuiltIn, error })?;
+        // Under an alias, too, the file with the stage's name replaces it.
+        match self.file(&plugin.descriptor().name)? {
+            Some(file) => self.load_file(file),
+            None => Ok(plugin),
         }
-        let mut refused = Vec::new();
-        let mut named: Option<(PathBuf, Arc<Plugin>)> = None;
-        for file in files {
-            match self.load_file(&file.path) {
-                Err(error) => refused.push(Refused { path: file.path, error }),
-                Ok(plugin) if !answers_to(&plugin, name) => {}
-                Ok(plugin) => match named {
-                    None => named = Some((file.path, plugin)),
-                    Some((other, _)) => return Err(CatalogError::Ambiguous(other, file.path, name.to_owned())),
-                },
-            }
-        }
-        named.map(|(_, plugin)| plugin).ok_or_else(|| CatalogError::Unknown { name: name.to_owned(), refused })
     }
 
     /// What can be said of the plugin in a file, wherever it is.
@@ -151,10 +100,11 @@ impl Catalog {
         self.0.directory.as_deref()
     }
 
-    /// Forgets what no file has had since the last time, so that a directory that changes for months takes no memory. A
-    /// stage that still runs such a plugin keeps it.
+    /// Forgets what no file has had since the last time, so that a directory that changes for months takes no memory.
+    /// What some stage still runs is kept: its file may come back after a bad one.
     pub(super) fn forget_unused(&self) {
-        lock(&self.0.loaded).retain(|_, loaded| std::mem::take(&mut loaded.is_there));
+        let runs = |plugin: &Result<Arc<Plugin>, LoadError>| plugin.as_ref().is_ok_and(|it| Arc::strong_count(it) > 1);
+        lock(&self.0.loaded).retain(|_, loaded| std::mem::take(&mut loaded.is_there) || runs(&loaded.plugin));
     }
 
     /// The standard stage with this name or alias, if there is one.
@@ -175,7 +125,11 @@ impl Catalog {
         Some(loaded.entry(embedded.name).or_insert_with(|| embedded.load(&self.0.engine)).clone())
     }
 
-    fn load_file(&self, path: &Path) -> Result<Arc<Plugin>, LoadError> {
+    fn load_file(&self, path: PathBuf) -> Result<Arc<Plugin>, CatalogError> {
+        self.load(&path).map_err(|error| CatalogError::Refused { origin: Origin::File(path), error })
+    }
+
+    fn load(&self, path: &Path) -> Result<Arc<Plugin>, LoadError> {
         let bytes = self.read(path)?;
         let (digest, origin) = (Digest::of(&bytes), Origin::File(path.to_owned()));
         if let Some(loaded) = lock(&self.0.loaded).get_mut(&digest) {
@@ -205,25 +159,21 @@ impl Catalog {
         Ok(bytes)
     }
 
-    /// Files that may be plugins; those that editors and copying tools leave for a moment are not.
-    fn files(&self) -> Result<Vec<Candidate>, CatalogError> {
-        let Some(directory) = &self.0.directory else { return Ok(Vec::new()) };
-        let failed =
-            |error: io::Error| CatalogError::Directory { directory: directory.clone(), error: error.to_string() };
-        let mut files = Vec::new();
-        for entry in fs::read_dir(directory).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            let stem = path.file_stem().and_then(|stem| stem.to_str()).filter(|stem| !stem.starts_with('.'));
-            let Some(stem) = stem.map(str::to_owned) else { continue };
-            if path.extension().is_some_and(|extension| extension == "wasm") && path.is_file() {
-                files.push(Candidate { path, stem });
-            }
-            if files.len() > MAX_FILES {
-                return Err(CatalogError::TooManyFiles { directory: directory.clone(), limit: MAX_FILES });
-            }
+    /// The file with a stage's name, if the directory has one. Only an entry that is surely none counts as none: one that
+    /// can't be looked at, or a link that leads nowhere, is refused when it is read, since a standard stage in its place
+    /// would not do what whoever put it there wanted.
+    fn file(&self, name: &str) -> Result<Option<PathBuf>, CatalogError> {
+        let Some(directory) = &self.0.directory else { return Ok(None) };
+        let path = directory.join(format!("{name}.wasm"));
+        let is_missing = path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        if is_missing {
+            // So is every file of a directory that is not there.
+            let failed =
+                |error: io::Error| CatalogError::Directory { directory: directory.clone(), error: error.to_string() };
+            return directory.metadata().map(|_| None).map_err(failed);
         }
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(files)
+        let is_no_file = path.metadata().is_ok_and(|metadata| !metadata.is_file());
+        Ok((!is_no_file).then_some(path))
     }
 }
 
@@ -238,6 +188,3 @@ fn answers_to(plugin: &Plugin, name: &str) -> bool {
     descriptor.name == name || descriptor.aliases.iter().any(|alias| alias == name)
 }
 
-fn hint(refused: &[Refused]) -> String {
-    refused.iter().map(|file| format!("; {} can't be used: {}", file.path.display(), file.error)).collect()
-}
