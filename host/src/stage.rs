@@ -34,7 +34,8 @@ pub use answer::AnswerError;
 pub(crate) use aside::aside;
 pub use catalog::{Catalog, CatalogError};
 pub use chain::{
-    Chain, ChainOutcome, Change, FailureKind, LeftOut, StageConfigError, StageFailure, StageReport, StageSpec,
+    Chain, ChainOutcome, Change, FailureKind, LeftOut, ReadSettings, Settings, StageConfigError, StageFailure,
+    StageReport, StageSpec,
 };
 pub use code_cache::Digest;
 pub use component::{Descriptor, Drops, Inspection, LoadError, OnError, Origin, Plugin};
@@ -42,4 +43,4 @@ pub use embedded::{Precompiled, precompile_standard_stages};
 pub use engine::{Engine, EngineConfig, EngineError};
 pub use instance::CallError;
 pub use limits::StageLimits;
-pub use reload::{Reload, Reloader};
+pub use reload::{NotReloaded, Reload, Reloader};

@@ -16,7 +16,7 @@ use crate::pace::Rest;
 use crate::receive::{BoxFuture, Consume};
 use crate::route::pipeline::{Next, Pipelines};
 use crate::route::{Destination, FanOut, Losses, Pipeline, Segment};
-use crate::stage::{Catalog, Chain, FailureKind, Reload, Reloader, StageConfigError};
+use crate::stage::{Catalog, Chain, FailureKind, NotReloaded, Reload, Reloader, StageConfigError};
 use crate::telemetry::{Entry, Metrics, Telemetry};
 
 /// Losses that the ledger shows from the start. What an exporter can't express has reasons of its own, and is among what
@@ -211,8 +211,8 @@ impl Builder<'_> {
             return Ok(Segment::new(None, next, Arc::clone(losses), self.telemetry.clone()));
         }
         let started = std::time::Instant::now();
-        let specs = stages.iter().map(|(id, plugin)| stages::spec(&self.catalog, id, plugin));
-        let chain = specs.collect::<Result<_, _>>().and_then(|specs| Chain::new(&self.catalog, signal, specs));
+        let specs = stages.iter().map(|(id, plugin)| stages::spec(id, plugin)).collect();
+        let chain = Chain::new(&self.catalog, signal, specs);
         let chain = Arc::new(chain.map_err(|mistakes| self.refused(&stages, &mistakes))?);
         self.headers.extend(chain.headers().iter().cloned());
         self.chains.push(Arc::clone(&chain));
@@ -263,7 +263,7 @@ fn observe(reload: &Reload, metrics: &Metrics) {
     for change in &reload.changes {
         metrics.plugin_reloads.with_label_values(&[change.stage.as_str(), "swapped"]).inc();
     }
-    for error in &reload.errors {
+    for NotReloaded { error, .. } in &reload.errors {
         metrics.plugin_reloads.with_label_values(&[error.stage.as_str(), "refused"]).inc();
     }
 }

@@ -1,13 +1,15 @@
 //! The stages of a configuration: what the engine needs to know of each, and what is wrong with them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::config::{
     self, ComponentId, Config, ConfigError, PipelineConfig, PipelineId, PluginConfig, PluginMistake, ProcessorConfig,
 };
 use crate::model::Signal;
 use crate::stage::{
-    Catalog, Chain, Engine, EngineConfig, EngineError, OnError, Plugin, StageConfigError, StageLimits, StageSpec,
+    Catalog, Chain, Engine, EngineConfig, EngineError, OnError, Plugin, ReadSettings, Settings, StageConfigError,
+    StageLimits, StageSpec,
 };
 
 /// The plugins that the configuration can name.
@@ -69,7 +71,7 @@ fn check_one(
     });
     let schema = &plugin.descriptor().config_schema;
     let configure = |value: &serde_json::Value, is_whole: bool| {
-        let spec = spec_of(id, block, schema, value.clone());
+        let spec = spec_of(id, block, settings(block, schema, value.clone()).always());
         let mistakes = || signals.iter().flat_map(|signal| mistakes(catalog, *signal, &spec)).collect();
         if is_whole {
             return mistakes();
@@ -138,29 +140,27 @@ fn plugins(config: &Config) -> impl Iterator<Item = (&ComponentId, &PluginConfig
     })
 }
 
-/// What the engine needs to know of a stage, once its block has the right keys and types.
-///
-/// # Errors
-/// That there is no such plugin, or the mistakes that its schema shows.
-pub(super) fn spec(
-    catalog: &Catalog,
-    id: &ComponentId,
-    block: &PluginConfig,
-) -> Result<StageSpec, Vec<StageConfigError>> {
-    let error = |message: String| StageConfigError { stage: id.to_string(), path: String::new(), message };
-    let plugin = catalog.find(&block.plugin).map_err(|refused| vec![error(refused.to_string())])?;
-    let schema = &plugin.descriptor().config_schema;
-    let (value, warnings) = block.check(schema).map_err(|wrong| vec![error(wrong.to_string())])?;
-    warn(&warnings);
-    Ok(spec_of(id, block, schema, value))
+/// What the engine needs to know of a stage.
+pub(super) fn spec(id: &ComponentId, block: &PluginConfig) -> StageSpec {
+    let own = block.clone();
+    let read = move |schema: &serde_json::Value| {
+        let mistakes = |wrong: config::ConfigErrors| wrong.errors.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let (value, warnings) = own.check(schema).map_err(mistakes)?;
+        warn(&warnings);
+        Ok(settings(&own, schema, value))
+    };
+    spec_of(id, block, Arc::new(read))
 }
 
-fn spec_of(id: &ComponentId, block: &PluginConfig, schema: &serde_json::Value, value: serde_json::Value) -> StageSpec {
+fn settings(block: &PluginConfig, schema: &serde_json::Value, value: serde_json::Value) -> Settings {
+    Settings { secrets: block.secrets(schema, &value), value }
+}
+
+fn spec_of(id: &ComponentId, block: &PluginConfig, settings: ReadSettings) -> StageSpec {
     StageSpec {
         id: id.to_string(),
         plugin: block.plugin.clone(),
-        secrets: block.secrets(schema, &value),
-        config: value,
+        settings,
         on_error: block.settings.on_error.map(|on_error| match on_error {
             config::OnError::Pass => OnError::Pass,
             config::OnError::Drop => OnError::Drop,
@@ -220,11 +220,14 @@ mod tests {
     fn spec_of_block(plugins: &str, block: &str) -> StageSpec {
         let config = config(plugins, block);
         let (id, block) = plugins_of(&config);
-        let schema = json!({"type": "object", "properties": {
-            "keep": {"type": "integer"}, "key": {"type": "string", "writeOnly": true},
-        }});
-        let (value, _) = block.check(&schema).expect("fits the schema");
-        spec_of(id, block, &schema, value)
+        spec(id, block)
+    }
+
+    /// What is read of the block by a schema with the type of one key and with a secret one.
+    fn settings_by(spec: &StageSpec, keep: &str) -> Result<Settings, Vec<String>> {
+        (spec.settings)(&json!({"type": "object", "properties": {
+            "keep": {"type": keep}, "key": {"type": "string", "writeOnly": true},
+        }}))
     }
 
     fn plugins_of(config: &Config) -> (&ComponentId, &PluginConfig) {
@@ -281,18 +284,23 @@ mod tests {
         ];
         for (plugins, block, on_error, limits, capabilities) in cases {
             let spec = spec_of_block(plugins, &block);
-            assert_eq!((spec.on_error, spec.capabilities), (on_error, capabilities), "{plugins} {block}");
+            assert_eq!((spec.on_error, &spec.capabilities), (on_error, &capabilities), "{plugins} {block}");
             assert_eq!(spec.limits, limits, "{plugins} {block}");
-            assert_eq!((spec.config, spec.secrets), (json!({}), vec![]), "{plugins} {block}");
+            let Settings { value, secrets } = settings_by(&spec, "integer").expect("fits the schema");
+            assert_eq!((value, secrets), (json!({}), vec![]), "{plugins} {block}");
         }
     }
 
     #[test]
-    fn the_rest_of_a_block_reaches_the_plugin() {
+    fn the_rest_of_a_block_reaches_the_plugin_as_its_schema_has_it() {
         let spec = spec_of_block("{}", "{keep: 4, key: hunter2, on_error: pass, limits: {rows: 1}}");
-        let StageSpec { id, plugin, config, secrets, .. } = spec;
-        assert_eq!((id.as_str(), plugin.as_str()), ("filter/x", "filter"));
-        assert_eq!(config, json!({"keep": 4, "key": "hunter2"}));
-        assert!(!secrets.is_empty() && secrets.iter().all(|secret| secret == "hunter2"), "{secrets:?}");
+        assert_eq!((spec.id.as_str(), spec.plugin.as_str()), ("filter/x", "filter"));
+        for (keep, expected) in [("integer", json!(4)), ("string", json!("4"))] {
+            let Settings { value, secrets } = settings_by(&spec, keep).expect("fits the schema");
+            assert_eq!(value, json!({"keep": expected, "key": "hunter2"}));
+            assert!(!secrets.is_empty() && secrets.iter().all(|secret| secret == "hunter2"), "{secrets:?}");
+        }
+        let mistakes = settings_by(&spec, "array").err().expect("4 is no list");
+        assert!(mistakes.len() == 1 && mistakes[0].contains("processors::filter/x::keep"), "{mistakes:?}");
     }
 }

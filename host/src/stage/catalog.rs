@@ -42,6 +42,8 @@ pub enum CatalogError {
     Refused {
         /// Where it is.
         origin: Origin,
+        /// The SHA-256 of what stands there, if it can be read.
+        digest: Option<Digest>,
         /// Why.
         error: LoadError,
     },
@@ -53,6 +55,13 @@ pub enum CatalogError {
         /// What the system says.
         error: String,
     },
+}
+
+impl CatalogError {
+    /// The SHA-256 of what was refused, if there is something that can be read.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        if let Self::Refused { digest, .. } = self { *digest } else { None }
+    }
 }
 
 impl Catalog {
@@ -71,7 +80,8 @@ impl Catalog {
             return self.load_file(file);
         }
         let built_in = self.find_built_in(name).ok_or_else(|| CatalogError::Unknown(name.to_owned()))?;
-        let plugin = built_in.map_err(|error| CatalogError::Refused { origin: Origin::BuiltIn, error })?;
+        let plugin =
+            built_in.map_err(|error| CatalogError::Refused { origin: Origin::BuiltIn, digest: None, error })?;
         // Under an alias, too, the file with the stage's name replaces it.
         match self.file(&plugin.descriptor().name)? {
             Some(file) => self.load_file(file),
@@ -126,17 +136,20 @@ impl Catalog {
     }
 
     fn load_file(&self, path: PathBuf) -> Result<Arc<Plugin>, CatalogError> {
-        self.load(&path).map_err(|error| CatalogError::Refused { origin: Origin::File(path), error })
+        let read = self.read(&path);
+        let digest = read.as_ref().ok().map(|bytes| Digest::of(bytes));
+        let origin = Origin::File(path);
+        let loaded = read.and_then(|bytes| self.load(&bytes, origin.clone()));
+        loaded.map_err(|error| CatalogError::Refused { origin, digest, error })
     }
 
-    fn load(&self, path: &Path) -> Result<Arc<Plugin>, LoadError> {
-        let bytes = self.read(path)?;
-        let (digest, origin) = (Digest::of(&bytes), Origin::File(path.to_owned()));
+    fn load(&self, bytes: &[u8], origin: Origin) -> Result<Arc<Plugin>, LoadError> {
+        let digest = Digest::of(bytes);
         if let Some(loaded) = lock(&self.0.loaded).get_mut(&digest) {
             loaded.is_there = true;
             return loaded.plugin.clone().map(|plugin| plugin.of_origin(origin));
         }
-        let plugin = Plugin::load(&self.0.engine, &bytes, digest, origin);
+        let plugin = Plugin::load(&self.0.engine, bytes, digest, origin);
         lock(&self.0.loaded).insert(digest, Loaded { plugin: plugin.clone(), is_there: true });
         plugin
     }

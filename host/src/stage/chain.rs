@@ -2,6 +2,7 @@
 
 mod report;
 mod run;
+mod spec;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -9,38 +10,19 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use sluice_wire::{Columns, MAX_COLUMNS, Projection, ProjectionError, Read, TableRequest};
 
-use super::catalog::Catalog;
-use super::component::{Drops, OnError, Origin, Plugin};
+use super::catalog::{Catalog, CatalogError};
+use super::component::{Descriptor, Drops, OnError, Origin, Plugin};
 use super::configured::{Configured, Mistake};
-use super::limits::StageLimits;
 use super::shared::{Shared, lock};
 use crate::model::{Batch, Signal};
 use crate::pace::Rest;
 
 pub use report::{ChainOutcome, FailureKind, LeftOut, StageFailure, StageReport};
 pub(super) use run::check_replacement;
+pub use spec::{ReadSettings, Settings, StageSpec};
 
 /// Buffers for columns that a chain keeps; more exist only while more threads run batches at the same time.
 const MAX_IDLE_COLUMNS: usize = 16;
-
-/// A stage as a configuration has it.
-#[derive(Clone)]
-pub struct StageSpec {
-    /// The component id, for example `filter/health`.
-    pub id: String,
-    /// The component type, which names the plugin: `filter`.
-    pub plugin: String,
-    /// The plugin's own configuration, without the keys that the host reads.
-    pub config: serde_json::Value,
-    /// Values in it that no message may repeat, whatever the plugin says.
-    pub secrets: Vec<String>,
-    /// What happens to a batch whose call failed; if none, what the plugin says.
-    pub on_error: Option<OnError>,
-    /// What the stage may use.
-    pub limits: StageLimits,
-    /// Interfaces of the host that the plugin may use, for example `regex`; none means all.
-    pub capabilities: Option<Vec<String>>,
-}
 
 /// A mistake in a stage's configuration, or a plugin that can't run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,14 +38,12 @@ pub struct StageConfigError {
 
 /// Stages that follow each other without anything native in between, for one signal.
 pub struct Chain {
-    catalog: Catalog,
     signal: Signal,
     stages: Vec<Configurable>,
     /// What receivers keep for its stages: what these read at the start.
     headers: BTreeSet<String>,
+    // One thread makes plans; batches go on with the current one meanwhile.
     plan: ArcSwap<Plan>,
-    // Plans are made by one thread at a time; batches go on with the current one meanwhile.
-    changing: Mutex<()>,
 }
 
 /// A stage's configuration with what outlives the versions of its plugin.
@@ -97,6 +77,12 @@ pub(super) struct Segment {
     pub(super) stages: Vec<(usize, usize)>,
 }
 
+/// The next generation of a chain, ready to run.
+pub(super) struct Renewal {
+    plan: Plan,
+    changes: Vec<Change>,
+}
+
 /// What a stage runs, after its chain looked for its plugins again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -119,11 +105,11 @@ impl Chain {
     /// Every mistake of every stage.
     pub fn new(catalog: &Catalog, signal: Signal, specs: Vec<StageSpec>) -> Result<Self, Vec<StageConfigError>> {
         let shared = |spec: StageSpec| {
-            let shared = Arc::new(Shared::new(&spec.id, &spec.limits, spec.secrets.clone()));
+            let shared = Arc::new(Shared::new(&spec.id, &spec.limits, Vec::new()));
             Configurable { spec, shared }
         };
         let stages: Vec<Configurable> = specs.into_iter().map(shared).collect();
-        let configure = |stage: &Configurable| stage.configure(stage.find(catalog)?, signal);
+        let configure = |stage: &Configurable| stage.configure(stage.found(&catalog.find(&stage.spec.plugin))?, signal);
         let configured: Vec<Result<Stage, Vec<StageConfigError>>> = stages.iter().map(configure).collect();
         if configured.iter().any(Result::is_err) {
             return Err(configured.into_iter().filter_map(Result::err).flatten().collect());
@@ -132,7 +118,7 @@ impl Chain {
         let configured: Vec<Arc<Stage>> = configured.into_iter().flatten().map(Arc::new).collect();
         let headers = configured.iter().flat_map(|stage| stage.configured.declared.headers.iter().cloned()).collect();
         let plan = ArcSwap::from_pointee(Plan::new(signal, configured).map_err(|error| vec![error])?);
-        Ok(Self { catalog: catalog.clone(), signal, stages, headers, plan, changing: Mutex::new(()) })
+        Ok(Self { signal, stages, headers, plan })
     }
 
     /// Runs a batch through all stages, on the thread of the caller.
@@ -155,10 +141,15 @@ impl Chain {
         self.plan.load().stages.iter().map(|stage| Arc::clone(&stage.configured.plugin)).collect()
     }
 
-    /// What each stage runs now.
-    pub(super) fn running(&self) -> Vec<Change> {
+    /// The component type of each of its stages, which names the plugin.
+    pub(super) fn component_types(&self) -> impl Iterator<Item = &str> {
+        self.stages.iter().map(|stage| stage.spec.plugin.as_str())
+    }
+
+    /// What each stage of a component type runs now.
+    pub(super) fn running(&self, component_type: &str) -> Vec<Change> {
         let plan = self.plan.load();
-        let running = self.stages.iter().zip(&plan.stages);
+        let running = self.stages.iter().zip(&plan.stages).filter(|(stage, _)| stage.spec.plugin == component_type);
         running.map(|(stage, running)| Change::new(&stage.spec.id, &running.configured.plugin)).collect()
     }
 
@@ -188,44 +179,46 @@ impl Chain {
         &self.headers
     }
 
-    /// Looks for the plugins again and swaps in those that changed, at the next batch. A stage whose new plugin is
-    /// refused keeps the one that runs; so does one whose new plugin reads headers that nobody read at the start: the
-    /// batches on their way lack them, and so would all that come.
-    pub fn reload(&self) -> (Vec<Change>, Vec<StageConfigError>) {
-        let _one_at_a_time = lock(&self.changing);
+    /// The next generation, in which all stages of a component type run what was found for it; none if they do already.
+    /// A plugin that reads headers that nobody read at the start is refused, too: the batches on their way lack them, and
+    /// so would all that come.
+    ///
+    /// # Errors
+    /// Why stages refuse it.
+    pub(super) fn renewed(
+        &self,
+        component_type: &str,
+        found: &Result<Arc<Plugin>, CatalogError>,
+    ) -> Result<Option<Renewal>, Vec<StageConfigError>> {
         let current = self.plan.load_full();
-        let (mut stages, mut changes, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-        for (stage, running) in self.stages.iter().zip(&current.stages) {
-            match stage.renewed(&self.catalog, self.signal, running, &self.headers) {
-                Ok(None) => stages.push(Arc::clone(running)),
+        let (mut stages, mut changes, mut errors) = (current.stages.clone(), Vec::new(), Vec::new());
+        for (stage, runs) in self.stages.iter().zip(&mut stages) {
+            if stage.spec.plugin != component_type {
+                continue;
+            }
+            match stage.renewed(found, self.signal, runs, &self.headers) {
+                Ok(None) => {}
                 Ok(Some(renewed)) => {
                     changes.push(Change::new(&stage.spec.id, &renewed.configured.plugin));
-                    stages.push(Arc::new(renewed));
+                    *runs = Arc::new(renewed);
                 }
-                Err(mistakes) => {
-                    errors.extend(mistakes);
-                    stages.push(Arc::clone(running));
-                }
+                Err(mistakes) => errors.extend(mistakes),
             }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
         }
         if changes.is_empty() {
-            return (changes, errors);
+            return Ok(None);
         }
-        match Plan::new(self.signal, stages) {
-            Ok(plan) => self.plan.store(Arc::new(plan)),
-            Err(error) => {
-                changes.clear();
-                errors.push(error);
-            }
-        }
-        (changes, errors)
+        let plan = Plan::new(self.signal, stages).map_err(|error| vec![error])?;
+        Ok(Some(Renewal { plan, changes }))
     }
-}
 
-impl std::fmt::Debug for StageSpec {
-    /// Leaves out the configuration, which may hold secrets.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StageSpec").field("id", &self.id).field("plugin", &self.plugin).finish_non_exhaustive()
+    /// Runs the next generation from the next batch on.
+    pub(super) fn swap(&self, renewal: Renewal) -> Vec<Change> {
+        self.plan.store(Arc::new(renewal.plan));
+        renewal.changes
     }
 }
 
@@ -249,8 +242,17 @@ impl Change {
 }
 
 impl Configurable {
-    fn find(&self, catalog: &Catalog) -> Result<Arc<Plugin>, Vec<StageConfigError>> {
-        catalog.find(&self.spec.plugin).map_err(|error| vec![self.error("", error.to_string())])
+    fn found(&self, found: &Result<Arc<Plugin>, CatalogError>) -> Result<Arc<Plugin>, Vec<StageConfigError>> {
+        found.clone().map_err(|error| vec![self.error("", error.to_string())])
+    }
+
+    /// What the plugin is configured with. What a version of it takes for a secret stays one for all others.
+    fn settings(&self, descriptor: &Descriptor) -> Result<String, Vec<StageConfigError>> {
+        let mistake = |message: String| self.error("", message);
+        let settings = (self.spec.settings)(&descriptor.config_schema);
+        let settings = settings.map_err(|mistakes| mistakes.into_iter().map(mistake).collect::<Vec<_>>())?;
+        self.shared.hide(settings.secrets);
+        Ok(settings.value.to_string())
     }
 
     fn configure(&self, plugin: Arc<Plugin>, signal: Signal) -> Result<Stage, Vec<StageConfigError>> {
@@ -264,7 +266,7 @@ impl Configurable {
             return Err(vec![self.error("capabilities", message)]);
         }
         let (on_error, drops) = (self.spec.on_error.unwrap_or(descriptor.on_error), descriptor.drops);
-        let config = self.spec.config.to_string();
+        let config = self.settings(descriptor)?;
         let configured = Configured::new(plugin, config, signal, self.spec.limits.clone(), Arc::clone(&self.shared));
         match configured {
             Ok(configured) => Ok(Stage { configured, on_error, drops }),
@@ -278,14 +280,14 @@ impl Configurable {
     /// The stage with the plugin that it has now; none if that is the one that runs.
     fn renewed(
         &self,
-        catalog: &Catalog,
+        found: &Result<Arc<Plugin>, CatalogError>,
         signal: Signal,
         running: &Stage,
         kept_headers: &BTreeSet<String>,
     ) -> Result<Option<Stage>, Vec<StageConfigError>> {
         // The same code from somewhere else is a change, too: who takes away a file wants to know what runs instead.
         let current = &running.configured.plugin;
-        let plugin = self.find(catalog).map_err(|mut mistakes| {
+        let plugin = self.found(found).map_err(|mut mistakes| {
             if let Origin::File(path) = current.origin()
                 && !path.exists()
             {

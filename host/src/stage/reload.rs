@@ -4,18 +4,21 @@
 //! contents are told apart by their hash. So half-written files, editors that rename, and the symbolic links that
 //! Kubernetes swaps need no special treatment: what is no plugin yet is refused, and the next event brings the rest.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
-use super::catalog::Catalog;
-use super::chain::{Chain, Change, StageConfigError};
+use super::catalog::{Catalog, CatalogError};
+use super::chain::{Chain, Change, Renewal, StageConfigError};
+use super::code_cache::Digest;
+use super::component::Plugin;
 
 /// The directory is read at the latest after so many quiet times, even if writing never ends.
 const MAX_WAITS: u32 = 25;
@@ -33,9 +36,18 @@ pub struct Reload {
     /// Plugins that were swapped in.
     pub changes: Vec<Change>,
     /// Stages that keep the plugin that runs, and why. A refusal that lasts is said once.
-    pub errors: Vec<StageConfigError>,
+    pub errors: Vec<NotReloaded>,
     /// Stages whose plugin was refused before: what is there now is what they run.
     pub restored: Vec<Change>,
+}
+
+/// A plugin that a stage does not run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotReloaded {
+    /// The stage, and why.
+    pub error: StageConfigError,
+    /// The SHA-256 of the component; none if there is none that can be read.
+    pub digest: Option<Digest>,
 }
 
 enum Hint {
@@ -61,9 +73,16 @@ struct Watched {
     chains: Vec<Weak<Chain>>,
     /// How long the directory must be quiet before it is read.
     quiet: Duration,
-    /// What the last look refused.
-    refused: Vec<StageConfigError>,
+    /// What the last look refused, by component type.
+    refused: BTreeMap<String, Refused>,
     observe: Box<dyn Fn(&Reload) + Send>,
+}
+
+/// What stages of a component type do not run.
+struct Refused {
+    errors: Vec<NotReloaded>,
+    /// How often it was there.
+    looks: u32,
 }
 
 impl Reloader {
@@ -84,7 +103,7 @@ impl Reloader {
             watch: catalog.directory().map(|directory| Watch::new(directory, hints.clone())),
             chains: chains.iter().map(Arc::downgrade).collect(),
             quiet,
-            refused: Vec::new(),
+            refused: BTreeMap::new(),
             observe: Box::new(observe),
         };
         let thread = std::thread::Builder::new().name("plugin-reload".into());
@@ -134,25 +153,74 @@ impl Watched {
         }
     }
 
-    /// Has every chain look for its plugins again.
+    /// Looks for the plugin of each component type, and has all of its stages run what is there now.
     fn look(&mut self) -> Reload {
+        let chains: Vec<Arc<Chain>> = self.chains.iter().filter_map(Weak::upgrade).collect();
+        let component_types: BTreeSet<&str> = chains.iter().flat_map(|chain| chain.component_types()).collect();
         let mut reload = Reload::default();
-        let mut refused: Vec<StageConfigError> = Vec::new();
-        for chain in self.chains.iter().filter_map(Weak::upgrade) {
-            let (changes, errors) = chain.reload();
-            let is_restored = |stage: &str| {
-                self.refused.iter().any(|error| error.stage == stage)
-                    && errors.iter().all(|error| error.stage != stage)
-                    && changes.iter().all(|change| change.stage != stage)
-            };
-            reload.restored.extend(chain.running().into_iter().filter(|running| is_restored(&running.stage)));
-            reload.changes.extend(changes);
-            refused.extend(errors);
+        for component_type in component_types {
+            self.look_for(component_type, &chains, &mut reload);
         }
-        reload.errors = refused.iter().filter(|error| !self.refused.contains(error)).cloned().collect();
-        self.refused = refused;
         self.catalog.forget_unused();
         reload
+    }
+
+    fn look_for(&mut self, component_type: &str, chains: &[Arc<Chain>], reload: &mut Reload) {
+        let found = self.catalog.find(component_type);
+        let mut before = self.refused.remove(component_type);
+        if let (Ok(plugin), Some(refused)) = (&found, &mut before)
+            && !refused.is_worth_asking(plugin)
+        {
+            self.refused.extend(before.map(|refused| (component_type.to_owned(), refused)));
+            return;
+        }
+        match renewals(component_type, &found, chains) {
+            Ok(renewals) => {
+                let changes = renewals.into_iter().flat_map(|(chain, renewal)| chain.swap(renewal));
+                let first = reload.changes.len();
+                reload.changes.extend(changes);
+                if before.is_some() && reload.changes.len() == first {
+                    reload.restored.extend(chains.iter().flat_map(|chain| chain.running(component_type)));
+                }
+            }
+            Err(errors) => {
+                let digest = found.as_ref().map_or_else(CatalogError::digest, |plugin| Some(plugin.digest()));
+                let errors = errors.into_iter().map(|error| NotReloaded { error, digest }).collect();
+                let refused = Refused { errors, looks: before.as_ref().map_or(1, |refused| refused.looks) };
+                let is_new = |error: &&NotReloaded| before.as_ref().is_none_or(|it| !it.errors.contains(error));
+                reload.errors.extend(refused.errors.iter().filter(is_new).cloned());
+                self.refused.insert(component_type.to_owned(), refused);
+            }
+        }
+    }
+}
+
+/// What all chains would run. A stage that refuses a plugin keeps it from all others: whoever replaces a file expects
+/// either all stages to run it or none.
+fn renewals<'a>(
+    component_type: &str,
+    found: &Result<Arc<Plugin>, CatalogError>,
+    chains: &'a [Arc<Chain>],
+) -> Result<Vec<(&'a Arc<Chain>, Renewal)>, Vec<StageConfigError>> {
+    let (mut renewals, mut errors) = (Vec::new(), Vec::new());
+    for chain in chains {
+        match chain.renewed(component_type, found) {
+            Ok(renewal) => renewals.extend(renewal.map(|renewal| (chain, renewal))),
+            Err(mistakes) => errors.extend(mistakes),
+        }
+    }
+    if errors.is_empty() { Ok(renewals) } else { Err(errors) }
+}
+
+impl Refused {
+    /// Whether a plugin may be accepted: if it is another one, or now and then, less and less often. What it is refused
+    /// for may pass, as a lack of memory does, but asking may take it a second or ten.
+    fn is_worth_asking(&mut self, plugin: &Plugin) -> bool {
+        if self.errors.iter().any(|error| error.digest != Some(plugin.digest())) {
+            self.looks = 0;
+        }
+        self.looks = self.looks.saturating_add(1);
+        self.looks.is_power_of_two()
     }
 }
 
@@ -162,8 +230,9 @@ impl Reload {
         for Change { stage, plugin, version, digest, origin } in distinct(&self.changes) {
             tracing::info!(%stage, %plugin, %version, %digest, %origin, "stage runs another plugin now");
         }
-        for error in distinct(&self.errors) {
-            tracing::warn!(stage = %error.stage, %error, "plugin is not reloaded, the stage keeps the one that runs");
+        for NotReloaded { error, digest } in distinct(&self.errors) {
+            let (stage, digest) = (&error.stage, digest.map(tracing::field::display));
+            tracing::warn!(%stage, %error, digest, "plugin is not reloaded, its stages keep the one that runs");
         }
         for Change { stage, plugin, version, digest, origin } in distinct(&self.restored) {
             tracing::info!(%stage, %plugin, %version, %digest, %origin, "refused plugin is gone, the stage runs this one");
@@ -225,9 +294,10 @@ fn watch(directory: &Path, hints: Sender<Hint>, is_gone: Arc<AtomicBool>) -> Opt
     watching.inspect_err(report).ok()
 }
 
-/// Waits until no hint has come for a while.
+/// Waits until no hint has come for a while, but not for ever.
 fn wait_for_quiet(hints: &Receiver<Hint>, quiet: Duration) -> Hint {
-    for _ in 0..MAX_WAITS {
+    let started = Instant::now();
+    while started.elapsed() < quiet.saturating_mul(MAX_WAITS) {
         match hints.recv_timeout(quiet) {
             Ok(Hint::Look) => {}
             Ok(Hint::Stop) | Err(RecvTimeoutError::Disconnected) => return Hint::Stop,
@@ -253,9 +323,11 @@ mod tests {
             origin: "edge.wasm".to_owned(),
         };
         let error = StageConfigError { stage: "a".to_owned(), path: String::new(), message: "no plugin".to_owned() };
+        let refused =
+            |component: &str| NotReloaded { error: error.clone(), digest: Some(Digest::of(component.as_bytes())) };
         let reload = Reload {
             changes: vec![change("a"), change("b"), change("a")],
-            errors: vec![error.clone(), error],
+            errors: vec![refused("x"), refused("x"), refused("y")],
             restored: vec![change("b"), change("b")],
         };
         let file = tempfile::NamedTempFile::new().expect("a file");
@@ -267,8 +339,28 @@ mod tests {
         assert_eq!(count("stage runs another plugin now"), 2, "{said}");
         assert_eq!(
             (count("is not reloaded"), count("refused plugin is gone"), said.lines().count()),
-            (1, 1, 4),
+            (2, 1, 5),
             "{said}"
         );
+        assert!(said.contains(&format!("digest={}", Digest::of(b"y"))), "{said}");
+    }
+
+    #[test]
+    fn waits_for_quiet_however_many_hints_there_are() {
+        for (last, is_look) in [(Hint::Look, true), (Hint::Stop, false)] {
+            let (sender, hints) = mpsc::channel();
+            (0..10 * MAX_WAITS).for_each(|_| sender.send(Hint::Look).expect("sent"));
+            sender.send(last).expect("sent");
+            let hint = wait_for_quiet(&hints, Duration::from_millis(100));
+            assert_eq!(matches!(hint, Hint::Look), is_look);
+            assert!(hints.try_recv().is_err(), "all were taken");
+        }
+    }
+
+    #[test]
+    fn does_not_wait_for_ever_if_hints_never_end() {
+        let (sender, hints) = mpsc::channel();
+        std::thread::spawn(move || while sender.send(Hint::Look).is_ok() {});
+        assert!(matches!(wait_for_quiet(&hints, Duration::from_millis(2)), Hint::Look));
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct Shared {
     /// The same of calls that went well when they were made once more.
     pub(super) recovering: Mutex<Pace>,
     /// What no message may repeat; longer ones come first, since they may hold shorter ones.
-    secrets: Vec<String>,
+    secrets: Mutex<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -50,10 +50,9 @@ struct LogRate {
 
 impl Shared {
     /// Starts with nothing.
-    pub(super) fn new(stage: &str, limits: &StageLimits, mut secrets: Vec<String>) -> Self {
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Self {
-            secrets,
+    pub(super) fn new(stage: &str, limits: &StageLimits, secrets: Vec<String>) -> Self {
+        let shared = Self {
+            secrets: Mutex::default(),
             stage: stage.to_owned(),
             key_value: Mutex::new(KeyValue::new((limits.key_value_kib as usize) << 10)),
             token_buckets: Mutex::default(),
@@ -61,7 +60,17 @@ impl Shared {
             log: Mutex::new(LogRate { bucket: TokenBuckets::default(), started: Instant::now(), suppressed: 0 }),
             failing: Mutex::default(),
             recovering: Mutex::default(),
-        }
+        };
+        shared.hide(secrets);
+        shared
+    }
+
+    /// Adds to what no message may repeat.
+    pub(super) fn hide(&self, secrets: Vec<String>) {
+        let mut all = lock(&self.secrets);
+        all.extend(secrets);
+        all.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        all.dedup();
     }
 
     /// Adds to a counter; false if the name is not allowed or one too many.
@@ -95,7 +104,7 @@ impl Shared {
             true => message.replace(secret.as_str(), REDACTED),
             false => message,
         };
-        let mut shown = self.secrets.iter().fold(message.to_owned(), without);
+        let mut shown = lock(&self.secrets).iter().fold(message.to_owned(), without);
         if shown.contains(char::is_control) {
             shown = shown.chars().map(escaped).collect();
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use sluice::app;
 use sluice::config::{self, Config, ConfigErrors, Sources};
-use sluice::stage::{Catalog, StageSpec};
+use sluice::stage::{Catalog, Settings, StageSpec};
 
 use super::kit::{engine, spec, try_chain};
 
@@ -173,7 +173,8 @@ fn the_key_of_a_redaction_stands_in_no_message_and_no_printed_configuration() {
 
 #[test]
 fn a_plugin_that_repeats_a_secret_is_not_believed() {
-    let stage = |config: Value| StageSpec { secrets: vec!["hunter2".into()], ..spec(config) };
+    let hidden = |value: Value| Settings { value, secrets: vec!["hunter2".into()] }.always();
+    let stage = |config: Value| StageSpec { settings: hidden(config), ..spec(json!({})) };
     let errors = try_chain(vec![stage(json!({ "act": "hunter2" }))]).expect_err("no act");
     let said = format!("{errors:?}");
     assert!(said.contains("[REDACTED]") && !said.contains("hunter2"), "{said}");

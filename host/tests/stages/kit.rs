@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sluice::limits::Budget;
 use sluice::model::{Batch, Context, Signal, TenantId};
 use sluice::stage::{
-    Catalog, Chain, ChainOutcome, Engine, EngineConfig, OnError, StageConfigError, StageLimits, StageSpec,
+    Catalog, Chain, ChainOutcome, Engine, EngineConfig, OnError, Settings, StageConfigError, StageLimits, StageSpec,
 };
 use sluice_wire::LogsWriter;
 use sluice_wire::view::{LogsView, Value as View};
@@ -38,8 +38,7 @@ pub(crate) fn spec(config: Value) -> StageSpec {
     StageSpec {
         id: "probe".to_owned(),
         plugin: "probe".to_owned(),
-        config,
-        secrets: Vec::new(),
+        settings: Settings { value: config, secrets: Vec::new() }.always(),
         on_error: None,
         limits: StageLimits { timeout_ms: 5_000, ..Default::default() },
         capabilities: None,

@@ -5,12 +5,13 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluice::model::Signal;
-use sluice::stage::{Catalog, Chain, Digest, Engine, EngineConfig, Reload, Reloader, StageSpec};
+use sluice::stage::{Catalog, Chain, Digest, Engine, EngineConfig, Reload, Reloader, Settings, StageSpec};
 
 use super::kit::{act, batch, engine, guests, spec};
 
@@ -167,8 +168,15 @@ fn a_bad_file_changes_nothing_and_is_reported_once() {
     fs::write(&file, half).unwrap();
     let reload = watched.next();
     assert!(reload.changes.is_empty());
-    assert!(reload.errors[0].message.contains("it is no valid WebAssembly component"), "{reload:?}");
+    assert!(reload.errors[0].error.message.contains("it is no valid WebAssembly component"), "{reload:?}");
     assert!(watched.runs(1));
+    // Another file is, even if the same is wrong with it.
+    for other in ["no plugin", "none either"] {
+        fs::write(&file, other).unwrap();
+        assert_eq!(watched.next().errors[0].digest, Some(Digest::of(other.as_bytes())));
+    }
+    fs::write(&file, half).unwrap();
+    assert_eq!(watched.next().errors.len(), 1);
     // The same content again is not worth another word; the whole file is.
     fs::write(&file, half).unwrap();
     watched._reloader.look();
@@ -230,7 +238,7 @@ fn a_plugin_that_refuses_the_configuration_changes_nothing() {
     fs::write(&file, guests::guest("probe")).unwrap();
     let reload = watched.next();
     assert!(reload.changes.is_empty());
-    assert_eq!(reload.errors[0].to_string(), format!("s/x: missing field `act` ({})", file.display()));
+    assert_eq!(reload.errors[0].error.to_string(), format!("s/x: missing field `act` ({})", file.display()));
     assert!(watched.runs(1));
 }
 
@@ -245,7 +253,7 @@ fn a_plugin_that_reads_headers_that_receivers_do_not_keep_changes_nothing() {
     assert!(reload.changes.is_empty());
     let expected = "s/x: the plugin reads the request header \"x-probe\", which receivers do not keep for this \
         pipeline since no stage of it read it at the start; restart to run this plugin";
-    assert_eq!(reload.errors[0].to_string(), format!("{expected} ({})", file.display()));
+    assert_eq!(reload.errors[0].error.to_string(), format!("{expected} ({})", file.display()));
     assert!(watched.runs(1));
 }
 
@@ -274,7 +282,7 @@ fn a_file_that_disappears_changes_nothing() {
     fs::remove_file(&file).unwrap();
     let reload = watched.next();
     let gone = format!("{}, which the stage runs, is gone: a restart would fail", file.display());
-    assert_eq!(reload.errors[0].to_string(), format!("noop/x: there is no stage \"noop\"; {gone}"));
+    assert_eq!(reload.errors[0].error.to_string(), format!("noop/x: there is no stage \"noop\"; {gone}"));
     assert!(watched.runs(1));
 }
 
@@ -305,6 +313,93 @@ fn a_stage_of_several_pipelines_is_reported_for_each() {
         assert_eq!(running.digest(), Digest::of(&version(2)));
         assert!(Arc::ptr_eq(running, &catalog.find("s").unwrap()), "what ran meanwhile is not compiled again");
     }
+}
+
+/// The first refuses a key that the second does not have, and the third is another stage of the same file.
+#[test]
+fn a_file_that_one_stage_refuses_changes_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("s.wasm");
+    fs::write(&file, guests::guest("probe")).unwrap();
+    let catalog = Catalog::new(engine(), Some(directory.path().to_owned()));
+    let chain = |id: &str, config: Value| {
+        let stage = StageSpec { id: id.into(), plugin: "s".into(), ..spec(config) };
+        Arc::new(Chain::new(&catalog, Signal::Logs, vec![stage]).unwrap())
+    };
+    let refusing = chain("s/x", json!({ "act": "nothing", "value": "7" }));
+    let chains = [chain("s/x", act("nothing")), refusing, chain("s/y", act("nothing"))];
+    let (sender, reloads) = mpsc::channel();
+    let observe = move |reload: &Reload| drop(sender.send(reload.clone()));
+    let _reloader = Reloader::start(&catalog, &chains, Duration::from_millis(100), observe).unwrap();
+    let after = |component: &[u8]| {
+        fs::write(&file, component).unwrap();
+        let reload = reloads.recv_timeout(PATIENCE).expect("something happens");
+        let digests = chains.each_ref().map(|chain| chain.plugins()[0].digest());
+        assert_eq!(digests, [Digest::of(&guests::guest("probe")); 3]);
+        reload
+    };
+    for _ in 0..2 {
+        let reload = after(&guests::guest("noop"));
+        assert_eq!((reload.changes.len(), reload.errors.len(), reload.restored.len()), (0, 1, 0), "{reload:?}");
+        assert!(reload.errors[0].error.message.contains("unknown field `value`"), "{reload:?}");
+        let reload = after(&guests::guest("probe"));
+        assert_eq!((reload.changes.len(), reload.errors.len(), reload.restored.len()), (0, 0, 3), "{reload:?}");
+    }
+}
+
+#[test]
+fn a_new_version_is_configured_by_its_own_schema_and_shows_no_secret_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("s.wasm");
+    fs::write(&file, version(1)).unwrap();
+    let catalog = Catalog::new(engine(), Some(directory.path().to_owned()));
+    // To the probe, which has such a key, another value is given, and that is secret.
+    let settings = |schema: &Value| match schema["properties"]["value"].is_object() {
+        true => Ok(Settings { value: json!({ "act": "hunter2" }), secrets: vec!["hunter2".into()] }),
+        false => Ok(Settings { value: json!({}), secrets: Vec::new() }),
+    };
+    let stage = StageSpec { plugin: "s".into(), settings: Arc::new(settings), ..spec(json!({})) };
+    let chain = Arc::new(Chain::new(&catalog, Signal::Logs, vec![stage]).unwrap());
+    let (sender, reloads) = mpsc::channel();
+    let observe = move |reload: &Reload| drop(sender.send(reload.clone()));
+    let _reloader = Reloader::start(&catalog, &[Arc::clone(&chain)], Duration::from_millis(100), observe).unwrap();
+    fs::write(&file, guests::guest("probe")).unwrap();
+    let reload = reloads.recv_timeout(PATIENCE).expect("something happens");
+    assert!(reload.errors[0].error.message.contains("unknown variant `[REDACTED]`"), "{reload:?}");
+}
+
+#[test]
+fn a_refused_version_is_asked_less_and_less_often() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    for name in ["s.wasm", "other.wasm"] {
+        fs::write(path(name), version(1)).unwrap();
+    }
+    let catalog = Catalog::new(engine(), Some(directory.path().to_owned()));
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&asked);
+    let settings = move |_: &Value| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Ok(Settings { value: json!({}), secrets: Vec::new() })
+    };
+    let refusing = StageSpec { plugin: "s".into(), settings: Arc::new(settings), ..spec(json!({})) };
+    let other = StageSpec { plugin: "other".into(), ..spec(json!({})) };
+    let chain = Arc::new(Chain::new(&catalog, Signal::Logs, vec![refusing, other]).unwrap());
+    let (sender, reloads) = mpsc::channel();
+    let observe = move |reload: &Reload| drop(sender.send(reload.clone()));
+    let _reloader = Reloader::start(&catalog, &[Arc::clone(&chain)], Duration::from_millis(100), observe).unwrap();
+    let after = |name: &str, component: &[u8]| {
+        fs::write(path(name), component).unwrap();
+        let reload = reloads.recv_timeout(PATIENCE).expect("something happens");
+        (reload.changes.len(), reload.errors.len())
+    };
+    assert_eq!(after("s.wasm", &guests::guest("probe")), (0, 1));
+    // Each of these is a look, at which the probe is there, too.
+    for number in 2..8 {
+        assert_eq!(after("other.wasm", &version(number)), (1, 0));
+    }
+    let asked = asked.load(Ordering::Relaxed) - 1;
+    assert!((2..=4).contains(&asked), "at looks 1, 2, 4 and maybe 8, not {asked} times in 7");
 }
 
 #[test]

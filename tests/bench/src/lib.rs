@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 use sluice::limits::Budget;
 use sluice::model::{Batch, Context, Signal, TenantId};
-use sluice::stage::{Catalog, Chain, Engine, EngineConfig, StageLimits, StageSpec};
+use sluice::stage::{Catalog, Chain, Engine, EngineConfig, Settings, StageLimits, StageSpec};
 use sluice_wire::sample;
 
 const CONFIGURATION: &str = include_str!("../../../examples/bench/four-stages.yaml");
@@ -36,11 +36,10 @@ pub fn chain(catalog: &Catalog, signal: Signal, stages: &[Named]) -> Chain {
     let spec = |(plugin, config): &Named| StageSpec {
         id: plugin.clone(),
         plugin: plugin.clone(),
-        config: config.clone(),
+        settings: Settings { value: config.clone(), secrets: Vec::new() }.always(),
         on_error: None,
         limits: StageLimits { timeout_ms: 10_000, ..StageLimits::default() },
         capabilities: None,
-        secrets: Vec::new(),
     };
     Chain::new(catalog, signal, stages.iter().map(spec).collect()).expect("valid stages")
 }
