@@ -6,6 +6,7 @@ mod memory;
 mod open_files;
 mod pages;
 mod pipelines;
+mod plugin_info;
 mod signals;
 mod stages;
 

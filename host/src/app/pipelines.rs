@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::HeaderName;
 use tokio::task::JoinHandle;
 
+use super::plugin_info::PluginInfo;
 use super::{StartError, stages};
 use crate::batch::{self, Limits};
 use crate::config::component::BatchConfig;
@@ -119,7 +120,7 @@ pub(super) fn build(
         receivers: fed.into_iter().map(|(key, all)| (key, Pipelines::new(all))).collect(),
         headers: builder.header_names(),
         default_tenant,
-        _reloader: builder.reloader()?,
+        _reloader: builder.reloader(PluginInfo::start(&builder.chains, &telemetry.metrics))?,
         sums: Arc::new(Sums { losses: builder.losses, chains: builder.chains }),
     };
     Ok((graph, builder.batchers.into_values().rev().flatten().collect()))
@@ -235,14 +236,17 @@ impl Builder<'_> {
         self.headers.iter().filter_map(|name| name.parse().ok()).collect()
     }
 
-    fn reloader(&self) -> Result<Option<Reloader>, StartError> {
+    fn reloader(&self, mut info: PluginInfo) -> Result<Option<Reloader>, StartError> {
         if !self.config.plugins.watch || self.config.plugins.directory.is_none() || self.chains.is_empty() {
             return Ok(None);
         }
         let metrics = Arc::clone(&self.telemetry.metrics);
         let reloader = {
             let quiet = self.config.plugins.settle.get();
-            Reloader::start(&self.catalog, &self.chains, quiet, move |reload| observe(reload, &metrics))
+            Reloader::start(&self.catalog, &self.chains, quiet, move |reload| {
+                info.renew();
+                observe(reload, &metrics);
+            })
         };
         reloader.map(Some).map_err(|error| StartError::service(&format!("can't watch the plugin directory: {error}")))
     }

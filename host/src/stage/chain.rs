@@ -83,8 +83,8 @@ pub(super) struct Renewal {
     changes: Vec<Change>,
 }
 
-/// What a stage runs, after its chain looked for its plugins again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a stage runs, at the start or after a look at the plugin directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Change {
     /// The component id of the stage.
     pub stage: String,
@@ -146,11 +146,13 @@ impl Chain {
         self.stages.iter().map(|stage| stage.spec.plugin.as_str())
     }
 
-    /// What each stage of a component type runs now.
-    pub(super) fn running(&self, component_type: &str) -> Vec<Change> {
+    /// What each stage runs now, behind its component type.
+    pub fn running(&self) -> Vec<(&str, Change)> {
         let plan = self.plan.load();
-        let running = self.stages.iter().zip(&plan.stages).filter(|(stage, _)| stage.spec.plugin == component_type);
-        running.map(|(stage, running)| Change::new(&stage.spec.id, &running.configured.plugin)).collect()
+        let running = self.stages.iter().zip(&plan.stages).map(|(Configurable { spec, .. }, stage)| {
+            (spec.plugin.as_str(), Change::new(&spec.id, &stage.configured.plugin))
+        });
+        running.collect()
     }
 
     /// What plugins counted since the last time: stage, name, by how much.

@@ -75,7 +75,7 @@ struct Watched {
     quiet: Duration,
     /// What the last look refused, by component type.
     refused: BTreeMap<String, Refused>,
-    observe: Box<dyn Fn(&Reload) + Send>,
+    observe: Box<dyn FnMut(&Reload) + Send>,
 }
 
 /// What stages of a component type do not run.
@@ -95,7 +95,7 @@ impl Reloader {
         catalog: &Catalog,
         chains: &[Arc<Chain>],
         quiet: Duration,
-        observe: impl Fn(&Reload) + Send + 'static,
+        observe: impl FnMut(&Reload) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (hints, received) = mpsc::channel();
         let mut watched = Watched {
@@ -180,7 +180,9 @@ impl Watched {
                 let first = reload.changes.len();
                 reload.changes.extend(changes);
                 if before.is_some() && reload.changes.len() == first {
-                    reload.restored.extend(chains.iter().flat_map(|chain| chain.running(component_type)));
+                    let running = chains.iter().flat_map(|chain| chain.running());
+                    let running = running.filter(|(named, _)| *named == component_type);
+                    reload.restored.extend(running.map(|(_, running)| running));
                 }
             }
             Err(errors) => {

@@ -39,6 +39,8 @@ pub struct Metrics {
     pub stage_seconds: HistogramVec,
     /// Reloads of plugins by `processor` and `result`.
     pub plugin_reloads: IntCounterVec,
+    /// 1 for the plugin that a stage runs.
+    pub plugin_info: IntGaugeVec,
     /// What plugins count themselves, by `processor` and `name`, of which a stage has 32 at most.
     pub plugin_counters: IntCounterVec,
     /// Sizes of batches that the batch processor sent.
@@ -152,6 +154,12 @@ impl Metrics {
             stage_calls: counter(r, "sluice_stage_calls", "Calls of plugins.", &["processor", "result"])?,
             stage_seconds: seconds(r, "sluice_stage_duration_seconds", "Time of one call.", &["processor"])?,
             plugin_reloads: counter(r, "sluice_plugin_reloads", "Reloads of plugins.", &["processor", "result"])?,
+            plugin_info: gauges(
+                r,
+                "sluice_plugin_info",
+                "The plugin that a stage runs.",
+                &["processor", "plugin", "version", "digest", "origin"],
+            )?,
             plugin_counters: counter(r, "sluice_plugin_counter", "Plugins' own counts.", &["processor", "name"])?,
             batch_send_size: sizes(
                 r,
