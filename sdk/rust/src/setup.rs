@@ -117,14 +117,23 @@ impl Setup {
         }))
     }
 
-    /// Declares which fields the stage may edit. Without it, none.
+    /// Declares which fields the stage may edit. Without it, none; a second declaration widens the first.
     pub fn writes(&mut self, writes: Writes) {
-        self.projection.writes = writes;
+        let declared = std::mem::replace(&mut self.projection.writes, Writes::Nothing);
+        self.projection.writes = match (declared, writes) {
+            (Writes::Nothing, one) | (one, Writes::Nothing) => one,
+            (Writes::Everything, _) | (_, Writes::Everything) => Writes::Everything,
+            (Writes::Fields(one), Writes::Fields(other)) => Writes::Fields([one, other].concat()),
+            (
+                Writes::Fields(one) | Writes::AttributesAnd(one),
+                Writes::Fields(other) | Writes::AttributesAnd(other),
+            ) => Writes::AttributesAnd([one, other].concat()),
+        };
     }
 
-    /// Skips batches in which no row has any of these attributes.
+    /// Skips batches in which no row has any of these attributes, nor any of those that were named before.
     pub fn when_attributes(&mut self, fields: impl IntoIterator<Item = Field>) {
-        self.projection.when_attributes = Some(fields.into_iter().collect());
+        self.projection.when_attributes.get_or_insert_default().extend(fields);
     }
 
     /// Asks for the encoded request itself, as OTLP protobuf.
@@ -207,6 +216,35 @@ mod tests {
         setup.table(TableRequest { records: true, ..Default::default() });
         let asked = setup.into_projection().table.expect("asked for");
         assert!(asked.bodies && asked.records && !asked.text && asked.lists == TableLists::Always);
+    }
+
+    #[test]
+    fn may_edit_what_any_declaration_names() {
+        use Writes::{AttributesAnd, Everything, Fields, Nothing};
+        let fields = |keys: &[&str]| keys.iter().map(|key| Field::record(*key)).collect::<Vec<_>>();
+        let (a, b, both) = (fields(&["a"]), fields(&["b"]), fields(&["a", "b"]));
+        for (first, second, expected) in [
+            (Fields(a.clone()), Fields(b.clone()), Fields(both.clone())),
+            (Fields(a.clone()), AttributesAnd(b.clone()), AttributesAnd(both.clone())),
+            (AttributesAnd(a.clone()), Fields(b.clone()), AttributesAnd(both)),
+            (Fields(a.clone()), Nothing, Fields(a.clone())),
+            (Everything, Fields(b), Everything),
+            (Nothing, Everything, Everything),
+        ] {
+            let mut setup = Setup::new(Signal::Logs);
+            setup.writes(first);
+            setup.writes(second);
+            assert_eq!(setup.into_projection().writes, expected);
+        }
+    }
+
+    #[test]
+    fn waits_for_any_attribute_that_was_named() {
+        let mut setup = Setup::new(Signal::Logs);
+        setup.when_attributes([Field::record("a")]);
+        setup.when_attributes([Field::record("b")]);
+        let expected = vec![Field::record("a"), Field::record("b")];
+        assert_eq!(setup.into_projection().when_attributes, Some(expected));
     }
 
     #[test]
