@@ -277,8 +277,8 @@ impl Asked<'_> {
 
     fn check_entry(&self, entry: usize) -> Result<(), AnswerError> {
         match self.columns.entry_field(self.bytes, entry) {
-            Some((level, _, key)) => self.check_writable(&Field::attribute(level, key)),
-            None => Err(AnswerError::Undeclared("a body, an event, a link or a nested value".to_owned())),
+            Some(field) => self.check_writable(&field),
+            None => Err(AnswerError::Undeclared("an attribute of an event, a link or an exemplar".to_owned())),
         }
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use sluice::model::{Batch, Refusal, Signal};
 use sluice::pace::Rest;
 use sluice::stage::{Chain, ChainOutcome, FailureKind, OnError, StageLimits, StageSpec};
-use sluice_wire::view::{Data, KeyValue, MetricsView, Value};
+use sluice_wire::view::{Data, KeyValue, LogsView, MetricsView, Value};
 use sluice_wire::{LogsWriter, MetricsWriter};
 
 use super::kit::{act, batch, batch_of, catalog, chain, one, only, spec, texts};
@@ -51,6 +51,19 @@ fn later_stages_see_the_edits_of_earlier_ones() {
         let outcome = chain(stages).run(batch(&[&["a", "b"]]));
         assert_eq!(texts(&only(outcome))[0], expected);
     }
+}
+
+#[test]
+fn edits_declared_fields_by_their_entries_of_the_table() {
+    let mask = json!({ "act": "mask_pattern", "pattern": "[0-9]+", "value": "#", "writes": "key_and_body" });
+    let outcome = chain(vec![spec(mask)]).run(batch(&[&["a1", "2"]]));
+    assert_eq!(outcome.stages[0].failures, []);
+    let masked = only(outcome);
+    assert_eq!(texts(&masked), ["a#", "#"]);
+    let logs = LogsView::new(&masked.bytes);
+    let records = logs.resource_logs().flat_map(|resource| resource.scope_logs()).flat_map(|scope| scope.log_records());
+    let bodies: Vec<String> = records.map(|record| format!("{:?}", record.body())).collect();
+    assert_eq!(bodies, [r##"Some(Text("a#"))"##, r##"Some(Text("#"))"##]);
 }
 
 #[test]

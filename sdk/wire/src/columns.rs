@@ -14,8 +14,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::Signal;
-use crate::field::{Encoding, Level, ValueKind};
-use crate::projection::Projection;
+use crate::field::{Encoding, Field, Intrinsic, Level, ValueKind};
+use crate::projection::{Projection, owner};
 
 pub(crate) use dictionary::Dictionary;
 pub(crate) use extract::{data_message, first_data};
@@ -89,7 +89,7 @@ pub struct Columns {
 /// A column with what it was asked for.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
-    pub(crate) field: crate::Field,
+    pub(crate) field: Field,
     pub(crate) encoding: Encoding,
     pub(crate) store: Store,
     /// Whether nothing was found for any entity.
@@ -251,12 +251,18 @@ impl Columns {
         }
     }
 
-    /// The key of an entry of the attribute table, and what it belongs to: the level and the entity's number. Nothing
-    /// for what is no attribute of an entity: events, links, exemplars, bodies and nested values.
-    pub fn entry_field<'a>(&self, bytes: &'a [u8], entry: usize) -> Option<(Level, usize, &'a str)> {
+    /// The field that an entry of the attribute table is, or is a part of: an attribute of an entity, or a body. None for
+    /// attributes of events, links and exemplars, which are no fields.
+    pub fn entry_field(&self, bytes: &[u8], entry: usize) -> Option<Field> {
         let table = self.table.as_ref()?;
-        let entry = table.entry(entry).filter(|entry| entry.parent == NO_PARENT)?;
-        Some((entry.level()?, entry.entity as usize, entry.key(bytes)?))
+        let mut root = table.entry(entry)?;
+        while let Some(parent) = table.parent(&root) {
+            root = parent;
+        }
+        match root.owner {
+            owner::BODY => Some(Field::intrinsic(Level::Record, Intrinsic::Body)),
+            _ => Some(Field::attribute(root.level()?, root.key(bytes)?)),
+        }
     }
 
     /// The kind of an entry of the attribute table.
@@ -280,7 +286,7 @@ impl Columns {
     }
 
     /// The column of texts that was read from a field.
-    pub(crate) fn text_store(&self, field: &crate::Field) -> Option<&Store> {
+    pub(crate) fn text_store(&self, field: &Field) -> Option<&Store> {
         let texts = |stored: &&Stored| matches!(stored.encoding, Encoding::Text | Encoding::Dictionary);
         let found = self.stores.iter().filter(texts).find(|stored| stored.field == *field);
         found.map(|stored| &stored.store)

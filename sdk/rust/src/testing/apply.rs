@@ -4,7 +4,7 @@ use sluice_wire::{
     self as wire, Columns, EditError, EditPlan, EditValue, EditValues, Intrinsic, Selector, Summary, validate,
 };
 
-use super::lower::{self, level};
+use super::lower;
 use super::{Processed, spliced};
 use crate::bindings::sluice::plugin::types as wit;
 use crate::bitmap::Bitmap;
@@ -118,23 +118,29 @@ impl Asked<'_> {
     }
 
     fn entities<'w>(&self, level: wit::Level, words: Option<&'w [u64]>) -> Result<wire::Entities<'w>, String> {
-        check_words("entities", words, self.columns.entities(self::level(level)))?;
+        check_words("entities", words, self.columns.entities(lower::level(level)))?;
         Ok(words.map_or(wire::Entities::All, wire::Entities::Bitmap))
     }
 
     /// The field, if the stage declared that it writes it.
     fn writable(&self, field: &wit::Field) -> Result<wire::Field, String> {
         let named = lower::field(field)?;
+        self.check_writable(&named)?;
+        Ok(named)
+    }
+
+    fn check_writable(&self, field: &wire::Field) -> Result<(), String> {
+        let is_named = |fields: &[wit::Field]| fields.iter().any(|one| lower::field(one).as_ref() == Ok(field));
         let body = Selector::Intrinsic(Intrinsic::Body);
         let allowed = match &self.declared.writes {
             wit::Writes::Nothing => false,
-            wit::Writes::Fields(fields) => fields.contains(field),
+            wit::Writes::Fields(fields) => is_named(fields),
             wit::Writes::AttributesAnd(fields) => {
-                matches!(named.selector, Selector::Attribute(_)) || named.selector == body || fields.contains(field)
+                matches!(field.selector, Selector::Attribute(_)) || field.selector == body || is_named(fields)
             }
             wit::Writes::Everything => true,
         };
-        if allowed { Ok(named) } else { Err(format!("it edits {named} without having declared it")) }
+        if allowed { Ok(()) } else { Err(format!("it edits {field} without having declared it")) }
     }
 
     fn check_entries(&self, entries: &[u32]) -> Result<(), String> {
@@ -142,12 +148,11 @@ impl Asked<'_> {
             return Ok(());
         }
         for entry in entries {
-            let field = self.columns.entry_field(self.bytes, *entry as usize);
-            let (at, _, key) = field.ok_or("it edits what is no attribute of an entity without having declared it")?;
-            let level = [wit::Level::Resource, wit::Level::Scope, wit::Level::Metric, wit::Level::Record]
-                .into_iter()
-                .find(|candidate| level(*candidate) == at);
-            self.writable(&wit::Field::attribute(level.unwrap_or(wit::Level::Record), key))?;
+            let field = self
+                .columns
+                .entry_field(self.bytes, *entry as usize)
+                .ok_or("it edits an attribute of an event, a link or an exemplar without having declared it")?;
+            self.check_writable(&field)?;
         }
         Ok(())
     }

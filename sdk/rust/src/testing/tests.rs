@@ -15,6 +15,8 @@ enum Act {
     DropSecond,
     Label,
     Mask,
+    MaskBody,
+    MaskUndeclared,
     Partition,
     ManyEdits,
     TooManyEdits,
@@ -44,6 +46,7 @@ impl Stage for Probe {
         setup.table(TableRequest { records: true, bodies: true, ..Default::default() });
         setup.writes(match act {
             Act::Mask => Writes::AttributesAnd(Vec::new()),
+            Act::MaskBody => Writes::Fields(vec![Field::record_intrinsic("body")]),
             Act::ReplacementAndKeep | Act::ReplacementAndEdit => Writes::Everything,
             _ => Writes::Fields(vec![Field::resource("seen")]),
         });
@@ -63,7 +66,7 @@ impl Stage for Probe {
             Act::Label => {
                 outcome.set(Field::resource("seen"), Entities::All, batch.header(self.header).unwrap_or("none"));
             }
-            Act::Mask => {
+            Act::Mask | Act::MaskBody | Act::MaskUndeclared => {
                 outcome.mask_matches(batch.find(self.digits, None), "#");
             }
             Act::Partition => {
@@ -153,7 +156,9 @@ fn applies_edits_and_passes_headers() {
 
 #[test]
 fn masks_what_a_pattern_finds_in_texts_that_were_not_asked_for() {
-    assert_eq!(bodies(&run("mask").bytes), ["took # ms", "none", "# of #"]);
+    for act in ["mask", "mask_body"] {
+        assert_eq!(bodies(&run(act).bytes), ["took # ms", "none", "# of #"]);
+    }
 }
 
 #[test]

@@ -4,8 +4,8 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use proptest::prelude::*;
 use prost::Message;
 use sluice_wire::{
-    Columns, Encoding, Field, Gathered, Intrinsic, Level, LiveRows, Projection, ProjectionError, Read, Selector,
-    Signal, TableLists, TableOptions, TableRequest, ValueKind, sample,
+    Columns, Encoding, Field, Gathered, Intrinsic, Level, LiveRows, LogsWriter, Projection, ProjectionError, Read,
+    Selector, Signal, TableLists, TableOptions, TableRequest, ValueKind, sample,
 };
 
 use crate::dice::{Dice, cases, seeds};
@@ -493,5 +493,24 @@ fn texts_for_patterns_lead_back_to_their_entries() {
     let text = texts.offsets().iter().position(|offset| *offset as usize == found).unwrap();
     let entry = numbers[text] as usize - 100;
     assert_eq!(columns.entry_text(&bytes, entry), Some("1.1"));
-    assert_eq!(columns.entry_field(&bytes, entry), Some((Level::Record, 0, "network.protocol.version")));
+    assert_eq!(columns.entry_field(&bytes, entry), Some(Field::attribute(Level::Record, "network.protocol.version")));
+}
+
+#[test]
+fn an_entry_is_of_the_field_that_holds_it() {
+    let mut logs = LogsWriter::new();
+    logs.resource_logs(|resource| {
+        resource.scope_logs(|scope| {
+            scope.log_record(|record| {
+                record.attribute("user", |value| value.map(|map| map.member("name", |value| value.text("a"))));
+                record.body(|value| value.map(|map| map.member("name", |value| value.text("b"))));
+            });
+        });
+    });
+    let bytes = logs.finish();
+    let mut columns = Columns::new();
+    columns.extract(&Projection::new(Signal::Logs, &[], Some(TableRequest::ALL)).unwrap(), &bytes);
+    let fields: Vec<_> = (0..columns.entries()).filter_map(|entry| columns.entry_field(&bytes, entry)).collect();
+    let (user, body) = (Field::attribute(Level::Record, "user"), Field::intrinsic(Level::Record, Intrinsic::Body));
+    assert_eq!(fields, [user.clone(), user, body.clone(), body]);
 }

@@ -45,6 +45,8 @@ pub enum Declared {
     /// The key, at all levels.
     #[default]
     Key,
+    /// The key of rows, and bodies.
+    KeyAndBody,
     /// All attributes.
     Attributes,
     /// Everything.
@@ -180,6 +182,7 @@ impl Stage for Probe {
             Declared::Key => Writes::Fields(
                 [Level::Record, Level::Scope, Level::Resource].map(|level| Field::attribute(level, &key)).to_vec(),
             ),
+            Declared::KeyAndBody => Writes::Fields(vec![Field::record(&key), Field::record_intrinsic("body")]),
             Declared::Attributes => Writes::AttributesAnd(Vec::new()),
             Declared::Everything => Writes::Everything,
         });
