@@ -128,6 +128,21 @@ pub(crate) fn parse<C: DeserializeOwned>(json: &str) -> Result<C, ConfigErrors> 
     parse_text(json)
 }
 
+/// Refuses keys that the schema does not have, as the host does, which reads by the schema: it knows no alias of serde's.
+/// Looks at the uppermost keys only.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) fn check_keys(json: &str, schema: &serde_json::Value) -> Result<(), ConfigErrors> {
+    use serde_json::Value;
+    let is_closed = matches!(schema.get("additionalProperties"), None | Some(Value::Bool(false)))
+        && schema.get("patternProperties").is_none();
+    let known = schema.get("properties").and_then(Value::as_object).filter(|_| is_closed);
+    let (Some(known), Ok(Value::Object(config))) = (known, serde_json::from_str(json)) else { return Ok(()) };
+    let unknown = config.keys().filter(|key| !known.contains_key(*key));
+    let mistakes: ConfigErrors =
+        unknown.map(|key| ConfigError::new(key, "the schema of the configuration has no such key")).collect();
+    mistakes.or_ok(())
+}
+
 fn parse_text<C: DeserializeOwned>(json: &str) -> Result<C, ConfigErrors> {
     let mut reader = serde_json::Deserializer::from_str(json);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
@@ -203,6 +218,21 @@ mod tests {
         for (json, expected) in cases {
             let found = parse::<Limits>(json).map(|_| String::new()).unwrap_or_else(|errors| errors.to_string());
             assert_eq!(found, expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn refuses_keys_that_the_schema_does_not_have() {
+        let schema =
+            |more: &str| serde_json::from_str(&format!(r#"{{"properties":{{"rate":true}}{more}}}"#)).expect("JSON");
+        let check = |json, more| check_keys(json, &schema(more)).map_err(|errors| errors.to_string());
+        let expected = Err("ratio: the schema of the configuration has no such key".to_owned());
+        assert_eq!(check(r#"{"ratio":1,"rate":1}"#, ""), expected);
+        assert_eq!(check(r#"{"ratio":1}"#, r#","additionalProperties":false"#), expected);
+        assert_eq!(check(r#"{"ratio":1}"#, r#","additionalProperties":true"#), Ok(()));
+        assert_eq!(check(r#"{"ratio":1}"#, r#","patternProperties":{"^ra":true}"#), Ok(()));
+        for json in [r#"{"rate":1}"#, "null", "[]", "{"] {
+            assert_eq!(check(json, ""), Ok(()));
         }
     }
 

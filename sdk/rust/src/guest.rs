@@ -46,7 +46,8 @@ impl<S: Stage> Slot<S> {
     pub fn process(&self, batch: wit::Batch) -> Result<wit::Outcome, wit::Failure> {
         match self.0.borrow_mut().as_mut() {
             Some(Configured { stage, has_table }) => {
-                stage.process(&Batch::new(batch, *has_table)).map(crate::Outcome::into_wit)
+                let batch = Batch::new(batch, *has_table);
+                stage.process(&batch)?.into_wit(batch.rows()).map_err(wit::Failure::error)
             }
             None => Err(wit::Failure::error("process was called before configure")),
         }

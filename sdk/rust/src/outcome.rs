@@ -11,6 +11,8 @@ pub use wit::{Failure, Value, Values};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     inner: wit::Outcome,
+    /// For how many rows `keep` was told what becomes of them.
+    kept_of: Option<usize>,
 }
 
 /// The entities that an edit concerns: resources, scopes, metrics or rows, by the level of its field.
@@ -25,11 +27,13 @@ pub enum Entities {
 impl Outcome {
     /// Keeps everything as it is.
     pub fn unchanged() -> Self {
-        Self { inner: wit::Outcome { keep: None, edits: Vec::new(), partition: None, replacement: None } }
+        let inner = wit::Outcome { keep: None, edits: Vec::new(), partition: None, replacement: None };
+        Self { inner, kept_of: None }
     }
 
-    /// Keeps the rows whose bit is set and drops the others.
+    /// Keeps the rows whose bit is set and drops the others. There is a bit for each row of the batch, or the call fails.
     pub fn keep(&mut self, rows: Bitmap) -> &mut Self {
+        self.kept_of = Some(rows.len());
         self.inner.keep = (!rows.is_full()).then(|| rows.into_words());
         self
     }
@@ -128,12 +132,18 @@ impl Outcome {
 
     /// Whether nothing was asked for.
     pub fn is_unchanged(&self) -> bool {
-        *self == Self::unchanged()
+        self.inner == Self::unchanged().inner
     }
 
-    /// The answer as the contract has it.
-    pub(crate) fn into_wit(self) -> wit::Outcome {
-        self.inner
+    /// The answer to a batch of so many rows, as the contract has it, where bitmaps have no length.
+    ///
+    /// # Errors
+    /// If `keep` was about another number of rows.
+    pub(crate) fn into_wit(self, rows: usize) -> Result<wit::Outcome, String> {
+        match self.kept_of.filter(|bits| *bits != rows) {
+            Some(bits) => Err(format!("keep has {bits} bits, the batch has {rows} rows")),
+            None => Ok(self.inner),
+        }
     }
 
     fn edit(&mut self, edit: wit::Edit) -> &mut Self {

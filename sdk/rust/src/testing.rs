@@ -86,7 +86,10 @@ impl<S: Stage> Harness<S> {
     /// The mistakes that the stage finds, and declarations that can't be in this signal.
     pub fn new(config: impl ToString, signal: Signal) -> Result<Self, ConfigErrors> {
         let mut setup = Setup::new(signal);
-        let stage = S::configure(config::parse(&config.to_string())?, &mut setup)?;
+        let json = config.to_string();
+        let config = config::parse(&json)?;
+        config::check_keys(&json, schemars::schema_for!(S::Config).as_value())?;
+        let stage = S::configure(config, &mut setup)?;
         let declared = setup.into_projection();
         let projection = lower::projection(signal, &declared).map_err(|error| ConfigErrors::one("", error))?;
         Ok(Self { stage, signal, declared, projection, headers: Vec::new(), received_unix_nano: 0 })

@@ -26,7 +26,8 @@ pub(super) struct Asked<'a> {
 impl Asked<'_> {
     /// What becomes of the request.
     pub(super) fn apply(&self, outcome: Outcome) -> Result<Processed, String> {
-        let answer = outcome.clone().into_wit();
+        let rows = self.columns.rows();
+        let answer = outcome.clone().into_wit(rows)?;
         let is_more = answer.keep.is_some() || !answer.edits.is_empty() || answer.partition.is_some();
         match answer.replacement {
             Some(_) if is_more => return Err("its replacement comes with other changes".to_owned()),
@@ -36,7 +37,6 @@ impl Asked<'_> {
         if answer.edits.len() > MAX_EDITS {
             return Err(format!("edits exceed the limit of {MAX_EDITS}"));
         }
-        let rows = self.columns.rows();
         let mut plan = EditPlan::new(self.columns);
         check_words("keep", answer.keep.as_deref(), rows)?;
         let kept = answer.keep.map_or_else(|| Bitmap::new(rows, true), |words| Bitmap::from_words(words, rows));
@@ -188,5 +188,6 @@ fn values(values: &wit::Values) -> EditValues<'_> {
 }
 
 fn is_tenant_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= MAX_TENANT_NAME && !name.chars().any(char::is_control)
+    let is_sound = !name.is_empty() && name.len() <= MAX_TENANT_NAME && !name.chars().any(char::is_control);
+    is_sound && name != "(other)"
 }

@@ -14,7 +14,26 @@ pub(super) fn projection(signal: wit::Signal, declared: &wit::Projection) -> Res
     for waited in declared.when_attributes.iter().flatten() {
         reads.push(wire::Read { field: field(waited)?, encoding: wire::Encoding::Kind });
     }
+    check_writes(signal, &declared.writes)?;
     Projection::new(self::signal(signal), &reads, declared.table.map(table_request)).map_err(|error| error.to_string())
+}
+
+/// Refuses writes of what the signal does not have, and of what can't be written.
+fn check_writes(signal: wit::Signal, writes: &wit::Writes) -> Result<(), String> {
+    let (wit::Writes::Fields(fields) | wit::Writes::AttributesAnd(fields)) = writes else { return Ok(()) };
+    for field in fields {
+        let field = self::field(field)?;
+        let is_possible = match &field.selector {
+            wire::Selector::Intrinsic(intrinsic) => {
+                intrinsic.available(self::signal(signal), field.level).is_some() && intrinsic.writable()
+            }
+            wire::Selector::Attribute(_) => field.level != wire::Level::Metric || signal == wit::Signal::Metrics,
+        };
+        if !is_possible {
+            return Err(format!("it writes {field}, which can't be written in this signal"));
+        }
+    }
+    Ok(())
 }
 
 /// Whether some entity has an attribute that the stage waits for.

@@ -21,8 +21,12 @@ enum Act {
     ManyEdits,
     TooManyEdits,
     NamelessTenant,
+    OtherTenant,
+    WriteMetricNames,
     Undeclared,
     LongKeep,
+    ShortKeep,
+    EmptyKeep,
     ShortEntities,
     ReplacementAndKeep,
     ReplacementAndEdit,
@@ -47,6 +51,7 @@ impl Stage for Probe {
         setup.writes(match act {
             Act::Mask => Writes::AttributesAnd(Vec::new()),
             Act::MaskBody => Writes::Fields(vec![Field::record_intrinsic("body")]),
+            Act::WriteMetricNames => Writes::Fields(vec![Field::metric_intrinsic("name")]),
             Act::ReplacementAndKeep | Act::ReplacementAndEdit => Writes::Everything,
             _ => Writes::Fields(vec![Field::resource("seen")]),
         });
@@ -82,11 +87,21 @@ impl Stage for Probe {
             Act::NamelessTenant => {
                 outcome.belongs_to("");
             }
+            Act::OtherTenant => {
+                outcome.belongs_to("(other)");
+            }
+            Act::WriteMetricNames => {}
             Act::Undeclared => {
                 outcome.set(Field::record("seen"), Entities::All, Value::Boolean(true));
             }
             Act::LongKeep => {
                 outcome.force_keep(vec![1, 0]);
+            }
+            Act::ShortKeep => {
+                outcome.keep(Bitmap::new(2, true));
+            }
+            Act::EmptyKeep => {
+                outcome.keep(Bitmap::default());
             }
             Act::ShortEntities => {
                 outcome.set(Field::resource("seen"), Bitmap::default(), "none");
@@ -188,9 +203,14 @@ fn refuses_what_the_host_would_refuse() {
 }
 
 #[test]
-fn refuses_bitmaps_and_replacements_that_the_host_would_refuse() {
+fn refuses_answers_that_the_host_would_refuse() {
     let cases = [
         ("long_keep", "keep has 2 values, 1 are needed"),
+        ("short_keep", "keep has 2 bits, the batch has 3 rows"),
+        ("empty_keep", "keep has 0 bits, the batch has 3 rows"),
+        ("mask_undeclared", "edit 0: it edits record.body without having declared it"),
+        ("nameless_tenant", "\"\" is no name of a tenant"),
+        ("other_tenant", "\"(other)\" is no name of a tenant"),
         ("short_entities", "edit 0: entities has 0 values, 1 are needed"),
         ("replacement_and_keep", "its replacement comes with other changes"),
         ("replacement_and_edit", "its replacement comes with other changes"),
@@ -214,9 +234,11 @@ fn refuses_more_edits_than_the_host_takes() {
 }
 
 #[test]
-#[should_panic(expected = "\"\" is no name of a tenant")]
-fn refuses_a_tenant_that_the_host_would_refuse() {
-    run("nameless_tenant");
+fn refuses_writes_of_what_the_signal_does_not_have() {
+    let harness = |signal| Harness::<Probe>::new("\"write_metric_names\"", signal);
+    assert!(harness(Signal::Metrics).is_ok());
+    let errors = harness(Signal::Logs).expect_err("logs have no metrics");
+    assert_eq!(errors.to_string(), "it writes metric.name, which can't be written in this signal");
 }
 
 #[test]
