@@ -163,7 +163,7 @@ impl Chain {
         })
     }
 
-    /// Tells for how many rows calls failed that no message stood for.
+    /// Tells for how many rows calls failed that no message stood for; at the end, too, how much plugins said.
     pub fn tell(&self, rest: Rest) {
         for stage in &self.plan.load().stages {
             let (name, policy) = (&stage.configured.shared.stage, stage.on_error.as_str());
@@ -172,6 +172,10 @@ impl Chain {
                 (None, _) => {}
                 (Some(rows), OnError::Drop) => tracing::error!(stage = %name, policy, rows, "stage failed for more"),
                 (Some(rows), _) => tracing::warn!(stage = %name, policy, rows, "stage failed for more"),
+            }
+            let suppressed = (rest == Rest::All).then(|| stage.configured.shared.take_suppressed());
+            if let Some(suppressed @ 1..) = suppressed {
+                tracing::warn!(stage = %name, suppressed, "the plugin said more than is shown");
             }
         }
     }

@@ -21,6 +21,8 @@ pub(super) const MAX_PATTERNS: usize = 1_024;
 const MATCH_BYTES: usize = 12;
 /// Bytes of standard output and error that one instance may write in its life; it has `log` for the rest.
 const MAX_STDIO_BYTES: usize = 16 << 10;
+/// Bytes of a line of these that are kept until its end comes; no message of the log is longer.
+const MAX_LINE_BYTES: usize = 1 << 10;
 
 /// What wasmtime keeps beside an instance.
 pub(super) struct Guest {
@@ -40,6 +42,8 @@ pub(super) struct Guest {
     pub(super) phase: Phase,
     patterns: Vec<Arc<Pattern>>,
     stdio_bytes: usize,
+    /// What was written to standard output or error since the last line ended.
+    line: Vec<u8>,
 }
 
 /// What the guest is doing.
@@ -65,21 +69,43 @@ impl Guest {
             phase: Phase::Setup,
             patterns: Vec::new(),
             stdio_bytes: 0,
+            line: Vec::new(),
         }
     }
 
-    /// Takes what the guest writes to standard output or error.
+    /// Takes what the guest writes to standard output or error, in pieces of any length.
     pub(super) fn stdio(&mut self, bytes: &[u8]) {
-        let room = MAX_STDIO_BYTES - self.stdio_bytes.min(MAX_STDIO_BYTES);
-        let bytes = &bytes[..bytes.len().min(room)];
-        self.stdio_bytes += bytes.len();
-        let text = String::from_utf8_lossy(bytes);
-        for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            self.log(Level::Info, line);
+        let had_room = self.stdio_bytes <= MAX_STDIO_BYTES;
+        let room = MAX_STDIO_BYTES.saturating_sub(self.stdio_bytes);
+        self.stdio_bytes = self.stdio_bytes.saturating_add(bytes.len());
+        for piece in bytes[..bytes.len().min(room)].split_inclusive(|byte| *byte == b'\n') {
+            let room = MAX_LINE_BYTES - self.line.len();
+            self.line.extend_from_slice(&piece[..piece.len().min(room)]);
+            if piece.ends_with(b"\n") {
+                self.end_line();
+            }
+        }
+        if had_room && self.stdio_bytes > MAX_STDIO_BYTES {
+            self.end_line();
+            let limit_kib = MAX_STDIO_BYTES >> 10;
+            self.log(Level::Warn, &format!("an instance printed more than {limit_kib} KiB, the rest is not shown"));
         }
     }
 
+    /// Logs what was printed since the last line ended.
+    pub(super) fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        let line = String::from_utf8_lossy(&line);
+        if !line.trim().is_empty() {
+            self.log(Level::Info, line.trim_end());
+        }
+    }
+
+    /// Messages of a level that nobody sees take nothing of the stage's rate.
     fn log(&self, level: Level, message: &str) {
+        if !is_shown(level) {
+            return;
+        }
         let stage = self.edition.shared.stage.as_str();
         if self.phase == Phase::Setup && !self.engine.is_news(stage, &self.edition.shared.shown(message)) {
             return;
@@ -107,6 +133,15 @@ impl Guest {
     fn pattern(&self, pattern: u32) -> wasmtime::Result<Arc<Pattern>> {
         let found = self.patterns.get(pattern as usize).cloned();
         found.ok_or_else(|| wasmtime::format_err!("the plugin used pattern {pattern}, which it has not compiled"))
+    }
+}
+
+fn is_shown(level: Level) -> bool {
+    match level {
+        Level::Debug => tracing::enabled!(target: "sluice::plugin", tracing::Level::DEBUG),
+        Level::Info => tracing::enabled!(target: "sluice::plugin", tracing::Level::INFO),
+        Level::Warn => tracing::enabled!(target: "sluice::plugin", tracing::Level::WARN),
+        Level::Error => tracing::enabled!(target: "sluice::plugin", tracing::Level::ERROR),
     }
 }
 

@@ -137,9 +137,11 @@ impl Instance {
             Phase::Call => self.timeout,
         };
         self.store.set_epoch_deadline(ticks(limit));
-        self.store.data_mut().deadline = now + limit;
+        let guest = self.store.data_mut();
+        guest.deadline = now + limit;
         let answer = call(&self.exports, &mut self.store);
         drop(running);
+        self.store.data_mut().end_line();
         answer.map_err(|error| self.explain(&error))
     }
 

@@ -121,6 +121,11 @@ impl Shared {
         }
         Some((self.shown(message), std::mem::take(&mut log.suppressed)))
     }
+
+    /// How many messages were left out since the last one.
+    pub(super) fn take_suppressed(&self) -> u64 {
+        std::mem::take(&mut lock(&self.log).suppressed)
+    }
 }
 
 /// A control character as it is written in source code: as it is it could pass for a line of the host's log.

@@ -391,6 +391,36 @@ fn what_a_plugin_says_during_a_call_is_logged_with_its_stage() {
 }
 
 #[test]
+fn what_nobody_sees_takes_nothing_of_the_rate_of_messages() {
+    let warned = |number: u64| one(json!({ "act": "log_much", "value": "hot", "number": number }), OnError::Reject);
+    assert_eq!(logged(&warned(1)).trim(), "WARN sluice::plugin: hot stage=\"probe\"");
+    let chain = warned(80);
+    let shown = logged(&chain).lines().count();
+    let rest = logged_by(|| chain.finish());
+    let expected =
+        format!("WARN sluice::stage::chain: the plugin said more than is shown stage=probe suppressed={}", 80 - shown);
+    assert_eq!(rest.trim(), expected);
+}
+
+#[test]
+fn what_is_printed_in_pieces_is_logged_line_by_line() {
+    let said = logged(&one(json!({ "act": "print_pieces", "value": "done" }), OnError::Reject));
+    let lines: Vec<&str> = said.lines().map(str::trim).collect();
+    let expected = ["1 of 2, done", "and the rest"].map(|line| format!("INFO sluice::plugin: {line} stage=\"probe\""));
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn says_once_that_an_instance_printed_too_much() {
+    let said = logged(&one(act("print"), OnError::Reject));
+    let warned: Vec<&str> = said.lines().filter(|line| line.contains("WARN")).map(str::trim).collect();
+    assert_eq!(
+        warned,
+        ["WARN sluice::plugin: an instance printed more than 16 KiB, the rest is not shown stage=\"probe\""]
+    );
+}
+
+#[test]
 fn failed_calls_are_logged_now_and_then_and_with_their_policy() {
     let failed = "stage=probe policy=reject rows=1 reason=it failed: does not want to";
     let cases = [

@@ -112,6 +112,15 @@ impl Probe {
             Act::ReportTime => {
                 outcome.set(field, Entities::All, clock::now_unix_nano() as i64);
             }
+            Act::LogMuch => {
+                (0..100).for_each(|_| log::debug(&config.value));
+                (0..config.number).for_each(|_| log::warn(&config.value));
+            }
+            Act::PrintPieces => {
+                eprint!("{} of", 1);
+                eprintln!(" {}, {}", 2, config.value);
+                eprint!("and the rest");
+            }
             Act::RememberSetup => {
                 outcome.set(field, Entities::All, format!("{:?}", key_value::get("setup")));
             }

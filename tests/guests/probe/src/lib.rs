@@ -88,6 +88,8 @@ pub enum Act {
     SlowInConfigure,
     Slow,
     CountSetups,
+    LogMuch,
+    PrintPieces,
     // evil
     SpinInConfigure,
     PanicInConfigure,
