@@ -156,6 +156,13 @@ impl Configured {
 
     /// Takes back an instance whose call came back with an answer, unless it is worn.
     pub(super) fn give_back(&self, instance: Instance) {
+        if instance.is_full() {
+            if let Some(instances) = lock(&self.shared.full).add(1) {
+                let (stage, memory_mib) = (&self.shared.stage, self.limits.memory_mib);
+                tracing::warn!(%stage, instances, memory_mib, "calls nearly fill the memory, others are configured anew");
+            }
+            return;
+        }
         if instance.is_worn(&self.limits) {
             return;
         }

@@ -22,6 +22,8 @@ pub(super) struct Instance {
     timeout: Duration,
     setup_timeout: Duration,
     calls: u32,
+    /// The memory that it had when it was configured.
+    configured_bytes: usize,
     /// When it took the place of another one; none of the first.
     pub(super) made: Option<Made>,
     /// Behind the store, which it outlives.
@@ -87,7 +89,7 @@ impl Instance {
             if memory { CallError::Memory(limits.memory_mib) } else { CallError::Exhausted(reason(&error)) }
         })?;
         let (engine, _place) = (engine.clone(), engine.place());
-        Ok(Self { store, exports, engine, timeout, setup_timeout, calls: 0, made: None, _place })
+        Ok(Self { store, exports, engine, timeout, setup_timeout, calls: 0, configured_bytes: 0, made: None, _place })
     }
 
     /// Asks what the plugin is.
@@ -102,7 +104,9 @@ impl Instance {
         signal: types::Signal,
     ) -> Result<Result<types::Projection, Vec<types::ConfigError>>, CallError> {
         let configured = self.call(Instant::now(), |exports, store| exports.call_configure(store, config, signal));
-        self.store.data_mut().phase = Phase::Call;
+        let guest = self.store.data_mut();
+        guest.phase = Phase::Call;
+        self.configured_bytes = guest.memory.used_bytes;
         configured
     }
 
@@ -121,9 +125,17 @@ impl Instance {
         self.store.data_mut()
     }
 
-    /// Whether it has worked so long, or grown so large, that a fresh one should take its place.
+    /// Whether it has worked so long that a fresh one should take its place.
     pub(super) fn is_worn(&self, limits: &StageLimits) -> bool {
-        self.calls >= limits.calls_per_instance || self.store.data().memory.used_bytes > limits.memory_bytes() / 4 * 3
+        self.calls >= limits.calls_per_instance
+    }
+
+    /// Whether calls have filled three quarters of the memory that its configuration left, so that a fresh one should
+    /// take its place: it gives nothing back.
+    pub(super) fn is_full(&self) -> bool {
+        let memory = &self.store.data().memory;
+        let left = memory.limit_bytes().saturating_sub(self.configured_bytes);
+        memory.used_bytes.saturating_sub(self.configured_bytes) > left / 4 * 3
     }
 
     fn call<T>(
@@ -139,6 +151,9 @@ impl Instance {
         self.store.set_epoch_deadline(ticks(limit));
         let guest = self.store.data_mut();
         guest.deadline = now + limit;
+        // What earlier calls got over is not why this one ends.
+        guest.memory.refused = false;
+        guest.panic = None;
         let answer = call(&self.exports, &mut self.store);
         drop(running);
         self.store.data_mut().end_line();
@@ -155,11 +170,9 @@ impl Instance {
                 Phase::Call => CallError::Timeout(self.timeout),
             };
         }
-        if guest.memory.refused {
-            return CallError::Memory((guest.memory.limit_bytes() >> 20) as u32);
-        }
         match guest.panic.take() {
             Some(panic) => CallError::Panic(panic),
+            None if guest.memory.refused => CallError::Memory((guest.memory.limit_bytes() >> 20) as u32),
             None => CallError::Trap(reason(error)),
         }
     }

@@ -37,6 +37,8 @@ pub(super) struct Shared {
     pub(super) failing: Mutex<Pace>,
     /// The same of calls that went well when they were made once more.
     pub(super) recovering: Mutex<Pace>,
+    /// The same of instances that made room for others because their memory was nearly full.
+    pub(super) full: Mutex<Pace>,
     /// What no message may repeat; longer ones come first, since they may hold shorter ones.
     secrets: Mutex<Vec<String>>,
 }
@@ -60,6 +62,7 @@ impl Shared {
             log: Mutex::new(LogRate { bucket: TokenBuckets::default(), started: Instant::now(), suppressed: 0 }),
             failing: Mutex::default(),
             recovering: Mutex::default(),
+            full: Mutex::default(),
         };
         shared.hide(secrets);
         shared

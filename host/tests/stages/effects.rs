@@ -343,6 +343,25 @@ fn instances_stay_warm_and_are_replaced_after_their_time() {
     }
 }
 
+/// Configuring it for each batch would take long, and change nothing.
+#[test]
+fn an_instance_that_was_large_from_the_start_stays() {
+    let limits = StageLimits { memory_mib: 16, timeout_ms: 5_000, ..Default::default() };
+    let chain = chain(vec![StageSpec { limits, ..spec(json!({ "act": "large_in_configure", "number": 13 })) }]);
+    let count = || texts(&only(chain.run(batch(&[&["a"]]))));
+    assert_eq!([count(), count(), count()], [["1"], ["2"], ["3"]]);
+}
+
+#[test]
+fn says_that_instances_nearly_fill_their_memory() {
+    let limits = StageLimits { memory_mib: 16, timeout_ms: 5_000, ..Default::default() };
+    let chain = chain(vec![StageSpec { limits, ..spec(json!({ "act": "memory", "number": 13 })) }]);
+    let expected = "WARN sluice::stage::configured: calls nearly fill the memory, others are configured anew stage=probe \
+                    instances=1 memory_mib=16";
+    assert_eq!(logged(&chain).trim(), expected);
+    assert_eq!(logged(&chain), "");
+}
+
 #[test]
 fn tries_once_more_on_a_fresh_instance() {
     let outcome = one(act("panic_once"), OnError::Reject).run(batch(&[&["a"]]));

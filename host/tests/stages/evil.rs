@@ -45,6 +45,14 @@ fn survives_calls_that_do_not_come_back() {
 }
 
 #[test]
+fn memory_that_a_plugin_did_without_is_not_why_it_ends() {
+    check(act("refused_and_panic"), FailureKind::Panic, "it panicked: for another reason");
+    let chain = one(act("refused_then_trap"), OnError::Pass);
+    assert_eq!(chain.run(batch(&[&["a"]])).stages[0].failures, []);
+    assert_eq!(chain.run(batch(&[&["a"]])).stages[0].failures[0].kind, FailureKind::Trap);
+}
+
+#[test]
 fn offers_no_files_no_environment_and_no_host_function_at_the_wrong_time() {
     check(act("read_file"), FailureKind::Panic, "reading a file gave Err(");
     check(act("read_environment"), FailureKind::Panic, "there are 0 variables and 0 arguments");

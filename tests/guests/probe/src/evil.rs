@@ -61,7 +61,12 @@ impl Probe {
             Act::PanicOnce => panic_once(),
             Act::Overflow => drop(black_box(overflow(black_box(1)))),
             Act::Memory => eat_memory(self.config.number as usize),
-            Act::Unreachable => unreachable(),
+            Act::RefusedThenTrap if self.calls == 1 => ask_for_too_much(),
+            Act::RefusedThenTrap | Act::Unreachable => unreachable(),
+            Act::RefusedAndPanic => {
+                ask_for_too_much();
+                panic!("for another reason");
+            }
             Act::Exit => std::process::exit(3),
             Act::ReadFile => read_file(),
             Act::ReadEnvironment => read_environment(),
@@ -194,6 +199,11 @@ fn eat_memory(mebibytes: usize) {
         eaten.push(black_box(vec![1_u8; 1 << 20]));
     }
     drop(black_box(eaten));
+}
+
+/// Asks for more than any plugin may have, and gets over it.
+fn ask_for_too_much() {
+    assert!(Vec::<u8>::new().try_reserve(3 << 30).is_err());
 }
 
 fn unreachable() {

@@ -17,6 +17,11 @@ pub(crate) fn remember_setup() {
     }
 }
 
+/// Takes so many MiB for good.
+pub(crate) fn load(mebibytes: usize) {
+    std::mem::forget(std::hint::black_box(vec![1_u8; mebibytes << 20]));
+}
+
 impl Probe {
     /// Does the act, if it is a good one.
     pub(crate) fn good(&self, batch: &Batch) -> Option<Outcome> {
@@ -53,7 +58,7 @@ impl Probe {
             Act::Replace => {
                 outcome.replace_all(first_resource(batch.raw()).to_vec());
             }
-            Act::CountCalls => {
+            Act::CountCalls | Act::LargeInConfigure => {
                 outcome.set(field, Entities::All, self.calls as i64);
             }
             Act::ReportSeen => self.report(batch, &mut outcome),

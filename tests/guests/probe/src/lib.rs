@@ -86,6 +86,7 @@ pub enum Act {
     ForgetInStore,
     RememberSetup,
     SlowInConfigure,
+    LargeInConfigure,
     Slow,
     CountSetups,
     LogMuch,
@@ -102,6 +103,8 @@ pub enum Act {
     PanicOnce,
     Overflow,
     Memory,
+    RefusedThenTrap,
+    RefusedAndPanic,
     Huge,
     HugeTimesRows,
     ManyEdits,
@@ -166,6 +169,9 @@ impl Stage for Probe {
         }
         if config.act == Act::RememberSetup {
             good::remember_setup();
+        }
+        if config.act == Act::LargeInConfigure {
+            good::load(config.number as usize);
         }
         setup.starts();
         let key = config.key.clone();
