@@ -29,6 +29,8 @@ const EXPORTS: [&str; 3] = ["describe", "configure", "process"];
 /// Bytes of a descriptor's texts, except for the schema.
 const MAX_DESCRIPTOR_TEXT: usize = 1_024;
 const MAX_SCHEMA: usize = 1 << 20;
+/// Keys of a stage that the host takes for itself, as `config/plugin_block.rs` has them.
+const HOST_KEYS: [&str; 3] = ["on_error", "limits", "capabilities"];
 
 /// A plugin that can be instantiated.
 pub struct Plugin {
@@ -422,7 +424,12 @@ impl Descriptor {
         if self.signals.is_empty() {
             return Err("it processes no signal".into());
         }
-        Ok(())
+        match HOST_KEYS.into_iter().find(|key| self.config_schema["properties"].get(key).is_some()) {
+            Some(key) => {
+                Err(format!("its schema has a property {key:?}, a key of the stage that the host itself reads"))
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -444,6 +451,25 @@ fn signal_from_guest(signal: types::Signal) -> Signal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refuses_a_schema_with_keys_that_the_host_reads() {
+        let descriptor = |key: &str| Descriptor {
+            name: "probe".into(),
+            aliases: Vec::new(),
+            version: "1.0.0".into(),
+            description: String::new(),
+            signals: vec![Signal::Logs],
+            drops: Drops::Filtered,
+            on_error: OnError::Pass,
+            config_schema: serde_json::json!({ "properties": { "rate": true, key: true } }),
+        };
+        assert_eq!(descriptor("limit").check(), Ok(()));
+        for key in HOST_KEYS {
+            let expected = format!("its schema has a property {key:?}, a key of the stage that the host itself reads");
+            assert_eq!(descriptor(key).check(), Err(expected));
+        }
+    }
 
     #[test]
     fn knows_which_versions_fit() {
