@@ -152,6 +152,9 @@ pub enum LoadError {
     /// It is no component, or half of one.
     #[error("it is no valid WebAssembly component: {0}")]
     Invalid(String),
+    /// It consists of more core instances, memories or tables than one plugin can have.
+    #[error("it has more parts than the host has room for: {0}")]
+    TooManyParts(String),
     /// One of its functions would take the compiler too much memory.
     #[error(
         "its function {function} has {size_bytes} bytes and {values} locals and operands, which takes too much memory to \
@@ -305,7 +308,10 @@ impl std::fmt::Display for Origin {
 
 impl From<CompileError> for LoadError {
     fn from(error: CompileError) -> Self {
-        Self::Invalid(error.0)
+        match error {
+            CompileError::Invalid(message) => Self::Invalid(message),
+            CompileError::TooManyParts(message) => Self::TooManyParts(message),
+        }
     }
 }
 

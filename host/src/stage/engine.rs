@@ -12,8 +12,9 @@ use super::code_cache::{CodeCache, Digest};
 use super::shared::lock;
 use super::ticker::{CallGuard, Ticker};
 
-/// Core instances of one component: the plugin, and the two that adapt its imports; some for other toolchains.
-const CORE_INSTANCES_PER_COMPONENT: u32 = 8;
+/// Core instances of one component: the plugin, and the two that adapt its imports. componentize-py makes 38, each
+/// library of Python being one. They take memory only where they exist: the pool counts them and no more.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 /// What all WebAssembly begins with.
 const MAGIC: &[u8] = b"\0asm";
 
@@ -70,9 +71,13 @@ struct Inner {
 pub struct EngineError(String);
 
 /// Bytes are no plugin that can be compiled.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is no valid WebAssembly component: {0}")]
-pub(super) struct CompileError(pub(super) String);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum CompileError {
+    /// They are no component.
+    Invalid(String),
+    /// They are one that consists of more than an instance has room for.
+    TooManyParts(String),
+}
 
 impl Engine {
     /// Starts an engine, with a pool of instances where the address space has room for one.
@@ -146,7 +151,7 @@ impl Engine {
     ) -> Result<Component, E> {
         // wasmtime's own words about it take several lines.
         if !bytes.starts_with(MAGIC) {
-            return Err(CompileError("it does not begin with \\0asm, as WebAssembly does".into()).into());
+            return Err(CompileError::Invalid("it does not begin with \\0asm, as WebAssembly does".into()).into());
         }
         let cached = || self.0.cache.as_ref().and_then(|cache| cache.load(&self.0.wasmtime, digest));
         if let Some(component) = cached() {
@@ -157,8 +162,7 @@ impl Engine {
             return Ok(component);
         }
         check()?;
-        let component =
-            Component::from_binary(&self.0.wasmtime, bytes).map_err(|error| CompileError(format!("{error:#}")))?;
+        let component = Component::from_binary(&self.0.wasmtime, bytes).map_err(CompileError::from)?;
         if let Some(cache) = &self.0.cache {
             cache.store(&component, digest);
         }
@@ -186,6 +190,14 @@ impl Drop for Place {
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}
+
+impl From<wasmtime::Error> for CompileError {
+    /// wasmtime has no type for either; it names the pool in all that the pool has no room for.
+    fn from(error: wasmtime::Error) -> Self {
+        let message = format!("{error:#}");
+        if message.contains("pooling allocator") { Self::TooManyParts(message) } else { Self::Invalid(message) }
     }
 }
 

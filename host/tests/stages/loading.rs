@@ -51,12 +51,21 @@ fn refuses_what_is_no_plugin_and_says_why() {
             "it imports sluice:plugin/log@0.2.0, but this host offers sluice:plugin@0.1.0",
         ),
         (wat("(component (import \"f\" (func)))"), "it imports f, which no plugin can use"),
-        (misfit(), "it does not fit the contract sluice:plugin@0.1.0: "),
+        (misfit(1), "it does not fit the contract sluice:plugin@0.1.0: "),
     ];
     for (bytes, expected) in cases {
         let refusal = refusal(&bytes);
         assert!(refusal.contains(expected), "{refusal}\nexpected {expected}");
     }
+}
+
+/// Each library of Python is a core instance.
+#[test]
+fn takes_64_core_instances_and_not_one_more() {
+    let of = |instances| refusal(&misfit(instances));
+    assert!(of(64).contains("it does not fit the contract"), "{}", of(64));
+    let expected = "it has more parts than the host has room for: The component transitively contains 65 core module";
+    assert!(of(65).contains(expected), "{}", of(65));
 }
 
 #[test]
@@ -71,10 +80,13 @@ fn says_in_one_line_that_a_file_is_no_webassembly() {
     }
 }
 
-/// A component whose exports have the right names and the wrong types.
-fn misfit() -> Vec<u8> {
-    let lifted = "(core module $m (func (export \"f\"))) (core instance $i (instantiate $m))
-        (func $f (canon lift (core func $i \"f\")))";
+/// A component of so many core instances, whose exports have the right names and the wrong types.
+fn misfit(instances: usize) -> Vec<u8> {
+    let others = "(core instance (instantiate $m))".repeat(instances - 1);
+    let lifted = format!(
+        "(core module $m (func (export \"f\"))) (core instance $i (instantiate $m)) {others}
+        (func $f (canon lift (core func $i \"f\")))"
+    );
     let exports = ["describe", "configure", "process"].map(|name| format!("(export \"{name}\" (func $f))"));
     wat::parse_str(format!("(component {lifted} {})", exports.concat())).unwrap()
 }
