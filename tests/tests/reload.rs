@@ -53,7 +53,7 @@ fn a_reload_is_counted_and_a_refused_file_is_named_with_the_reason() -> Result<(
     let cases = [
         (half, ("refused", 1.0), "plugin is not reloaded", "it is no valid WebAssembly component"),
         (version(2), ("swapped", 1.0), "stage runs another plugin now", "plugin=noop"),
-        (guests::guest("probe"), ("refused", 2.0), "plugin is not reloaded", "missing field `act`"),
+        (guests::guest("probe"), ("refused", 2.0), "plugin is not reloaded", "processors::edge/x::act: must be set"),
         (version(3), ("swapped", 2.0), "stage runs another plugin now", "plugin=noop"),
     ];
     for (number, (component, (result, count), event, reason)) in cases.into_iter().enumerate() {

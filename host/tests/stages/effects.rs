@@ -415,7 +415,7 @@ fn what_nobody_sees_takes_nothing_of_the_rate_of_messages() {
     assert_eq!(logged(&warned(1)).trim(), "WARN sluice::plugin: hot stage=\"probe\"");
     let chain = warned(80);
     let shown = logged(&chain).lines().count();
-    let rest = logged_by(|| chain.finish());
+    let rest = logged_by(|| chain.tell(Rest::All));
     let expected =
         format!("WARN sluice::stage::chain: the plugin said more than is shown stage=probe suppressed={}", 80 - shown);
     assert_eq!(rest.trim(), expected);
