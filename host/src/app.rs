@@ -250,7 +250,7 @@ impl Drain<'_> {
         drop(self.pipelines);
         end(&mut self.batchers, self.flow_deadline).await;
         self.leftovers.drain(self.deadline).await;
-        // Closed queues hold up nobody: what is still before them is dropped, each with its line in the log.
+        // Closed queues hold up nobody: what is still before them is dropped, and summed up in the log.
         end(&mut self.batchers, self.deadline).await;
         self.leftovers.finish();
         self.leftovers.code()

@@ -22,13 +22,14 @@ use crate::telemetry::{Entry, Metrics, Telemetry};
 
 /// Losses that the ledger shows from the start. What an exporter can't express has reasons of its own, and is among what
 /// it failed to send.
-const LOSSES: [Entry; 7] = [
+const LOSSES: [Entry; 8] = [
     Entry::Dropped("queue_full"),
     Entry::Dropped("refused_by_destination"),
     Entry::Dropped(reasons::RETRIES_EXHAUSTED),
     Entry::Dropped(reasons::RETRY_DISABLED),
     Entry::Dropped("stage_failed"),
     Entry::Dropped("refused_by_stage"),
+    Entry::Dropped("refused_by_batcher"),
     Entry::DeadLettered,
 ];
 

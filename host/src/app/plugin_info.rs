@@ -60,7 +60,8 @@ mod tests {
         let stage = StageSpec {
             id: "sampler/x".into(),
             plugin: "sampler".into(),
-            settings: Settings { value: json!({"sampling_percentage": 10}), secrets: Vec::new() }.always(),
+            settings: Settings { value: json!({"sampling_percentage": 10}), secrets: Vec::new(), warnings: Vec::new() }
+                .always(),
             on_error: None,
             limits: StageLimits::default(),
             capabilities: None,

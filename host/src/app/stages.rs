@@ -80,15 +80,11 @@ fn check_one(
         tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::new(), mistakes)
     };
     let found = block.mistakes(schema, reported, configure);
-    warn(&found.warnings);
-    errors.extend(found.errors);
-    errors
-}
-
-fn warn(warnings: &[ConfigError]) {
-    for warning in warnings {
+    for warning in &found.warnings {
         tracing::warn!("{warning}");
     }
+    errors.extend(found.errors);
+    errors
 }
 
 fn mistakes(catalog: &Catalog, signal: Signal, spec: &StageSpec) -> Vec<PluginMistake> {
@@ -146,14 +142,13 @@ pub(super) fn spec(id: &ComponentId, block: &PluginConfig) -> StageSpec {
     let read = move |schema: &serde_json::Value| {
         let mistakes = |wrong: config::ConfigErrors| wrong.errors.iter().map(ToString::to_string).collect::<Vec<_>>();
         let (value, warnings) = own.check(schema).map_err(mistakes)?;
-        warn(&warnings);
-        Ok(settings(&own, schema, value))
+        Ok(Settings { warnings: warnings.iter().map(ToString::to_string).collect(), ..settings(&own, schema, value) })
     };
     spec_of(id, block, Arc::new(read))
 }
 
 fn settings(block: &PluginConfig, schema: &serde_json::Value, value: serde_json::Value) -> Settings {
-    Settings { secrets: block.secrets(schema, &value), value }
+    Settings { secrets: block.secrets(schema, &value), value, warnings: Vec::new() }
 }
 
 fn spec_of(id: &ComponentId, block: &PluginConfig, settings: ReadSettings) -> StageSpec {
@@ -286,7 +281,7 @@ mod tests {
             let spec = spec_of_block(plugins, &block);
             assert_eq!((spec.on_error, &spec.capabilities), (on_error, &capabilities), "{plugins} {block}");
             assert_eq!(spec.limits, limits, "{plugins} {block}");
-            let Settings { value, secrets } = settings_by(&spec, "integer").expect("fits the schema");
+            let Settings { value, secrets, warnings: _ } = settings_by(&spec, "integer").expect("fits the schema");
             assert_eq!((value, secrets), (json!({}), vec![]), "{plugins} {block}");
         }
     }
@@ -296,7 +291,7 @@ mod tests {
         let spec = spec_of_block("{}", "{keep: 4, key: hunter2, on_error: pass, limits: {rows: 1}}");
         assert_eq!((spec.id.as_str(), spec.plugin.as_str()), ("filter/x", "filter"));
         for (keep, expected) in [("integer", json!(4)), ("string", json!("4"))] {
-            let Settings { value, secrets } = settings_by(&spec, keep).expect("fits the schema");
+            let Settings { value, secrets, warnings: _ } = settings_by(&spec, keep).expect("fits the schema");
             assert_eq!(value, json!({"keep": expected, "key": "hunter2"}));
             assert!(!secrets.is_empty() && secrets.iter().all(|secret| secret == "hunter2"), "{secrets:?}");
         }

@@ -73,7 +73,10 @@ impl Walker<'_> {
                 objects => match switch(node, schema, &objects) {
                     None => self.fit(node, objects, path),
                     Some(true) => self.fit(&node.without(SWITCH), objects, path),
-                    Some(false) => None,
+                    Some(false) => {
+                        self.check_what_is_off(&node.without(SWITCH), objects, path);
+                        None
+                    }
                 },
             },
             Content::Sequence(_) => match of_type("array") {
@@ -82,6 +85,13 @@ impl Walker<'_> {
             },
             Content::Scalar { .. } => self.scalar(node, schema, &alternatives, path),
         }
+    }
+
+    /// What is wrong in a section that is switched off is told before somebody switches it on.
+    fn check_what_is_off(&mut self, node: &Node, objects: Vec<&Value>, path: &str) {
+        let mut unread = LeftOut::default();
+        let mut walker = Walker { root: self.root, report: self.report, left_out: &mut unread, trials: self.trials };
+        drop(walker.fit(node, objects, path));
     }
 
     /// Whether a schema, or one below it, says so of itself. What stands where a secret belongs, though in the wrong
@@ -173,6 +183,10 @@ impl Walker<'_> {
         if words::is_unsupported(&entry.key) && is_off(&entry.value) {
             return None;
         }
+        if let Some(today) = words::renamed(&entry.key).filter(|today| self.has_key(schema, today)) {
+            self.report.error(Some(&entry.key_place), path, format!("unknown key; write {today}"));
+            return None;
+        }
         let message = match schema.get("patternProperties").and_then(Value::as_object) {
             Some(patterns) if properties.is_none() => words::no_match(&entry.key, patterns.keys().map(String::as_str)),
             _ => words::unknown_key(&entry.key, keys.clone()),
@@ -188,6 +202,15 @@ impl Walker<'_> {
         }
         self.report.errors.append(&mut inside.errors);
         read.map(|read| (meant.to_owned(), read))
+    }
+
+    /// Whether there is a key, which may stand deeper.
+    fn has_key(&self, schema: &Value, path: &str) -> bool {
+        match path.split_once("::") {
+            None => property(schema, path).is_some(),
+            Some((first, rest)) => property(schema, first)
+                .is_some_and(|section| self.alternatives(section).iter().any(|one| self.has_key(one, rest))),
+        }
     }
 
     /// Whether an object has what it must have; says what is missing.

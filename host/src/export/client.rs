@@ -285,11 +285,16 @@ impl SendError {
     }
 }
 
-/// An address in a message: without what may be secret, a user's name and password and the query.
+/// Ends of paths that are shown, since every destination of the kind has them.
+const KNOWN_PATHS: [&str; 5] = ["/v1/traces", "/v1/metrics", "/v1/logs", "/_bulk", "/api/v1/remote_write"];
+
+/// An address in a message: without what may be secret, a user's name and password, the query, and a path of its own.
 fn shown(uri: &Uri) -> String {
     let authority = uri.authority().map_or("", Authority::as_str);
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    format!("{}://{host}{}", uri.scheme_str().unwrap_or_default(), uri.path())
+    let end = KNOWN_PATHS.into_iter().find(|known| uri.path().ends_with(known)).unwrap_or_default();
+    let own = uri.path().strip_suffix(end).filter(|own| matches!(*own, "" | "/")).unwrap_or("/...");
+    format!("{}://{host}{own}{end}", uri.scheme_str().unwrap_or_default())
 }
 
 /// Where a destination sends a request that is to be made again as it is.

@@ -28,8 +28,8 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-/// What consumers get to give up what they have. One that does not, since it is busy with a large batch, must not keep the
-/// process from its end.
+/// What consumers get to give up what they have. One that does not, since it is busy with cutting or encoding, must not
+/// keep the process from its end.
 const GIVE_UP: Duration = Duration::from_millis(500);
 
 /// How an exporter's queue works.

@@ -152,7 +152,7 @@ impl FanOut {
         for destination in full {
             let due = destination.said().refused.add(items);
             if let Some(items) = due {
-                tracing::warn!(exporter = %destination.id, items, "sending queue is full, refusing items");
+                tracing::warn!(exporter = %destination.id, items, "sending queue is full, items not taken");
             }
         }
     }
@@ -206,14 +206,19 @@ impl Destination {
     /// Tells what was not told yet.
     pub fn tell(&self, rest: Rest) {
         self.queue.tell(rest);
-        let (exporter, mut said) = (&self.id, self.said());
-        if let Some(items) = said.dropped.rest(rest) {
+        let exporter = &self.id;
+        // The lock is not held while the log is written, which may stand still.
+        let [dropped, refused, closed] = {
+            let Said { dropped, refused, closed } = &mut *self.said();
+            [dropped, refused, closed].map(|pace| pace.rest(rest))
+        };
+        if let Some(items) = dropped {
             tracing::error!(%exporter, items, "more copies dropped that other exporters have");
         }
-        if let Some(items) = said.refused.rest(rest) {
-            tracing::warn!(%exporter, items, "more items refused, as the sending queue was full");
+        if let Some(items) = refused {
+            tracing::warn!(%exporter, items, "more items not taken, as the sending queue was full");
         }
-        if let Some(items) = said.closed.rest(rest) {
+        if let Some(items) = closed {
             tracing::error!(%exporter, items, "more not exported: the queue was closed before batch processors found room");
         }
     }

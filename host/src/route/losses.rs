@@ -9,6 +9,7 @@ use crate::pace::{Pace, Rest};
 pub struct Losses {
     pipeline: String,
     exporters: Vec<String>,
+    not_taken: Mutex<Pace>,
     no_room: Mutex<Pace>,
     refused_by_stage: Mutex<Pace>,
     refused_by_batcher: Mutex<Pace>,
@@ -20,6 +21,7 @@ impl Losses {
         Arc::new(Self {
             pipeline: pipeline.to_owned(),
             exporters,
+            not_taken: Mutex::default(),
             no_room: Mutex::default(),
             refused_by_stage: Mutex::default(),
             refused_by_batcher: Mutex::default(),
@@ -29,6 +31,14 @@ impl Losses {
     /// Ids of the exporters that don't get what is lost.
     pub(super) fn exporters(&self) -> &[String] {
         &self.exporters
+    }
+
+    /// What a batch processor has no room for. The sender may send it again, or others may have it.
+    pub(super) fn not_taken(&self, items: u64) {
+        if let Some(items) = add(&self.not_taken, items) {
+            let (pipeline, exporters) = (&self.pipeline, self.exporters.join(", "));
+            tracing::warn!(%pipeline, items, exporters, "sending queues behind a batch processor are full, items not taken");
+        }
     }
 
     pub(super) fn no_room(&self, items: u64, refusal: &Refusal) {
@@ -56,6 +66,9 @@ impl Losses {
     pub fn tell(&self, rest: Rest) {
         let pipeline = &self.pipeline;
         let untold = |pace: &Mutex<Pace>| pace.lock().unwrap_or_else(PoisonError::into_inner).rest(rest);
+        if let Some(items) = untold(&self.not_taken) {
+            tracing::warn!(%pipeline, items, "more items not taken behind a batch processor");
+        }
         if let Some(items) = untold(&self.no_room) {
             tracing::error!(%pipeline, items, "more dropped that other pipelines have");
         }

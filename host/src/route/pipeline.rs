@@ -73,14 +73,7 @@ impl Pipeline {
 
     /// The sender is told that others have it.
     fn lose(&self, mut refused: Refused<'_>) {
-        let (items, losses) = (refused.debt.items(), &self.head.losses);
-        losses.no_room(items, &refused.refusal);
-        // A fan-out has counted what found its queues full; what a batch processor did not take came to no queue.
-        if let Next::Batcher(_) = self.head.next {
-            for exporter in losses.exporters() {
-                self.telemetry.metrics.exported(Exported::EnqueueFailed, self.signal, exporter, items);
-            }
-        }
+        self.head.losses.no_room(refused.debt.items(), &refused.refusal);
         refused.debt.end(Entry::Dropped("queue_full"));
     }
 }
@@ -117,6 +110,7 @@ impl Segment {
     async fn offer(&self, batch: Batch) -> Result<(), Refused<'_>> {
         let refused_by_stage = |refusal| Refused { refusal, debt: Debt::new(&self.telemetry.ledger, &[]) };
         let as_rejected = |refusal: &Refusal| Entry::Rejected(reason(refusal, "refused_by_stage"));
+        let signal = batch.signal;
         let batches = self.run(batch, as_rejected).await.map_err(refused_by_stage)?;
         let mut debt = Debt::new(&self.telemetry.ledger, &batches);
         if batches.is_empty() {
@@ -133,8 +127,19 @@ impl Segment {
                 let Err(refused) = batcher.offer(batches, || debt.settle()).await else { return Ok(()) };
                 let (refusal, sizes) = refused.into_parts(sizes);
                 debt.reduce_to(sizes);
+                if let Refusal::Busy { .. } = refusal {
+                    self.count_not_taken(signal, debt.items());
+                }
                 Err(Refused { refusal, debt })
             }
+        }
+    }
+
+    /// A batch processor has no room, since its exporters have none. These count for whoever watches them.
+    fn count_not_taken(&self, signal: Signal, items: u64) {
+        self.losses.not_taken(items);
+        for exporter in self.losses.exporters() {
+            self.telemetry.metrics.exported(Exported::EnqueueFailed, signal, exporter, items);
         }
     }
 

@@ -200,4 +200,3 @@ fn answers_to(plugin: &Plugin, name: &str) -> bool {
     let descriptor = plugin.descriptor();
     descriptor.name == name || descriptor.aliases.iter().any(|alias| alias == name)
 }
-

@@ -253,11 +253,14 @@ impl Configurable {
     }
 
     /// What the plugin is configured with. What a version of it takes for a secret stays one for all others.
-    fn settings(&self, descriptor: &Descriptor) -> Result<String, Vec<StageConfigError>> {
-        let mistake = |message: String| self.error("", message);
+    fn settings(&self, descriptor: &Descriptor, engine: &super::Engine) -> Result<String, Vec<StageConfigError>> {
+        let mistake = |message: String| self.error("", self.shared.shown(&message));
         let settings = (self.spec.settings)(&descriptor.config_schema);
         let settings = settings.map_err(|mistakes| mistakes.into_iter().map(mistake).collect::<Vec<_>>())?;
         self.shared.hide(settings.secrets);
+        for warning in settings.warnings.iter().filter(|warning| engine.is_news(&self.spec.id, warning)) {
+            tracing::warn!("{}", self.shared.shown(warning));
+        }
         Ok(settings.value.to_string())
     }
 
@@ -272,7 +275,7 @@ impl Configurable {
             return Err(vec![self.error("capabilities", message)]);
         }
         let (on_error, drops) = (self.spec.on_error.unwrap_or(descriptor.on_error), descriptor.drops);
-        let config = self.settings(descriptor)?;
+        let config = self.settings(descriptor, &plugin.engine)?;
         let configured = Configured::new(plugin, config, signal, self.spec.limits.clone(), Arc::clone(&self.shared));
         match configured {
             Ok(configured) => Ok(Stage { configured, on_error, drops }),

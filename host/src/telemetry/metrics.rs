@@ -41,7 +41,7 @@ pub struct Metrics {
     pub plugin_reloads: IntCounterVec,
     /// 1 for the plugin that a stage runs.
     pub plugin_info: IntGaugeVec,
-    /// What plugins count themselves, by `processor` and `name`, of which a stage has 32 at most.
+    /// What plugins count themselves, by `processor` and `name`, of which each plugin of a stage has 32 at most.
     pub plugin_counters: IntCounterVec,
     /// Sizes of batches that the batch processor sent.
     pub batch_send_size: HistogramVec,

@@ -173,7 +173,7 @@ fn the_key_of_a_redaction_stands_in_no_message_and_no_printed_configuration() {
 
 #[test]
 fn a_plugin_that_repeats_a_secret_is_not_believed() {
-    let hidden = |value: Value| Settings { value, secrets: vec!["hunter2".into()] }.always();
+    let hidden = |value: Value| Settings { value, secrets: vec!["hunter2".into()], warnings: Vec::new() }.always();
     let stage = |config: Value| StageSpec { settings: hidden(config), ..spec(json!({})) };
     let errors = try_chain(vec![stage(json!({ "act": "hunter2" }))]).expect_err("no act");
     let said = format!("{errors:?}");

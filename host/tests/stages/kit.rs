@@ -38,7 +38,7 @@ pub(crate) fn spec(config: Value) -> StageSpec {
     StageSpec {
         id: "probe".to_owned(),
         plugin: "probe".to_owned(),
-        settings: Settings { value: config, secrets: Vec::new() }.always(),
+        settings: Settings { value: config, secrets: Vec::new(), warnings: Vec::new() }.always(),
         on_error: None,
         limits: StageLimits { timeout_ms: 5_000, ..Default::default() },
         capabilities: None,

@@ -7,11 +7,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sluice::model::Signal;
-use sluice::stage::{Catalog, Chain, Digest, Engine, EngineConfig, Reload, Reloader, Settings, StageSpec};
+use sluice::stage::{
+    Catalog, Chain, Digest, Engine, EngineConfig, ReadSettings, Reload, Reloader, Settings, StageSpec,
+};
 
 use super::kit::{act, batch, engine, guests, spec};
 
@@ -348,24 +350,35 @@ fn a_file_that_one_stage_refuses_changes_none() {
 }
 
 #[test]
-fn a_new_version_is_configured_by_its_own_schema_and_shows_no_secret_of_it() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("s.wasm");
-    fs::write(&file, version(1)).unwrap();
-    let catalog = Catalog::new(engine(), Some(directory.path().to_owned()));
-    // To the probe, which has such a key, another value is given, and that is secret.
-    let settings = |schema: &Value| match schema["properties"]["value"].is_object() {
-        true => Ok(Settings { value: json!({ "act": "hunter2" }), secrets: vec!["hunter2".into()] }),
-        false => Ok(Settings { value: json!({}), secrets: Vec::new() }),
-    };
-    let stage = StageSpec { plugin: "s".into(), settings: Arc::new(settings), ..spec(json!({})) };
-    let chain = Arc::new(Chain::new(&catalog, Signal::Logs, vec![stage]).unwrap());
-    let (sender, reloads) = mpsc::channel();
-    let observe = move |reload: &Reload| drop(sender.send(reload.clone()));
-    let _reloader = Reloader::start(&catalog, &[Arc::clone(&chain)], Duration::from_millis(100), observe).unwrap();
-    fs::write(&file, guests::guest("probe")).unwrap();
-    let reload = reloads.recv_timeout(PATIENCE).expect("something happens");
-    assert!(reload.errors[0].error.message.contains("unknown variant `[REDACTED]`"), "{reload:?}");
+fn a_new_version_is_configured_by_its_own_schema_and_shows_no_secret_of_it_or_of_others() {
+    let settings = |value: Value| Settings { value, secrets: vec!["hunter2".into()], warnings: Vec::new() };
+    let none = || Settings { value: json!({}), secrets: Vec::new(), warnings: Vec::new() };
+    // What is secret to the probe, and what was to the version before, whose schema the probe does not share.
+    let secret_now = settings_by_version(none(), Ok(settings(json!({ "act": "hunter2" }))));
+    let secret_before = settings_by_version(settings(json!({})), Err(vec!["found the text \"hunter2\"".into()]));
+    let cases = [(secret_now, "unknown variant `[REDACTED]`"), (secret_before, "found the text \"[REDACTED]\"")];
+    for (settings, said) in cases {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("s.wasm");
+        fs::write(&file, version(1)).unwrap();
+        let catalog = Catalog::new(engine(), Some(directory.path().to_owned()));
+        let stage = StageSpec { plugin: "s".into(), settings, ..spec(json!({})) };
+        let chain = Arc::new(Chain::new(&catalog, Signal::Logs, vec![stage]).unwrap());
+        let (sender, reloads) = mpsc::channel();
+        let observe = move |reload: &Reload| drop(sender.send(reload.clone()));
+        let _reloader = Reloader::start(&catalog, &[Arc::clone(&chain)], Duration::from_millis(100), observe).unwrap();
+        fs::write(&file, guests::guest("probe")).unwrap();
+        let reload = reloads.recv_timeout(PATIENCE).expect("something happens");
+        assert!(reload.errors[0].error.message.contains(said), "{reload:?}");
+    }
+}
+
+/// The settings of the first version, and those of the probe, whose schema has a key of its own.
+fn settings_by_version(first: Settings, probe: Result<Settings, Vec<String>>) -> ReadSettings {
+    Arc::new(move |schema: &Value| match schema["properties"]["value"].is_object() {
+        true => probe.clone(),
+        false => Ok(first.clone()),
+    })
 }
 
 #[test]
@@ -380,7 +393,7 @@ fn a_refused_version_is_asked_less_and_less_often() {
     let counter = Arc::clone(&asked);
     let settings = move |_: &Value| {
         counter.fetch_add(1, Ordering::Relaxed);
-        Ok(Settings { value: json!({}), secrets: Vec::new() })
+        Ok(Settings { value: json!({}), secrets: Vec::new(), warnings: Vec::new() })
     };
     let refusing = StageSpec { plugin: "s".into(), settings: Arc::new(settings), ..spec(json!({})) };
     let other = StageSpec { plugin: "other".into(), ..spec(json!({})) };
@@ -429,7 +442,9 @@ fn has_as_many_instances_ready_as_there_were_before_it_swaps_in_a_plugin() {
     let run = || drop(watched.chain.run(batch(&[&["a"]])).result.expect("accepted"));
     let mut before = setups();
     // How many batches are on their way at the same time is up to the machine.
+    let started = Instant::now();
     while before < 2 {
+        assert!(started.elapsed() < PATIENCE, "no two calls at a time");
         std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(run))));
         before += setups();
     }

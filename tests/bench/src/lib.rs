@@ -36,7 +36,7 @@ pub fn chain(catalog: &Catalog, signal: Signal, stages: &[Named]) -> Chain {
     let spec = |(plugin, config): &Named| StageSpec {
         id: plugin.clone(),
         plugin: plugin.clone(),
-        settings: Settings { value: config.clone(), secrets: Vec::new() }.always(),
+        settings: Settings { value: config.clone(), secrets: Vec::new(), warnings: Vec::new() }.always(),
         on_error: None,
         limits: StageLimits { timeout_ms: 10_000, ..StageLimits::default() },
         capabilities: None,

@@ -1,7 +1,10 @@
 //! Exporters `debug` and `logging` (its name until 2024): telemetry as text in the process's own log.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Check;
 use crate::config::error::Findings;
@@ -35,6 +38,9 @@ pub struct DebugConfig {
     pub use_internal_logger: bool,
     /// Where to write with `use_internal_logger: false`, and only then: `stdout`, `stderr` or files. Default: stdout.
     pub output_paths: Option<Vec<String>>,
+    /// Accepted as in the collector.
+    #[schemars(extend("x-no-effect" = "what it writes waits in no queue"))]
+    pub sending_queue: BTreeMap<String, Value>,
 }
 
 impl Default for DebugConfig {
@@ -45,6 +51,7 @@ impl Default for DebugConfig {
             sampling_thereafter: 1,
             use_internal_logger: true,
             output_paths: None,
+            sending_queue: BTreeMap::new(),
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::Check;
 use super::shared::over;
 use crate::config::error::Findings;
-use crate::config::types::{Duration, GrpcServerConfig, HttpServerConfig, ListenAddress};
+use crate::config::types::{GrpcServerConfig, HttpServerConfig, ListenAddress};
 
 /// Settings of the receiver.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -51,12 +51,7 @@ pub struct OtlpHttpConfig {
 impl Default for OtlpHttpConfig {
     fn default() -> Self {
         Self {
-            server: HttpServerConfig {
-                endpoint: ListenAddress::new("localhost:4318"),
-                // Who exports once a minute would meet the end of its connection.
-                idle_timeout: Duration::ZERO,
-                ..HttpServerConfig::default()
-            },
+            server: HttpServerConfig { endpoint: ListenAddress::new("localhost:4318"), ..HttpServerConfig::default() },
             traces_url_path: "/v1/traces".into(),
             metrics_url_path: "/v1/metrics".into(),
             logs_url_path: "/v1/logs".into(),

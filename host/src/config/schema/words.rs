@@ -15,9 +15,6 @@ pub(crate) fn unknown_key<'a>(key: &str, valid: impl Iterator<Item = &'a str>) -
     if let Some(reason) = unsupported(key) {
         return format!("not supported: {reason}");
     }
-    if let Some(today) = renamed(key) {
-        return format!("unknown key; write {today}");
-    }
     if let Some(near) = meant_key(key, valid.iter().copied()) {
         return format!("unknown key; did you mean {near:?}?");
     }
@@ -36,7 +33,7 @@ pub(crate) fn no_match<'a>(key: &str, patterns: impl Iterator<Item = &'a str>) -
 
 /// The valid key that an unknown one was probably meant to be.
 pub(crate) fn meant_key<'a>(key: &str, valid: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    nearest(key, valid).filter(|_| unsupported(key).is_none() && renamed(key).is_none())
+    nearest(key, valid).filter(|_| unsupported(key).is_none())
 }
 
 /// Whether a key is one that the collector has and this version lacks.
@@ -62,14 +59,13 @@ fn unsupported(key: &str) -> Option<&'static str> {
         "bundles" => "bundles per tenant are not part of this version",
         "dialer" => "how connections are dialled can't be set",
         "ballast_size_mib" => "there is no garbage collector to tune; remove the key",
-        "sending_queue" => "this exporter has no queue",
         "compression_params" => "levels of compression are not part of this version",
         _ => return None,
     })
 }
 
-/// What is written today for keys of the collectors of 2021, and for one that is easily put in the wrong place.
-fn renamed(key: &str) -> Option<&'static str> {
+/// What is written today for keys of the collectors of 2021.
+pub(crate) fn renamed(key: &str) -> Option<&'static str> {
     Some(match key {
         "cors_allowed_origins" => "cors::allowed_origins",
         "cors_allowed_headers" => "cors::allowed_headers",
@@ -78,7 +74,6 @@ fn renamed(key: &str) -> Option<&'static str> {
         "cert_file" => "tls::cert_file",
         "key_file" => "tls::key_file",
         "tls_settings" => "tls",
-        "manage_index_template" => "it beside mapping",
         _ => return None,
     })
 }

@@ -181,7 +181,7 @@ pub struct HttpServerConfig {
     /// How long answering may take. Default: 30s.
     #[schemars(extend("x-no-effect" = "answers are a few bytes, which no client can hold up"))]
     pub write_timeout: Duration,
-    /// How long an idle connection is kept; 0 is forever. Default: 1m, of the `otlp` receiver 0.
+    /// How long an idle connection is kept. 0, the default, has no limit.
     pub idle_timeout: Duration,
     /// Whether connections serve more than one request. Default: true.
     pub keep_alives_enabled: bool,
@@ -201,7 +201,8 @@ impl Default for HttpServerConfig {
             read_timeout: Duration::ZERO,
             read_header_timeout: Duration::from_secs(60),
             write_timeout: Duration::from_secs(30),
-            idle_timeout: Duration::from_secs(60),
+            // Who exports once a minute would meet the end of its connection.
+            idle_timeout: Duration::ZERO,
             keep_alives_enabled: true,
         }
     }

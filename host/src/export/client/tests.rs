@@ -422,6 +422,20 @@ fn gives_a_reason_on_one_line_and_not_too_long() {
 }
 
 #[test]
+fn shows_of_an_address_what_is_no_secret() {
+    let cases = [
+        ("https://a:8443/", "https://a:8443/"),
+        ("https://me:pass@a/v1/logs?key=t0ken", "https://a/v1/logs"),
+        ("https://a/receiver/t0ken/v1/traces", "https://a/.../v1/traces"),
+        ("https://a/t0ken", "https://a/..."),
+        ("https://a/_bulk", "https://a/_bulk"),
+    ];
+    for (address, expected) in cases {
+        assert_eq!(shown(&address.parse().expect(address)), expected, "{address}");
+    }
+}
+
+#[test]
 fn leaves_out_the_port_that_the_scheme_implies() {
     let cases = [
         ("https://a.example:443/x?y", "https://a.example/x?y"),

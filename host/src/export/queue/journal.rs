@@ -174,29 +174,33 @@ impl Journal {
 
     /// Tells what was not told yet.
     pub(super) fn tell(&self, rest: Rest) {
-        let mut state = self.state();
-        let State { given_back, cancelled, lost, refused, dead_lettered, refused_beside, not_expressible, .. } =
-            &mut *state;
+        // The lock is not held while the log is written, which may stand still.
+        let [given_back, cancelled, lost, refused, dead_lettered, refused_beside, not_expressible] = {
+            let State { given_back, cancelled, lost, refused, dead_lettered, refused_beside, not_expressible, .. } =
+                &mut *self.state();
+            let all = [given_back, cancelled, lost, refused, dead_lettered, refused_beside, not_expressible];
+            all.map(|pace| pace.rest(rest))
+        };
         let exporter = &self.exporter;
-        if let Some(items) = lost.rest(rest) {
+        if let Some(items) = lost {
             tracing::error!(exporter, items, "more items lost");
         }
-        if let Some(items) = refused.rest(rest) {
+        if let Some(items) = refused {
             tracing::error!(exporter, items, "more items refused by the destination and lost");
         }
-        if let Some(items) = dead_lettered.rest(rest) {
+        if let Some(items) = dead_lettered {
             tracing::warn!(exporter, items, "more items refused, kept as dead letters");
         }
-        if let Some(parts) = refused_beside.rest(rest) {
+        if let Some(parts) = refused_beside {
             tracing::warn!(exporter, parts, "more parts without items refused by the destination");
         }
-        if let Some(items) = not_expressible.rest(rest) {
+        if let Some(items) = not_expressible {
             tracing::warn!(exporter, items, "more items dropped by the exporter");
         }
-        if let Some(items) = given_back.rest(rest) {
+        if let Some(items) = given_back {
             tracing::warn!(exporter, items, "more items not exported, whose senders waited");
         }
-        if let Some(items) = cancelled.rest(rest) {
+        if let Some(items) = cancelled {
             tracing::warn!(exporter, items, "more items not exported, whose senders went away");
         }
     }

@@ -429,7 +429,7 @@ async fn says_what_the_deadline_left_over() {
     assert_eq!(bench.queue.gauges().size, 0);
 }
 
-/// A large batch takes long to encode.
+/// Cutting a batch, say, can be waited for no shorter.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ends_though_a_consumer_stands_still() {
     let (go_on, until) = std::sync::mpsc::channel();

@@ -403,8 +403,8 @@ async fn what_a_full_queue_turns_away_is_counted_as_not_enqueued_and_in_the_log(
     full.tell(Rest::All);
     let said = std::fs::read_to_string(file.path()).expect("text");
     let told = [
-        " WARN sending queue is full, refusing items exporter=full items=3",
-        " WARN more items refused, as the sending queue was full exporter=full items=3",
+        " WARN sending queue is full, items not taken exporter=full items=3",
+        " WARN more items not taken, as the sending queue was full exporter=full items=3",
     ];
     assert_eq!(said.lines().collect::<Vec<_>>(), told);
     let page = telemetry.metrics.render().expect("a page");

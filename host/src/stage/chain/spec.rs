@@ -35,6 +35,8 @@ pub struct Settings {
     pub value: Value,
     /// Values in it that no message may repeat, whatever the plugin says.
     pub secrets: Vec<String>,
+    /// What looks odd in it.
+    pub warnings: Vec<String>,
 }
 
 impl Settings {
