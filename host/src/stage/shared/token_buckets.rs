@@ -8,6 +8,9 @@ const MAX_BUCKETS: usize = 10_000;
 /// Bytes of a bucket's name. A longer one gets nothing, which shows at the first try.
 const MAX_NAME: usize = 256;
 
+/// Batches of several workers come in no strict order, but a time so long before the last one is that of another clock.
+const SET_BACK_NANO: u64 = 60_000_000_000;
+
 /// Buckets by name.
 #[derive(Debug, Default)]
 pub(in crate::stage) struct TokenBuckets(HashMap<String, Bucket>);
@@ -48,7 +51,9 @@ impl TokenBuckets {
         let Some(bucket) = self.0.get_mut(name) else { return 0 };
         (bucket.per_second, bucket.burst) = (per_second, burst);
         bucket.tokens = bucket.tokens_at(now_unix_nano);
-        // Batches of several workers come in no strict order.
+        if now_unix_nano.saturating_add(SET_BACK_NANO) < bucket.filled_unix_nano {
+            bucket.filled_unix_nano = now_unix_nano;
+        }
         bucket.filled_unix_nano = bucket.filled_unix_nano.max(now_unix_nano);
         let taken = bucket.tokens.floor().min(f64::from(wanted));
         bucket.tokens -= taken;
@@ -78,6 +83,16 @@ mod tests {
             assert_eq!(buckets.take("a", wanted, 2.0, 10.0, now), got, "at {now}");
         }
         assert_eq!(buckets.take("b", 1, 2.0, 10.0, 0), 1, "another bucket is full");
+    }
+
+    #[test]
+    fn fills_again_though_the_clock_was_set_back() {
+        let mut buckets = TokenBuckets::default();
+        let hour = 3_600 * SECOND;
+        let takes = [(hour, 10, 10), (hour - SECOND, 1, 0), (hour / 2, 1, 0), (hour / 2 + SECOND, 9, 2)];
+        for (now, wanted, got) in takes {
+            assert_eq!(buckets.take("a", wanted, 2.0, 10.0, now), got, "at {now}");
+        }
     }
 
     #[test]
