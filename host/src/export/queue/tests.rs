@@ -191,7 +191,7 @@ async fn encodes_what_is_large_beside_all_else() {
     let exporter = Encodes { runtime: std::thread::current().id(), aside: Arc::clone(&aside) };
     let report = Arc::new(Reported::default());
     let queue = Queue::start(exporter, settings(), Arc::<Reported>::clone(&report));
-    for bytes in [256 << 10, (256 << 10) + 1] {
+    for bytes in [worker::LARGE_BYTES, worker::LARGE_BYTES + 1] {
         queue.try_push(&[batch(1, vec![0; bytes])], Awaited::No).expect("taken");
     }
     assert_eq!(queue.drain(Instant::now() + HOUR).await, Left::default());

@@ -18,8 +18,9 @@ use crate::export::retry::{Backoff, Decision};
 use crate::export::{Again, DeadLetter, Encoded, Exporter, Sent};
 use crate::model::Batch;
 
-/// What gzip takes some twenty milliseconds for: a health page must not wait much longer.
-const LARGE_BYTES: usize = 256 << 10;
+/// What gzip takes a tenth of a second for: a health page must not wait much longer. For a usual batch, of a thousand items,
+/// another thread would cost more than it is worth.
+pub(super) const LARGE_BYTES: usize = 2 << 20;
 
 /// Works until the queue is closed and empty.
 pub(super) async fn run<E: Exporter>(exporter: Arc<E>, shared: Arc<Shared>) {
