@@ -213,7 +213,12 @@ impl<'a> Splitter<'a> {
                 }
                 Some(next) => self.place(&item, next),
                 // A container's own fields are written when it is opened; a request has none of its own.
-                None if self.open.is_empty() => self.out.copy(item.at, item.end),
+                None if self.open.is_empty() => {
+                    if !self.fits(&item, 0) {
+                        self.end_piece();
+                    }
+                    self.out.copy(item.at, item.end);
+                }
                 None => {}
             }
         }

@@ -109,7 +109,8 @@ proptest! {
                 let rows = raw::rows(signal, &next.bytes);
                 let Some(Row { above, record: Some(record) }) = rows.first() else { continue };
                 let is_full = items > 0 && piece.records as usize == items;
-                let needed = record.len() + above.iter().map(Vec::len).sum::<usize>() + LENGTHS;
+                let own = raw::own_of_request(&next.bytes).len();
+                let needed = own + record.len() + above.iter().map(Vec::len).sum::<usize>() + LENGTHS;
                 let length = piece.bytes.len();
                 prop_assert!(is_full || length + needed > max_bytes, "{length} of {max_bytes} bytes, next has {needed}");
             }
@@ -139,6 +140,17 @@ proptest! {
             crate::validate::spoil(&mut bytes, damage);
             let _ = split(signal, &bytes, items, 100);
             let _ = resources(signal, &bytes).count();
+        }
+    }
+}
+
+/// Here what the request says of itself came behind what filled a piece.
+#[test]
+fn what_a_request_says_of_itself_counts_for_the_limit() {
+    for signal in SIGNALS {
+        let whole = request(signal, 2_587_711_456_909_630_133, 2, true);
+        for piece in split(signal, &whole, 2, 700) {
+            assert!(piece.bytes.len() <= 700 || piece.records <= 1, "{} bytes", piece.bytes.len());
         }
     }
 }
