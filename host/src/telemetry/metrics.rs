@@ -119,6 +119,9 @@ impl Metrics {
     pub(super) fn register(registry: Registry, instance: &str) -> Result<Self, prometheus::Error> {
         let r = &registry;
         let stage = &["processor", "otel_signal"][..];
+        let batches = |trigger: &str, help: &str| {
+            counter(r, &format!("otelcol_processor_batch_{trigger}_trigger_send"), help, &["processor"])
+        };
         target_info(r, instance)?;
         Ok(Self {
             receiver: PerSignal::register(
@@ -179,18 +182,8 @@ impl Metrics {
                 "Number of distinct metadata value combinations being processed",
                 &["processor"],
             )?,
-            batch_size_trigger: counter(
-                r,
-                "otelcol_processor_batch_batch_size_trigger_send",
-                "Batches sent because they were full.",
-                &["processor"],
-            )?,
-            batch_timeout_trigger: counter(
-                r,
-                "otelcol_processor_batch_timeout_trigger_send",
-                "Batches sent because of the timeout.",
-                &["processor"],
-            )?,
+            batch_size_trigger: batches("batch_size", "Batches sent because they were full.")?,
+            batch_timeout_trigger: batches("timeout", "Batches sent because of the timeout.")?,
             budget_used_bytes: gauge(r, "sluice_memory_budget_used_bytes", "Bytes that batches occupy.")?,
             budget_limit_bytes: gauge(r, "sluice_memory_budget_limit_bytes", "Bytes that batches may occupy.")?,
             uptime: float_counter(r, "otelcol_process_uptime", "Seconds since the start.")?,

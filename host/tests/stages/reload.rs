@@ -59,10 +59,8 @@ fn watch_with(engine: Engine, directory: &Path, plugin: &str, config: Value) -> 
     let catalog = Catalog::new(engine, Some(directory.to_owned()));
     let stage = StageSpec { id: format!("{plugin}/x"), plugin: plugin.into(), ..spec(config) };
     let chain = Arc::new(Chain::new(&catalog, Signal::Logs, vec![stage]).unwrap());
-    let (sender, reloads) = mpsc::channel();
-    let observe = move |reload: &Reload| drop(sender.send(reload.clone()));
-    let reloader = Reloader::start(&catalog, &[Arc::clone(&chain)], Duration::from_millis(100), observe).unwrap();
-    Watched { chain, reloads, _reloader: reloader }
+    let (_reloader, reloads) = observe(&catalog, &[Arc::clone(&chain)]);
+    Watched { chain, reloads, _reloader }
 }
 
 impl Watched {
@@ -299,9 +297,7 @@ fn a_stage_of_several_pipelines_is_reported_for_each() {
         Arc::new(Chain::new(&catalog, Signal::Logs, vec![stage]).unwrap())
     };
     let chains = [chain(), chain()];
-    let (sender, reloads) = mpsc::channel();
-    let observe = move |reload: &Reload| drop(sender.send(reload.clone()));
-    let _reloader = Reloader::start(&catalog, &chains, Duration::from_millis(100), observe).unwrap();
+    let (_reloader, reloads) = observe(&catalog, &chains);
     let after = |component: &[u8]| {
         fs::write(&file, component).unwrap();
         let reload = reloads.recv_timeout(PATIENCE).expect("something happens");
@@ -330,9 +326,7 @@ fn a_file_that_one_stage_refuses_changes_none() {
     };
     let refusing = chain("s/x", json!({ "act": "nothing", "value": "7" }));
     let chains = [chain("s/x", act("nothing")), refusing, chain("s/y", act("nothing"))];
-    let (sender, reloads) = mpsc::channel();
-    let observe = move |reload: &Reload| drop(sender.send(reload.clone()));
-    let _reloader = Reloader::start(&catalog, &chains, Duration::from_millis(100), observe).unwrap();
+    let (_reloader, reloads) = observe(&catalog, &chains);
     let after = |component: &[u8]| {
         fs::write(&file, component).unwrap();
         let reload = reloads.recv_timeout(PATIENCE).expect("something happens");
@@ -364,9 +358,7 @@ fn a_new_version_is_configured_by_its_own_schema_and_shows_no_secret_of_it_or_of
         let catalog = Catalog::new(engine(), Some(directory.path().to_owned()));
         let stage = StageSpec { plugin: "s".into(), settings, ..spec(json!({})) };
         let chain = Arc::new(Chain::new(&catalog, Signal::Logs, vec![stage]).unwrap());
-        let (sender, reloads) = mpsc::channel();
-        let observe = move |reload: &Reload| drop(sender.send(reload.clone()));
-        let _reloader = Reloader::start(&catalog, &[Arc::clone(&chain)], Duration::from_millis(100), observe).unwrap();
+        let (_reloader, reloads) = observe(&catalog, &[Arc::clone(&chain)]);
         fs::write(&file, guests::guest("probe")).unwrap();
         let reload = reloads.recv_timeout(PATIENCE).expect("something happens");
         assert!(reload.errors[0].error.message.contains(said), "{reload:?}");
@@ -398,9 +390,7 @@ fn a_refused_version_is_asked_less_and_less_often() {
     let refusing = StageSpec { plugin: "s".into(), settings: Arc::new(settings), ..spec(json!({})) };
     let other = StageSpec { plugin: "other".into(), ..spec(json!({})) };
     let chain = Arc::new(Chain::new(&catalog, Signal::Logs, vec![refusing, other]).unwrap());
-    let (sender, reloads) = mpsc::channel();
-    let observe = move |reload: &Reload| drop(sender.send(reload.clone()));
-    let _reloader = Reloader::start(&catalog, &[Arc::clone(&chain)], Duration::from_millis(100), observe).unwrap();
+    let (_reloader, reloads) = observe(&catalog, &[Arc::clone(&chain)]);
     let after = |name: &str, component: &[u8]| {
         fs::write(path(name), component).unwrap();
         let reload = reloads.recv_timeout(PATIENCE).expect("something happens");
@@ -452,6 +442,13 @@ fn has_as_many_instances_ready_as_there_were_before_it_swaps_in_a_plugin() {
     assert_eq!(watched.next().changes.len(), 1);
     let workers = std::thread::available_parallelism().map_or(1, |workers| workers.get() as u64);
     assert_eq!(setups(), before.min(workers));
+}
+
+/// What comes of looking at the directory for these chains.
+fn observe(catalog: &Catalog, chains: &[Arc<Chain>]) -> (Reloader, Receiver<Reload>) {
+    let (sender, reloads) = mpsc::channel();
+    let send = move |reload: &Reload| drop(sender.send(reload.clone()));
+    (Reloader::start(catalog, chains, Duration::from_millis(100), send).unwrap(), reloads)
 }
 
 /// Does something that may never end on a thread of its own.
